@@ -1,0 +1,76 @@
+# edgevoice: make run, make test, make bench. Each sets up everything it needs on a fresh Debian or Raspberry Pi OS.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# Debian packages: to build pyalsaaudio; for the tests a second sound card (PulseAudio's plugin) and systemd-analyze;
+# for the benchmark's baseline PortAudio.
+DEBIAN_RUN := gcc python3-dev python3-venv libasound2-dev
+DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd
+DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev
+
+.PHONY: run demo test check bench clean
+.DEFAULT_GOAL := run
+
+# With a sound card the appliance, on the built-in parrot unless edgevoice.toml says otherwise; else the demo.
+run: $(VENV)/.run
+	@if grep -q '^ *[0-9]' /proc/asound/cards 2>/dev/null; then \
+	    echo 'Press the button (or type "$(BIN)/edgevoice ctl press" in another window) and talk. Ctrl-C ends it.'; \
+	    $(BIN)/edgevoice run $(if $(wildcard edgevoice.toml),-c edgevoice.toml); \
+	else \
+	    echo 'There is no sound card on this machine (/proc/asound/cards lists none): here is the simulated room.'; \
+	    $(BIN)/edgevoice demo; \
+	fi
+
+demo: $(VENV)/.run
+	$(BIN)/edgevoice demo
+
+test: check
+	$(BIN)/pytest
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build *.egg-info edgevoice-demo
+
+# $(call debian,packages): install those that are missing, and only then ask for root.
+define debian
+	@missing=$$(for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || printf '%s ' $$p; done); \
+	if [ -n "$$missing" ]; then \
+	    echo "Debian packages: $$missing"; \
+	    $(SUDO) apt-get -qq update && \
+	    DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+	fi
+endef
+
+# $(call venv,extras): the virtual environment, with this package in it. A Pi's lgpio may come from Debian.
+define venv
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv --system-site-packages $(VENV)
+	@echo 'Python packages ...'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.$(1)'
+	@touch $@
+endef
+
+comma := ,
+
+$(VENV)/.run: pyproject.toml
+	$(call debian,$(DEBIAN_RUN))
+	$(call venv,$(if $(wildcard /dev/gpiochip*),[pi],))
+
+$(VENV)/.test: pyproject.toml
+	$(call debian,$(DEBIAN_TEST))
+	$(call venv,[dev])
+	@touch $(VENV)/.run
+
+$(VENV)/.bench: pyproject.toml
+	$(call debian,$(DEBIAN_BENCH))
+	$(call venv,[dev$(comma)bench])
+	@touch $(VENV)/.run $(VENV)/.test

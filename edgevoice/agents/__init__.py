@@ -1,0 +1,1 @@
+"""One pure file for each agent service: its messages, without the socket."""

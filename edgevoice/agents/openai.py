@@ -1,0 +1,302 @@
+"""OpenAI's Realtime API, and what looks like it: an agent that hears and speaks, over one WebSocket.
+
+Rules
+* The device alone owns interruptions: `interrupt_response` is off, and so is `create_response`. The service says
+  when the person's turn is over; it answers when we send `response.create`. With only the former off it would refuse a
+  turn that ends while a response is being made. The other way out, to switch `create_response` with the state of the
+  turn, sends a turn detection anew while somebody speaks, and nowhere is it promised that the service then still knows
+  that somebody does. The price is one round trip in each turn.
+* `session.update` goes out at once, without waiting for `session.created`: the service reads in order, so that a round
+  trip is saved, and a session that takes over can be sent the person's sound right behind it, without a gap.
+* Errors are told apart by their code, never by their words. The benign races (a cancel that comes too late, a
+  truncation too far, an item that is gone, a commit of nothing) need no answer.
+* After `Closed` nothing is sent and nothing is told.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import assert_never
+
+from edgevoice.agents import openai_session as session
+from edgevoice.agents.openai_answers import Answers, Draft
+from edgevoice.agents.openai_session import BYTES_PER_MS, RATE, Message, Settings
+from edgevoice.events import (
+    Answer,
+    BargeIn,
+    Clear,
+    Closed,
+    Command,
+    End,
+    HangUp,
+    Interrupt,
+    Listen,
+    Mark,
+    Opened,
+    Play,
+    Respond,
+    Tone,
+    ToolResult,
+    Transcript,
+    TurnCommitted,
+)
+from edgevoice.wire import NOTHING, Reply, Request
+
+__all__ = ["OpenAI", "Settings"]
+
+FRAME = 20 * BYTES_PER_MS  # of one append: small enough that the service notices a voice at once
+SHORTEST_TURN = 100 * BYTES_PER_MS  # the service refuses to commit less
+KEPT_FRAMES = 750  # 15 s of the person's sound, for a session that takes over in mid-sentence
+CREATED_S = 10.0  # a service that has not said a word by then is not there
+UPDATED_S = 2.0  # some look-alikes never confirm a session
+PAUSE_S = 0.25  # how often we look for a pause in which to renew the session
+APPEND = '{"type":"input_audio_buffer.append","audio":"%s"}'
+SETUP, PLAIN_SETUP = "setup", "plain_setup"
+
+
+class OpenAI:
+    """A `Wire` to one conversation. `clock_offset_s` is unix time less the monotonic `at` of all its calls."""
+
+    rate = RATE
+
+    def __init__(self, settings: Settings, *, clock_offset_s: float = 0.0) -> None:
+        self._settings = settings
+        self._clock_offset_s = clock_offset_s
+        self._sessions = 0
+        self._told_opened = False
+        self._over: Closed | None = None
+        self._draft = Draft()
+        self._memory = session.Memory()
+        self._answers = Answers(self._draft, self._memory)
+        self._senseless = 0
+        # When to do something even if nothing comes
+        self._created_by = inf
+        self._updated_by = inf
+        self._renew_at = inf
+        self._renew_by = inf
+        self._renew = False
+        # The person's sound
+        self._partial = bytearray()  # less than a frame
+        self._frames: deque[bytes] = deque(maxlen=KEPT_FRAMES)
+        self._appended = 0  # bytes, in this session
+        self._committed = 0  # of them, where we end the turns
+        self._speech_from: int | None = None  # where the voice began that the service is hearing
+        self._reactions: dict[str, Callable[[Message, float], None]] = {
+            **self._answers.reactions,
+            "session.created": self._session_created,
+            "session.updated": self._session_updated,
+            "input_audio_buffer.speech_started": self._speech_started,
+            "input_audio_buffer.committed": self._turn_committed,
+            "conversation.item.input_audio_transcription.delta": self._person_speaks,
+            "conversation.item.input_audio_transcription.completed": self._person_said,
+            "error": self._error,
+        }
+
+    # ------------------------------------------------------------------------------------------- the port
+
+    @property
+    def ignored(self) -> int:
+        """How many messages made no sense."""
+        return self._senseless + self._answers.ignored
+
+    @property
+    def deadline(self) -> float | None:
+        due = min(self._created_by, self._updated_by, self._renew_at, self._answers.deadline)
+        return due if due < inf and self._over is None else None
+
+    def request(self) -> Request | None:
+        return session.request(self._settings)
+
+    def opened(self, at: float) -> Reply:
+        if self._over:
+            return NOTHING
+        self._sessions += 1
+        self._created_by, self._updated_by, self._renew_at, self._renew_by = at + CREATED_S, inf, inf, inf
+        self._draft.send.append(session.session_update(self._settings, SETUP))
+        if self._sessions > 1:
+            self._take_over(at)
+        return self._reply()
+
+    def receive(self, message: str | bytes, at: float) -> Reply:
+        if self._over:
+            return NOTHING
+        decoded = session.decode(message)
+        if decoded is None:
+            self._senseless += 1
+            return NOTHING
+        outcome = decoded.response
+        if outcome and outcome.status_details and self._refused(outcome.status_details.error):
+            return self._reply()
+        if react := self._reactions.get(decoded.type):
+            react(decoded, at)
+        return self._reply()
+
+    def perform(self, command: Command, at: float) -> Reply:
+        if self._over or not (self._sessions or isinstance(command, HangUp)):
+            return NOTHING
+        match command:
+            case Play(pcm, ""):
+                self._append(pcm)
+            case Respond():
+                self._respond(at)
+            case Interrupt(response, heard_ms):
+                self._answers.interrupt(response, heard_ms, at)
+            case ToolResult(id, output):
+                self._answers.tool_result(id, output, at)
+            case HangUp(reason):
+                self._end(Closed(End.HUNG_UP, reason))
+            case Play() | Answer() | Mark() | Clear() | BargeIn() | Tone() | Listen():
+                pass  # an agent has neither loudspeaker nor microphone
+            case _:
+                assert_never(command)
+        return self._reply()
+
+    def expire(self, at: float) -> Reply:
+        if self._over:
+            return NOTHING
+        if at >= self._created_by:
+            self._end(Closed(End.LINK_LOST, f"{self._settings.host} does not begin a session"))
+            return self._reply()
+        if at >= self._updated_by:
+            self._confirm(at)
+        if at >= self._renew_at:
+            self._look_for_pause(at)
+        if at >= self._answers.deadline:
+            self._answers.expire(at)
+        return self._reply()
+
+    def closed(self, code: int, reason: str, at: float) -> Closed:
+        if self._over is None:
+            self._over = session.closing(self._settings, code, reason)
+        return self._over
+
+    def _reply(self) -> Reply:
+        send, events, renew = tuple(self._draft.send), tuple(self._draft.events), self._renew
+        if not (send or events or renew):
+            return NOTHING
+        self._draft.send.clear()
+        self._draft.events.clear()
+        self._renew = False
+        return Reply(send, events, renew=renew, close=self._over is not None)
+
+    def _end(self, closed: Closed) -> None:
+        self._over = closed
+        self._draft.events.append(closed)
+
+    # ---------------------------------------------------------------------------------------- the session
+
+    def _session_created(self, message: Message, at: float) -> None:
+        self._created_by, self._updated_by = inf, at + UPDATED_S
+        if message.session and message.session.expires_at:
+            unix = at + self._clock_offset_s
+            self._renew_at, self._renew_by = session.renewal(message.session.expires_at, unix, at)
+
+    def _session_updated(self, message: Message, at: float) -> None:
+        self._confirm(at)
+
+    def _confirm(self, at: float) -> None:
+        """Tell that we are connected, and let the agent greet: once, however many sessions there are."""
+        self._created_by = self._updated_by = inf
+        if self._told_opened:
+            return
+        self._told_opened = True
+        self._draft.events.append(Opened())
+        if self._settings.greeting:
+            self._answers.want(f"Say exactly this, and nothing else: {self._settings.greeting}", at)
+
+    def _look_for_pause(self, at: float) -> None:
+        pause = self._speech_from is None and self._answers.paused(at)
+        self._renew = pause or at >= self._renew_by
+        if at >= self._renew_by:
+            self._renew_at = inf
+        else:  # asked in a pause, and no connection came of it: once more when it must be
+            self._renew_at = self._renew_by if pause else min(at + PAUSE_S, self._renew_by)
+
+    def _take_over(self, at: float) -> None:
+        """Tell a new session what was said, and what is just being said."""
+        self._draft.send += self._memory.messages(beta=self._settings.beta)
+        since = self._speech_from if self._settings.service_ends_turns else self._committed
+        sound = b"" if since is None else b"".join(self._frames)
+        if since is not None:
+            sound = sound[max(0, len(sound) - (self._appended - since)) :]
+        self._frames.clear()
+        self._appended = self._committed = 0
+        self._speech_from = None
+        for i in range(0, len(sound), FRAME):
+            self._append_frame(sound[i : i + FRAME])
+        self._answers.take_over(at)
+
+    def _error(self, message: Message, at: float) -> None:
+        problem = message.error or session.Problem()
+        if problem.event_id == SETUP:  # perhaps it cannot do what is not needed
+            self._draft.send.append(session.session_update(self._settings, PLAIN_SETUP, plain=True))
+        elif self._refused(problem):
+            pass
+        elif problem.code == "session_expired":
+            self._end(Closed(End.LINK_LOST, f"{self._settings.host} ended the session: it has lasted too long"))
+        elif problem.event_id == PLAIN_SETUP and not self._settings.beta:
+            said = session.quoted(self._settings, f"{problem.message or problem.code} {problem.param or ''}")
+            self._end(Closed(End.REFUSED, f"{self._settings.host} does not accept the session{said}"))
+        else:
+            self._answers.refused(problem, at)
+
+    def _refused(self, problem: session.Problem | None) -> bool:
+        """End the call if trying again does not help."""
+        refused = problem and session.refusal(self._settings, f"{problem.code} {problem.type}")
+        if refused:
+            self._end(refused)
+        return refused is not None
+
+    # ----------------------------------------------------------------------------------------- the person
+
+    def _append(self, pcm: bytes) -> None:
+        self._partial += pcm
+        whole = len(self._partial) // FRAME * FRAME
+        for i in range(0, whole, FRAME):
+            self._append_frame(bytes(self._partial[i : i + FRAME]))
+        del self._partial[:whole]
+
+    def _append_frame(self, pcm: bytes) -> None:
+        self._frames.append(pcm)
+        self._appended += len(pcm)
+        self._draft.send.append(APPEND % binascii.b2a_base64(pcm, newline=False).decode("ascii"))
+
+    def _speech_started(self, message: Message, at: float) -> None:
+        began = self._appended - session.PREFIX_MS * BYTES_PER_MS
+        if message.audio_start_ms is not None and 0 <= message.audio_start_ms * BYTES_PER_MS <= self._appended:
+            began = int(message.audio_start_ms) * BYTES_PER_MS  # the service counts the prefix in
+        self._speech_from = max(0, began)
+
+    def _turn_committed(self, message: Message, at: float) -> None:
+        self._memory.begin(message.item_id, "person")
+        if self._settings.service_ends_turns:  # else it only answers our own commit
+            self._speech_from = None
+            self._answers.turns += 1
+            self._draft.events.append(TurnCommitted())
+
+    def _person_speaks(self, message: Message, at: float) -> None:
+        if message.delta:
+            self._draft.events.append(Transcript("person", message.delta, final=False))
+
+    def _person_said(self, message: Message, at: float) -> None:
+        if text := (message.transcript or "").strip():
+            self._memory.say(message.item_id, "person", text)
+            self._draft.events.append(Transcript("person", text, final=True))
+
+    def _respond(self, at: float) -> None:
+        if self._partial:
+            self._append_frame(bytes(self._partial))
+            self._partial.clear()
+        if self._settings.service_ends_turns:
+            if not self._answers.answering:
+                self._answers.want("", at)
+        elif self._appended - self._committed < SHORTEST_TURN:
+            self._answers.want_nothing()  # a touch of the button
+        else:
+            self._draft.say("input_audio_buffer.commit")
+            self._committed = self._appended
+            self._answers.turns += 1
+            self._answers.want("", at)

@@ -1,0 +1,331 @@
+"""What an OpenAI session is made of: where to connect, how it is described, what was said in it, how it ends.
+
+Three dialects. "ga" is the current shape. "beta" is the older, flat one that self-hosted look-alikes speak. "azure" is
+"ga" at another address with another header, or "beta" when its url says `api-version=` (the former preview).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
+
+from edgevoice.events import Closed, End
+from edgevoice.tools import Tool
+from edgevoice.wire import Request
+
+RATE = 24_000  # the only one that the service offers for PCM
+BYTES_PER_MS = RATE * 2 // 1000
+PREFIX_MS = 300  # kept from before the voice that the service noticed: a first consonant is soft
+REPLAYED_LINES = 40
+REPLAYED_CHARS = 16_000  # about 4,000 tokens: the smallest models hold 32,000 of them
+RENEW_EARLY_S = 300.0  # in the first pause of this long before the end
+RENEW_LATE_S = 30.0  # at all events
+USUAL_SESSION_S = 1800.0  # the shortest limit that the service ever had in this shape
+QUOTED_CHARS = 160
+
+GA_NAMES = {
+    "response.audio.delta": "response.output_audio.delta",
+    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
+    "response.audio_transcript.done": "response.output_audio_transcript.done",
+}
+
+# After these trying again does not help. Each sentence says what does.
+REFUSALS = {
+    "invalid_api_key": "{host} does not accept the API key: put a valid one into the file that api_key_file names",
+    "insufficient_quota": "the account at {host} has no credit left: add some, or raise its limit",
+    "billing_hard_limit_reached": "the account at {host} has reached its spending limit: raise it there",
+    "account_deactivated": "the account at {host} is deactivated: use a key of another one",
+    "model_not_found": "{host} does not offer the model {model!r} to this key: choose another model",
+    "beta_api_shape_disabled": '{host} no longer speaks the beta API: set dialect = "ga"',
+}
+
+Dialect: TypeAlias = Literal["ga", "beta", "azure"]
+TurnDetection: TypeAlias = Literal["server_vad", "semantic_vad", "local", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the owner of the box decided. `turn_detection` "local" and "none": we end the person's turn."""
+
+    url: str = "wss://api.openai.com/v1/realtime"
+    dialect: Dialect = "ga"
+    model: str = "gpt-realtime-2"
+    api_key: str = field(default="", repr=False)
+    voice: str = "marin"
+    instructions: str = ""
+    language: str = ""  # ISO 639-1, or empty: any
+    turn_detection: TurnDetection = "server_vad"
+    vad_threshold: float = 0.5
+    vad_silence_ms: int = 500
+    tools: tuple[Tool, ...] = ()
+    greeting: str = ""
+
+    @property
+    def beta(self) -> bool:
+        """Whether the session has the older, flat shape."""
+        return self.dialect == "beta" or (self.dialect == "azure" and "api-version=" in self.url)
+
+    @property
+    def service_ends_turns(self) -> bool:
+        return self.turn_detection in ("server_vad", "semantic_vad")
+
+    @property
+    def host(self) -> str:
+        """Who the sentences for the owner are about."""
+        return urlsplit(self.url).hostname or self.url
+
+
+# ---------------------------------------------------------------------------------------------- what they say
+
+
+class Problem(msgspec.Struct):
+    type: str | None = None
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+    event_id: str | None = None
+
+
+class Details(msgspec.Struct):
+    error: Problem | None = None
+
+
+class Item(msgspec.Struct):
+    id: str | None = None
+    type: str | None = None
+    status: str | None = None
+    name: str | None = None
+    call_id: str | None = None
+    arguments: str | None = None
+
+
+class Outcome(msgspec.Struct):
+    """A response, as `response.created` and `response.done` describe it."""
+
+    id: str = ""
+    status: str | None = None
+    status_details: Details | None = None
+    output: list[Item] | None = None
+
+
+class Session(msgspec.Struct):
+    expires_at: float | None = None
+
+
+class Message(msgspec.Struct):
+    """Any message of the service: the fields that we read, from all kinds together."""
+
+    type: str
+    response_id: str = ""
+    item_id: str = ""
+    delta: str | None = None
+    transcript: str | None = None
+    audio_start_ms: float | None = None
+    response: Outcome | None = None
+    item: Item | None = None
+    session: Session | None = None
+    error: Problem | None = None
+
+
+_decoder = msgspec.json.Decoder(Message)
+
+
+def decode(message: str | bytes) -> Message | None:
+    """Read one message; None if it is none. The names of both shapes become those of the current one."""
+    try:
+        decoded = _decoder.decode(message)
+    except (ValueError, RecursionError):  # not UTF-8, not JSON, wrong types, or a bomb of brackets
+        return None
+    decoded.type = GA_NAMES.get(decoded.type, decoded.type)
+    return decoded
+
+
+# ----------------------------------------------------------------------------------------------- what we say
+
+
+def request(settings: Settings) -> Request:
+    """Say where to connect. A url that already names its model is left as it is."""
+    parts = urlsplit(settings.url)
+    query = parse_qsl(parts.query)
+    given = {name for name, _ in query}
+    if settings.model and not given & {"model", "deployment"}:
+        query.append(("deployment" if "api-version" in given else "model", settings.model))
+    headers = {}
+    if settings.api_key:
+        bearer = settings.dialect != "azure"
+        headers = {"Authorization": f"Bearer {settings.api_key}"} if bearer else {"api-key": settings.api_key}
+    if settings.dialect == "beta":
+        headers["OpenAI-Beta"] = "realtime=v1"
+    return Request(urlunsplit(parts._replace(query=urlencode(query))), headers)
+
+
+def message(type: str, **fields: Any) -> str:
+    """Write one message."""
+    return msgspec.json.encode({"type": type, **fields}).decode()
+
+
+def session_update(settings: Settings, event_id: str, *, plain: bool = False) -> str:
+    """Describe the session. `plain` leaves out what only some models and look-alikes can do."""
+    listening: dict[str, Any] = {}
+    if not plain:
+        # With the words of the person a later session can take the conversation over.
+        transcription = {"model": "gpt-transcribe" if settings.dialect == "ga" else "whisper-1"}
+        if settings.language:
+            transcription["language"] = settings.language
+        listening = {"noise_reduction": {"type": "far_field"}, "transcription": transcription}
+    common: dict[str, Any] = {
+        "tools": [
+            {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
+            for tool in settings.tools
+        ],
+        "tool_choice": "auto",
+    }
+    if settings.instructions:  # the empty text would take the service's own away
+        common["instructions"] = settings.instructions
+    shape = _beta_session if settings.beta else _session
+    return message("session.update", event_id=event_id, session=shape(settings, listening) | common)
+
+
+def _session(settings: Settings, listening: dict[str, Any]) -> dict[str, Any]:
+    pcm = {"type": "audio/pcm", "rate": RATE}
+    return {
+        "type": "realtime",
+        "output_modalities": ["audio"],
+        "audio": {
+            "input": {"format": pcm, "turn_detection": _turn_detection(settings), **listening},
+            "output": {"format": pcm, "voice": settings.voice},
+        },
+    }
+
+
+def _beta_session(settings: Settings, listening: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "modalities": ["text", "audio"],
+        "voice": settings.voice,
+        "input_audio_format": "pcm16",
+        "output_audio_format": "pcm16",
+        "turn_detection": _turn_detection(settings),
+        **{f"input_audio_{name}": value for name, value in listening.items()},
+    }
+
+
+def _turn_detection(settings: Settings) -> dict[str, Any] | None:
+    """Always in full: the service's documented defaults and its actual ones differ."""
+    ours = {"create_response": False, "interrupt_response": False}
+    match settings.turn_detection:
+        case "server_vad":
+            return {
+                "type": "server_vad",
+                "threshold": settings.vad_threshold,
+                "prefix_padding_ms": PREFIX_MS,
+                "silence_duration_ms": settings.vad_silence_ms,
+                **ours,
+            }
+        case "semantic_vad":
+            return {"type": "semantic_vad", "eagerness": "auto", **ours}
+        case "local" | "none":
+            return None
+
+
+class Memory:
+    """The last words of both sides, in the order in which they were begun; for a session that takes over."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, tuple[str, str]] = {}  # item -> who, text
+
+    def begin(self, item: str, who: str) -> None:
+        """Keep the place of an item whose words come later."""
+        self._lines.setdefault(item, (who, ""))
+        while len(self._lines) > REPLAYED_LINES:
+            del self._lines[next(iter(self._lines))]
+
+    def add(self, item: str, who: str, text: str) -> None:
+        self.say(item, who, self._lines.get(item, (who, ""))[1] + text)
+
+    def say(self, item: str, who: str, text: str) -> None:
+        self.begin(item, who)
+        self._lines[item] = (who, text[:REPLAYED_CHARS])
+
+    def keep(self, item: str, share: float) -> None:
+        """Cut a line to what was heard of it, by time: the words carry none. 0 forgets it."""
+        if item not in self._lines:
+            return
+        who, text = self._lines[item]
+        heard = text if share >= 1 else text[: int(len(text) * share)].rpartition(" ")[0]
+        self._lines[item] = (who, heard)
+
+    def messages(self, *, beta: bool) -> Iterator[str]:
+        """Write it as items of a conversation, oldest first, within the limits."""
+        room, kept = REPLAYED_CHARS, []
+        for who, text in reversed(self._lines.values()):
+            if text and room > 0:
+                kept.append((who, text[-room:]))
+                room -= len(text)
+        for who, text in reversed(kept):
+            role, kind = ("user", "input_text") if who == "person" else ("assistant", "text" if beta else "output_text")
+            item = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+            yield message("conversation.item.create", item=item)
+
+
+# ----------------------------------------------------------------------------------------------- how it ends
+
+
+def renewal(expires_at: float, unix: float, at: float) -> tuple[float, float]:
+    """Say from when on, and by when, a session is renewed (in seconds of `at`).
+
+    A box without a battery may have booted into another year, so an unlikely limit is not believed. The first moment
+    is never before half of the time left, so that a service with very short sessions does not make us spin.
+    """
+    left_s = expires_at - unix
+    if not 60 <= left_s <= 86_400:
+        left_s = USUAL_SESSION_S
+    return at + max(left_s - RENEW_EARLY_S, left_s / 2), at + left_s - RENEW_LATE_S
+
+
+def refusal(settings: Settings, words: str | None) -> Closed | None:
+    """Say what a fatal code means, wherever in `words` it stands; None if there is none."""
+    for code, sentence in REFUSALS.items():
+        if words and code in words:
+            return Closed(End.REFUSED, sentence.format(host=settings.host, model=settings.model))
+    return None
+
+
+def closing(settings: Settings, code: int, reason: str) -> Closed:
+    """Say what a close code, or an HTTP status, means to the owner of the box."""
+    host, said = settings.host, quoted(settings, reason)
+    if refused := refusal(settings, {401: "invalid_api_key", 4000: "beta_api_shape_disabled"}.get(code, reason)):
+        return refused
+    match code:
+        case 0:
+            return Closed(End.LINK_LOST, f"{host} cannot be reached{said}")
+        case 403:
+            return Closed(End.REFUSED, f"{host} forbids it (HTTP 403): this key may not use {settings.model!r}{said}")
+        case 404:
+            return Closed(End.REFUSED, f"{host} has nothing there (HTTP 404): check url, dialect and model{said}")
+        case 408 | 425 | 429:
+            return Closed(End.LINK_LOST, f"{host} is too busy (HTTP {code}){said}")
+        case _ if 500 <= code <= 599:
+            return Closed(End.LINK_LOST, f"{host} is in trouble (HTTP {code}){said}")
+        case _ if 100 <= code <= 499:
+            return Closed(End.REFUSED, f"{host} refuses the connection (HTTP {code}): check url and dialect{said}")
+        case 1008:
+            return Closed(End.REFUSED, f"{host} refuses to go on (1008){said}")
+        case 1002 | 1003 | 1007 | 1009 | 1010:
+            return Closed(End.BROKEN, f"a message did not keep to the protocol or was too big ({code}){said}")
+        case 1000 | 1001:
+            return Closed(End.LINK_LOST, f"{host} ended the session ({code}){said}")
+        case _:
+            return Closed(End.LINK_LOST, f"the connection to {host} broke ({code}){said}")
+
+
+def quoted(settings: Settings, words: str) -> str:
+    """Repeat the service's own words: short, on one line, and without anything that looks like a key."""
+    if settings.api_key:
+        words = words.replace(settings.api_key, "[key]")
+    words = re.sub(r"\b[es]k[-_][\w*.-]+", "[key]", " ".join(words.split()))
+    return f": {words[:QUOTED_CHARS]}" if words else ""

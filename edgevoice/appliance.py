@@ -1,0 +1,465 @@
+"""The box: button, card, call, retry, light. What happens to it goes in, what it does comes out; no clock inside.
+
+Rules
+* The light is a function of (state, turn), in `light.py`, and of nothing else.
+* A press while the agent speaks stops the agent (the panel has already told the audio thread); the next one hangs up.
+* A service that refuses us is not asked again until somebody presses the button, or `REFUSED_S` later for a box that
+  is always on. A link that breaks is tried again after 1, 2, 5, 10, 30 s; a box whose button was pressed gives up
+  after the last of these, one that is always on never does.
+* The card going away ends the call; when it is back, a box that is always on calls again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from edgevoice.events import Closed, End, ToolCalled
+from edgevoice.light import Box, Pattern, Turn, pattern
+from edgevoice.tools import HangUpTool, SetVolume, parse
+
+RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+STEADY_S = 30.0  # a call that lasted this long was not the fault of the link: start the delays anew
+REFUSED_S = 300.0  # a key may have been mended meanwhile
+FAULT_SHOWN_S = 30.0  # the light tells why a call failed for so long
+BOUNCE_S = 0.2  # presses closer together than this are one: contacts bounce, fingers do not
+PUSH_IDLE_S = 60.0  # push to talk: nobody pressed for so long, the call ends
+GOODBYE_S = 10.0  # an agent that hangs up may finish its sentence
+DRAIN_S = 2.0  # the same when the box itself is stopped
+TICK_S = 2.0  # a soft tick that often while connecting
+
+# ------------------------------------------------------------------------------------------- what happens to it
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLong:
+    """The button is down for `hold_s`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardReady:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class CardLost:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallOpened:
+    """The other side is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnChanged:
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """Both legs are closed; `closed` says why."""
+
+    closed: Closed
+
+
+@dataclass(frozen=True, slots=True)
+class CallAsked:
+    """Somebody (ctl) wants a call to `target`."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpAsked:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class MuteAsked:
+    on: bool | None  # None: the other way round
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeAsked:
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """The service is being stopped."""
+
+
+Happening: TypeAlias = (
+    Pressed
+    | Released
+    | HeldLong
+    | CardReady
+    | CardLost
+    | CallOpened
+    | TurnChanged
+    | CallEnded
+    | CallAsked
+    | HangUpAsked
+    | MuteAsked
+    | VolumeAsked
+    | StopAsked
+    | ToolCalled
+)
+
+# ------------------------------------------------------------------------------------------------- what it does
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCall:
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndCall:
+    """End the call now, or when the agent has finished speaking, at the latest in `within_s`."""
+
+    reason: str
+    within_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A tone outside of a call, or into it."""
+
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnVolume:
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDone:
+    id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class PowerOff:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Nothing is left to wait for: the program may end."""
+
+
+Effect: TypeAlias = PlaceCall | EndCall | Sound | Talk | Mute | TurnVolume | ToolDone | PowerOff | Stopped
+Effects: TypeAlias = list[Effect]
+
+
+class Appliance:
+    """The state of the box. `receive` and `expire` return what it does, in order."""
+
+    def __init__(
+        self,
+        *,
+        button: str,
+        at_start: str = "",
+        fallback: str = "",
+        push_to_talk: bool = False,
+        max_s: float = 600.0,
+        power_off: bool = False,
+    ) -> None:
+        self.state = Box.STARTING
+        self.turn = Turn.OPENING
+        self.muted = False
+        self.target = ""  # whom the running, or the next, call is to
+        self.fault = ""  # why the state is FAULT or WAITING_TO_RETRY, in words
+        self.call_since: float | None = None
+        self._button = button
+        self._at_start = at_start
+        self._fallback = fallback
+        self._push_to_talk = push_to_talk
+        self._max_s = max_s
+        self._power_off = power_off
+        self._card = False
+        self._down = False
+        self._pressed_at = -BOUNCE_S
+        self._tries = 0
+        self._ending = False  # the call was told to end; `CallEnded` has not come yet
+        self._stopping = False
+        self._next_target = ""  # asked for while another call was ending
+        self._wake: float | None = None  # when a retry, the end of a fault or a tick is due
+        self._idle_since = 0.0  # push to talk
+
+    @property
+    def light(self) -> Pattern:
+        return pattern(self.state, self.turn)
+
+    @property
+    def deadline(self) -> float | None:
+        times = [] if self._wake is None else [self._wake]
+        if self.state is Box.IN_CALL and self.call_since is not None and not self._ending:
+            times.append(self.call_since + self._max_s)
+            if self._push_to_talk and not self._down:
+                times.append(self._idle_since + PUSH_IDLE_S)
+        return min(times, default=None)
+
+    def receive(self, happening: Happening, at: float) -> Effects:
+        """Take one happening; return what to do, in order."""
+        match happening:
+            case Pressed():
+                return self._pressed(at)
+            case Released():
+                return self._released(at)
+            case HeldLong():
+                return [EndCall("the box is switched off"), PowerOff()] if self._power_off else []
+            case CardReady():
+                return self._card_ready(at)
+            case CardLost(reason):
+                return self._card_lost(reason)
+            case CallOpened():
+                return self._call_opened(at)
+            case TurnChanged(turn):
+                self.turn = turn
+                if turn is not Turn.WAITING:
+                    self._idle_since = at
+                return []
+            case CallEnded(closed):
+                return self._call_ended(closed, at)
+            case CallAsked(target):
+                return self._call_asked(target, at)
+            case HangUpAsked():
+                return self._give_up(at)
+            case MuteAsked(on):
+                return self._mute(on)
+            case VolumeAsked(percent):
+                return [TurnVolume(percent)]
+            case StopAsked():
+                return self._stop()
+            case ToolCalled():
+                return self._tool(happening)
+            case _:
+                assert_never(happening)
+
+    # ---------------------------------------------------------------------------------------------- the button
+
+    def _pressed(self, at: float) -> Effects:
+        bounced = at - self._pressed_at < BOUNCE_S
+        if bounced or self._down or self._stopping:
+            return []
+        self._pressed_at = at
+        self._down = True
+        match self.state:
+            case Box.IDLE | Box.WAITING_TO_RETRY if self._push_to_talk or self.state is Box.IDLE:
+                return self._place(self._button, at)
+            case Box.FAULT if self._card:
+                return self._place(self.target or self._button, at)
+            case Box.WAITING_TO_RETRY | Box.CONNECTING:
+                return [] if self._push_to_talk else self._give_up(at)
+            case Box.IN_CALL if self._push_to_talk:
+                return [Talk(True)]
+            case Box.IN_CALL if self.turn is not Turn.SPEAKING:
+                return self._give_up(at)
+            case _:  # speaking: the audio thread has stopped it; starting, or no card: the light says so
+                return []
+
+    def _released(self, at: float) -> Effects:
+        was_down, self._down = self._down, False
+        self._idle_since = at
+        return [Talk(False)] if was_down and self._push_to_talk and self.state is Box.IN_CALL else []
+
+    # ------------------------------------------------------------------------------------------------ the card
+
+    def _card_ready(self, at: float) -> Effects:
+        self._card = True
+        if self.state is Box.STARTING or (self.state is Box.FAULT and not self._ending):
+            return self._rest(at)
+        return []
+
+    def _card_lost(self, reason: str) -> Effects:
+        """Show it. A running call hears of it from its own leg, and ends."""
+        self._card = False
+        self.fault = reason
+        if self.state is not Box.IN_CALL and self.state is not Box.CONNECTING:
+            self._enter(Box.FAULT)
+        return []
+
+    # ------------------------------------------------------------------------------------------------ the call
+
+    def _place(self, target: str, at: float) -> Effects:
+        self._enter(Box.CONNECTING)
+        self.target = target
+        self.turn = Turn.OPENING
+        self._wake = at + TICK_S
+        return [PlaceCall(target)]
+
+    def _call_opened(self, at: float) -> Effects:
+        if self.state is not Box.CONNECTING or self._ending:
+            return []
+        self._enter(Box.IN_CALL)
+        self.call_since = at
+        self._idle_since = at
+        effects: Effects = [Mute(True)] if self.muted else []
+        return [*effects, Talk(True)] if self._push_to_talk and self._down else effects
+
+    def _call_ended(self, closed: Closed, at: float) -> Effects:
+        lasted = at - self.call_since if self.call_since is not None else 0.0
+        self.call_since = None
+        self._ending = False
+        if self._stopping:
+            return [Stopped()]
+        if lasted >= STEADY_S:
+            self._tries = 0
+        if not self._card:
+            self._enter(Box.FAULT)
+            return []
+        if self._next_target:
+            target, self._next_target = self._next_target, ""
+            return self._place(target, at)
+        match closed.end:
+            case End.HUNG_UP:
+                self._tries = 0
+                return [Sound("ended"), *self._rest(at)]
+            case End.REFUSED:
+                return [Sound("refused"), *self._fall_back(closed.reason, at)]
+            case End.LINK_LOST | End.BROKEN:
+                return [Sound("trouble"), *self._retry(closed.reason, at)]
+            case End.CARD_LOST:  # and is back already
+                return self._rest(at)
+
+    def _rest(self, at: float) -> Effects:
+        """Nothing is wanted of the box, unless it is one that is always in a call."""
+        if not self._at_start:
+            self._enter(Box.IDLE)
+            return []
+        if self.state is Box.STARTING or self.state is Box.FAULT:
+            return self._place(self._at_start, at)
+        self._enter(Box.WAITING_TO_RETRY)
+        self.target = self._at_start
+        self._wake = at + RETRY_S[0]
+        return []
+
+    def _retry(self, reason: str, at: float) -> Effects:
+        always_on = self.target == self._at_start
+        if self._tries >= len(RETRY_S) and not always_on:
+            self._tries = 0
+            return self._fall_back(reason, at)
+        self._enter(Box.WAITING_TO_RETRY)
+        self.fault = reason
+        self._wake = at + RETRY_S[min(self._tries, len(RETRY_S) - 1)]
+        self._tries += 1
+        return []
+
+    def _fall_back(self, reason: str, at: float) -> Effects:
+        """Call somebody else instead, once; else show what is wrong."""
+        if self._fallback and self.target != self._fallback:
+            return self._place(self._fallback, at)
+        return self._show_fault(reason, at)
+
+    def _show_fault(self, reason: str, at: float) -> Effects:
+        self._enter(Box.FAULT)
+        self.fault = reason
+        self._wake = at + (REFUSED_S if self._at_start else FAULT_SHOWN_S)
+        return []
+
+    def _give_up(self, at: float) -> Effects:
+        """Leave the call, or stop trying to have one."""
+        if self.state in (Box.CONNECTING, Box.IN_CALL):
+            if self._ending:
+                return []
+            self._ending = True
+            return [EndCall("hung up at the box")]
+        if self.state is Box.WAITING_TO_RETRY:
+            self._tries = 0
+            self._enter(Box.IDLE)
+        return []
+
+    def _call_asked(self, target: str, at: float) -> Effects:
+        match self.state:
+            case Box.IN_CALL | Box.CONNECTING:
+                self._next_target = target
+                return self._give_up(at)
+            case Box.STARTING:
+                return []
+            case Box.FAULT if not self._card:
+                return []
+            case _:
+                return self._place(target, at)
+
+    # -------------------------------------------------------------------------------------------------- the rest
+
+    def _mute(self, on: bool | None) -> Effects:
+        wanted = not self.muted if on is None else on
+        if wanted == self.muted:
+            return []
+        self.muted = wanted
+        return [Mute(wanted)] if self.state is Box.IN_CALL else []
+
+    def _tool(self, called: ToolCalled) -> Effects:
+        try:
+            wanted = parse(called.name, called.arguments)
+        except ValueError as problem:
+            return [ToolDone(called.id, f"error: {problem}")]
+        match wanted:
+            case HangUpTool():
+                self._ending = True
+                return [EndCall("the agent hung up", GOODBYE_S)]
+            case SetVolume(percent):
+                return [TurnVolume(percent), ToolDone(called.id, f"the volume is {percent} per cent")]
+            case _:
+                assert_never(wanted)
+
+    def _stop(self) -> Effects:
+        self._stopping = True
+        self._wake = None
+        if self.state in (Box.CONNECTING, Box.IN_CALL):
+            self._ending = True
+            return [EndCall("the box is being stopped", DRAIN_S)]
+        return [Stopped()]
+
+    def expire(self, at: float) -> Effects:
+        """The deadline has passed."""
+        if self.state is Box.IN_CALL and self.call_since is not None and not self._ending:
+            if at >= self.call_since + self._max_s:
+                self._ending = True
+                return [EndCall("the longest time of a call is over", GOODBYE_S)]
+            if self._push_to_talk and not self._down and at >= self._idle_since + PUSH_IDLE_S:
+                return self._give_up(at)
+        if self._wake is None or at < self._wake:
+            return []
+        self._wake = None
+        match self.state:
+            case Box.CONNECTING:
+                self._wake = at + TICK_S
+                return [Sound("waiting")]
+            case Box.WAITING_TO_RETRY:
+                return self._place(self.target, at)
+            case Box.FAULT if self._card:
+                return self._rest(at)
+            case _:
+                return []
+
+    def _enter(self, state: Box) -> None:
+        self.state = state
+        self._wake = None
+        if state is not Box.FAULT:
+            self.fault = ""

@@ -1,0 +1,232 @@
+"""What is to be heard, in order, and how much of it has been heard.
+
+Rules
+* Responses wait at the far side's rate and are resampled one piece at a time, when the card wants them.
+* Positions count frames handed to the card since it was opened. Heard is position minus what the card still holds;
+  fill silence and tones take room in the position, but are nobody's heard time.
+* A response that was discarded is dead by name: audio of it that arrives later is dropped here too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevoice.audio.resample import Resampler
+from edgevoice.events import Played
+
+Samples = NDArray[np.int16]
+
+LIMIT_MS = 300_000  # five minutes of speech wait at most: 14 MB at 24 kHz
+DEAD_NAMES = 64  # more responses than a service ever has under way at once
+PIECE_MS = 10  # resampled at once: the work of one period
+
+
+@dataclass(slots=True)
+class _Queued:
+    """One response (or nameless sound) that is not yet wholly handed to the card."""
+
+    response: str
+    chunks: deque[bytes] = field(default_factory=deque)
+    marks: list[str] = field(default_factory=list)
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class _Span:
+    """Frames [start, end) of the position belong to `response`."""
+
+    start: int
+    end: int
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class _MarkAt:
+    position: int
+    mark: Played
+
+
+class Playout:
+    """The queue before the card and the ledger of what the card was given."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.position = 0
+        self.overflow_ms = 0.0  # sound that found the queue full and was left out
+        self._tones: deque[Samples] = deque()
+        self._dead: deque[str] = deque(maxlen=DEAD_NAMES)
+        self.join(rate)
+
+    def join(self, rate: int) -> None:
+        """Begin a call whose sound comes at `rate`: everything of the last one is forgotten."""
+        self._resampler = Resampler(rate, self.rate)
+        self._source_rate = rate
+        self._queue: deque[_Queued] = deque()
+        self._resampling: str | None = None  # the response the resampler's state belongs to
+        self._ready: Samples = np.empty(0, np.int16)  # resampled, of that response, not yet handed over
+        self._spans: deque[_Span] = deque()
+        self._marks: deque[_MarkAt] = deque()
+        self._heard: dict[str, int] = {}  # frames, of responses that are not yet over
+        self._waiting_bytes = 0
+
+    # ------------------------------------------------------------------------------------------ what comes in
+
+    def play(self, pcm: bytes, response: str) -> None:
+        if response in self._dead:
+            return
+        if (self._waiting_bytes + len(pcm)) / 2 / self._source_rate * 1000 > LIMIT_MS:
+            self.overflow_ms += len(pcm) / 2 / self._source_rate * 1000
+            return
+        self._queued(response).chunks.append(pcm)
+        self._waiting_bytes += len(pcm)
+
+    def mark(self, name: str, response: str) -> None:
+        """End `response` and have `Played` reported when it was heard to its end."""
+        if response in self._dead:
+            return
+        queued = self._queued(response)
+        queued.marks.append(name)
+        queued.ended = True
+
+    def tone(self, pcm: Samples) -> None:
+        """Play `pcm` (at the card's rate) before anything that waits; a dozen at most wait."""
+        if len(self._tones) < 12:
+            self._tones.append(pcm)
+
+    def _queued(self, response: str) -> _Queued:
+        for queued in reversed(self._queue):
+            if queued.response == response and not queued.ended:
+                return queued
+        self._queue.append(_Queued(response))
+        return self._queue[-1]
+
+    # ------------------------------------------------------------------------------------- what the card takes
+
+    def take(self, frames: int) -> Samples:
+        """Return the next `frames` (n,) for the card, filled up with silence."""
+        out = np.zeros(frames, np.int16)
+        filled = 0
+        while filled < frames:
+            piece, response = self._next(frames - filled)
+            if not len(piece):
+                break
+            out[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            self._record(len(piece), response)
+        self.position += frames - filled
+        return out
+
+    def _record(self, frames: int, response: str) -> None:
+        last = self._spans[-1] if self._spans else None
+        if last and last.response == response and last.end == self.position:
+            last.end += frames
+        else:
+            self._spans.append(_Span(self.position, self.position + frames, response))
+        self.position += frames
+
+    def _next(self, wanted: int) -> tuple[Samples, str]:
+        """Return up to `wanted` frames and whose they are ("" for a tone and for nameless sound)."""
+        if self._tones:
+            tone = self._tones.popleft()
+            if len(tone) > wanted:
+                self._tones.appendleft(tone[wanted:])
+            return tone[:wanted], ""
+        while not len(self._ready):
+            if not self._resample_more():
+                break
+        piece, self._ready = self._ready[:wanted], self._ready[wanted:]
+        return piece, self._resampling or ""
+
+    def _resample_more(self) -> bool:
+        """Make some frames ready, or end the responses that are over; False when there is nothing to play."""
+        while self._queue and self._queue[0].ended and not self._queue[0].chunks:
+            self._finish(self._queue.popleft())
+            if len(self._ready):
+                return True
+        queued = next((queued for queued in self._queue if queued.chunks), None)
+        if queued is None:
+            return False
+        if queued.response != self._resampling:
+            self._resampler.reset()
+            self._resampling = queued.response
+        self._ready = self._resampler.process(np.frombuffer(self._pull(queued), "<i2"))
+        return True
+
+    def _pull(self, queued: _Queued) -> bytes:
+        """Take at most `PIECE_MS` from the front of `queued`."""
+        size = self._source_rate * PIECE_MS // 1000 * 2
+        chunk = queued.chunks.popleft()
+        if len(chunk) > size:
+            queued.chunks.appendleft(chunk[size:])
+            chunk = chunk[:size]
+        self._waiting_bytes -= len(chunk)
+        return chunk
+
+    def _finish(self, queued: _Queued) -> None:
+        """Set the marks of a response behind its last sample, which the resampler still holds back."""
+        if queued.response == self._resampling:
+            held_back = np.zeros(math.ceil(self._resampler.delay_ms * self._source_rate / 1000), np.int16)
+            self._ready = self._resampler.process(held_back)
+            self._resampler.reset()
+        end = self.position + len(self._ready)
+        self._marks.extend(_MarkAt(end, Played(name, queued.response)) for name in queued.marks)
+
+    # ---------------------------------------------------------------------------------------- what was heard
+
+    def advance(self, held: int) -> Iterator[Played]:
+        """Report the marks that were heard, the card still holding `held` frames."""
+        played = self.position - held
+        while self._spans and self._spans[0].start < played:
+            span = self._spans[0]
+            heard = min(span.end, played) - span.start
+            if span.response:
+                self._heard[span.response] = self._heard.get(span.response, 0) + heard
+            span.start += heard
+            if span.start < span.end:
+                break
+            self._spans.popleft()
+        while self._marks and self._marks[0].position <= played:
+            mark = self._marks.popleft().mark
+            self._heard.pop(mark.response, None)
+            yield mark
+
+    @property
+    def audible(self) -> bool:
+        """Something that is not silence is in the card, or about to be."""
+        return bool(self._spans or self._tones or any(queued.chunks for queued in self._queue))
+
+    @property
+    def sounding(self) -> str:
+        """The response that a person would interrupt now: begun, or about to begin, and not heard to its end."""
+        for span in self._spans:
+            if span.response:
+                return span.response
+        begun = next((name for name in self._heard if name), "")
+        return begun or next((queued.response for queued in self._queue if queued.response and queued.chunks), "")
+
+    @property
+    def waiting_ms(self) -> float:
+        return self._waiting_bytes / 2 / self._source_rate * 1000
+
+    def discard(self) -> tuple[str, float]:
+        """Forget all that was not heard by the last `advance`; return the response that sounded and its heard ms."""
+        response = self.sounding
+        heard_ms = self._heard.get(response, 0) * 1000 / self.rate - self._resampler.delay_ms
+        names = {queued.response for queued in self._queue} | {span.response for span in self._spans} | set(self._heard)
+        self._dead.extend(name for name in names if name)
+        self._queue.clear()
+        self._spans.clear()
+        self._marks.clear()
+        self._heard.clear()
+        self._tones.clear()
+        self._ready = self._ready[:0]
+        self._resampler.reset()
+        self._resampling = None
+        self._waiting_bytes = 0
+        return response, max(0.0, heard_ms)

@@ -1,0 +1,96 @@
+"""Carries values between the two legs of a call: the asynchronous shell around `call.Call`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from edgevoice.call import Call
+from edgevoice.conversation import Conversation, Orders
+from edgevoice.events import Command, Event
+
+CLOSE_S = 2.0  # a leg that has not let go by then is cancelled
+
+Deliver = Callable[[Event, float], None]
+
+
+class NearLeg(Protocol):
+    """Where the person is. It adapts to the rate of the far leg."""
+
+    async def run(self, deliver: Deliver, rate: int) -> None:
+        """Take part until `Closed` was delivered."""
+
+    def perform(self, command: Command, at: float) -> None:
+        """Carry out one command without waiting."""
+
+
+class FarLeg(Protocol):
+    """Where the agent is."""
+
+    rate: int
+
+    async def run(self, deliver: Deliver, group: asyncio.TaskGroup) -> None:
+        """Take part until `Closed` was delivered; further tasks go into `group` and end with this one."""
+
+    def perform(self, command: Command, at: float) -> None:
+        """Carry out one command without waiting."""
+
+
+class Bridge:
+    """One call on the event loop, from connecting to the end."""
+
+    def __init__(self, call: Call, near: NearLeg, far: FarLeg) -> None:
+        self.call = call
+        self._near = near
+        self._far = far
+        self._over = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Run the call to its end: both legs are closed when this returns."""
+        if self._over.is_set():
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                legs = {
+                    group.create_task(self._near.run(self._tell_near, self._far.rate)),
+                    group.create_task(self._far.run(self._tell_far, group)),
+                }
+                await self._over.wait()
+                await asyncio.wait(legs, timeout=CLOSE_S)
+                for leg in legs:
+                    leg.cancel()
+        finally:
+            self._set_timer(None)
+
+    def want(self, orders: Callable[[Conversation], Orders]) -> None:
+        """Ask something of the conversation: mute, talk, finish, hang up."""
+        self.call.want(orders, self._loop.time())
+        self._after()
+
+    def _tell_near(self, event: Event, at: float) -> None:
+        self.call.near(event, at)
+        self._after()
+
+    def _tell_far(self, event: Event, at: float) -> None:
+        self.call.far(event, at)
+        self._after()
+
+    def _after(self) -> None:
+        if self.call.over:
+            self._over.set()
+        self._set_timer(self.call.deadline)
+
+    def _set_timer(self, deadline: float | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._expired)
+
+    def _expired(self) -> None:
+        self._timer = None
+        self.call.expire(self._loop.time())
+        self._after()

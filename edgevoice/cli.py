@@ -1,0 +1,183 @@
+"""The command line: `edgevoice run | demo | devices | ctl`. Exit codes are those of sysexits where one fits."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgevoice import __version__
+from edgevoice.config import Secret, load, secret
+from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.schema import Config
+
+EX_UNAVAILABLE, EX_CONFIG = 69, 78
+CONFIGURATION = Path("/etc/edgevoice/edgevoice.toml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        return int(chosen.command(chosen))
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return EX_CONFIG
+    except DeviceError as error:
+        print(f"edgevoice: {error}", file=sys.stderr)
+        return EX_UNAVAILABLE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edgevoice", description="An appliance that you talk with.")
+    parser.add_argument("--version", action="version", version=f"edgevoice {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    run = commands.add_parser("run", help="be the appliance")
+    run.add_argument("-c", "--config", type=Path, metavar="FILE", help=f"default: {CONFIGURATION}, else the defaults")
+    run.add_argument("-v", "--verbose", action="store_true", help="say more in the journal (never words or keys)")
+    run.set_defaults(command=_run)
+
+    demo = commands.add_parser("demo", help="a conversation in a simulated room, with a picture of it")
+    demo.add_argument("--out", type=Path, default=Path("edgevoice-demo"), metavar="DIR", help="default: %(default)s")
+    demo.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    demo.set_defaults(command=_demo)
+
+    devices = commands.add_parser("devices", help="sound cards, mixers and GPIO chips of this machine")
+    devices.add_argument("--json", action="store_true")
+    devices.set_defaults(command=_devices)
+
+    ctl = commands.add_parser("ctl", help="talk to the running appliance")
+    ctl.add_argument("-c", "--config", type=Path, metavar="FILE", help="where its socket is named")
+    ctl.add_argument("--json", action="store_true", help="print its answer as one JSON object")
+    ctl.set_defaults(command=_ctl)
+    requests = ctl.add_subparsers(required=True, dest="do", metavar="request")
+    requests.add_parser("status", help="how it is")
+    requests.add_parser("press", help="press its button")
+    requests.add_parser("release", help="let go of its button")
+    requests.add_parser("call", help="call an agent").add_argument("target", metavar="NAME")
+    requests.add_parser("hangup", help="end the call, or stop trying")
+    mute = requests.add_parser("mute", help="send silence instead of the microphone; again: unmute")
+    mute.add_argument("on", nargs="?", choices=("on", "off"))
+    volume = requests.add_parser("volume", help="set the loudspeaker")
+    volume.add_argument("percent", type=int, metavar="N", choices=range(101))
+    return parser
+
+
+# ---------------------------------------------------------------------------------------------------- the commands
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from edgevoice import app
+    from edgevoice.catalogue import Agents
+    from edgevoice.drivers import systemd
+
+    systemd.log_to_journal(logging.DEBUG if chosen.verbose else logging.INFO)
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # its own DEBUG shows headers and words
+    config = configuration(chosen.config)
+    agents = Agents(config, _Files(chosen.config or CONFIGURATION))
+    agents.check()
+    asyncio.run(app.run(config, agents))
+    return 0
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    from edgevoice import demo
+
+    if not chosen.json:
+        print("A person, a box and a parrot in a simulated room (headset: no echo) ...", flush=True)
+    figures = demo.run(chosen.out)
+    if chosen.json:
+        print(json.dumps(figures))
+        return 0
+    for name, value in figures.items():
+        if not isinstance(value, list | dict):
+            print(f"  {name:22} {value}")
+    print(f"Listen to {chosen.out}/microphone.wav and speaker.wav; the picture is {chosen.out}/report.html")
+    return 0
+
+
+def _devices(chosen: argparse.Namespace) -> int:
+    from edgevoice.drivers.devices import devices
+
+    found = devices()
+    if chosen.json:
+        print(json.dumps(found))
+        return 0
+    for title, rows in found.items():
+        print(f"{title}:")
+        print("\n".join(f"  {row}" for row in rows) if rows else "  none")
+    return 0
+
+
+def _ctl(chosen: argparse.Namespace) -> int:
+    from edgevoice.drivers import control
+
+    request: dict[str, Any] = {"do": chosen.do}
+    if chosen.do == "call":
+        request["target"] = chosen.target
+    if chosen.do == "mute":
+        request["on"] = {"on": True, "off": False, None: None}[chosen.on]
+    if chosen.do == "volume":
+        request["percent"] = chosen.percent
+    answer = control.ask(configuration(chosen.config).status.socket, request)
+    if chosen.json:
+        print(json.dumps(answer))
+    elif not answer.get("ok"):
+        print(f"edgevoice: {answer.get('error')}", file=sys.stderr)
+    else:
+        for name, value in answer.items():
+            if name != "ok" and value is not None:
+                print(f"{name:16} {value if not isinstance(value, dict) else _one_line(value)}")
+    return 0 if answer.get("ok") else 1
+
+
+def _one_line(facts: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
+
+
+# ------------------------------------------------------------------------------------------- files and configuration
+
+
+def configuration(path: Path | None) -> Config:
+    """Read the configuration: `path`, else the system's if there is one, else the defaults. Raises ConfigError."""
+    if path is None and not CONFIGURATION.exists():
+        return load("", source="defaults")
+    path = path or CONFIGURATION
+    try:
+        return load(path.read_text(encoding="utf-8-sig"), source=str(path))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 text: byte {error.start}"]) from error
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files named by a configuration: in systemd's credentials first, then beside the configuration."""
+
+    configuration: Path
+
+    @property
+    def _directories(self) -> list[str]:
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        return [*([credentials] if credentials else []), str(self.configuration.parent)]
+
+    def secret(self, name: str, key: str) -> Secret:
+        return secret(name, key, read=lambda path: Path(path).read_bytes(), directories=self._directories)
+
+    def text(self, name: str, key: str) -> str:
+        paths = [Path(directory) / name for directory in self._directories]
+        path = next((path for path in paths if path.exists()), paths[-1])
+        try:
+            return path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError([f"$.{key}: cannot read {path}: {error}"]) from error

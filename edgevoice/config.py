@@ -1,0 +1,296 @@
+"""TOML text -> one frozen section for each part, or every problem of the file at once, each with its path.
+
+    text -> tomllib -> _Reading: types, bounds, unknown keys -> _rules: absent parts, contradictions -> Config
+
+Nothing here reads a file: the text is given, and a secret is read by a function that is given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from msgspec import UNSET, ValidationError, convert, inspect, structs
+
+from edgevoice.errors import ConfigError
+from edgevoice.schema import Config, FileName, PhoneLines, Section, Tables
+
+AGENTS = ("parrot", "openai")  # those of [agent] that this version can call
+TOOLS = ("hang_up", "set_volume")  # those of `tools` that this version can do
+
+S = TypeVar("S", bound=Section)
+
+
+def load(text: str, *, source: str = "edgevoice.toml", agents: Collection[str] = AGENTS) -> Config:
+    """Read the configuration. Raises ConfigError with all problems, each beginning with `source`."""
+    try:
+        document = tomllib.loads(text + "\n")  # so that an error in the last line has a line and a column, too
+    except RecursionError:
+        raise ConfigError([f"{source}: the brackets are nested too deeply"]) from None
+    except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
+        raise ConfigError([f"{source}: {error}"]) from error
+    reading = _Reading()
+    tables = reading.table(Tables, document, "")
+    config = Config(**structs.asdict(tables), left_out=frozenset(reading.left_out))
+    wrong = {path.partition("[")[0] for path, _ in reading.problems}
+    problems = [*reading.problems, *_rules(config, agents, wrong)]
+    if problems:
+        raise ConfigError([f"{source}: $.{path}: {sentence}" for path, sentence in problems])
+    return config
+
+
+def check(config: Config, agents: Collection[str]) -> list[str]:
+    """Return what in `config` contradicts itself, names no agent of `agents`, or asks for a part that is not here."""
+    return [f"$.{path}: {sentence}" for path, sentence in _rules(config, agents, ())]
+
+
+class Secret:
+    """A key or a password. It shows itself only when asked to, so that it never reaches a log."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return it in clear."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+
+def secret(name: str, key: str, *, read: Callable[[str], bytes], directories: Sequence[str]) -> Secret:
+    """Return the one line that the file `name` holds; `key` is the path of the setting that names it.
+
+    `directories` are tried in order: systemd's credentials, then that of the configuration file. An absolute name is
+    taken as it is. Raises ConfigError, which never holds what the file holds.
+    """
+    if not name:
+        raise ConfigError([f"$.{key}: names no file; write the secret into a file and name that here"])
+    files = dict.fromkeys(str(PurePosixPath(directory) / name) for directory in directories or ("",))
+    for file in files:
+        try:
+            return Secret(_only_line(read(file)))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            advice = "let the user that edgevoice runs as read it, or hand it over with LoadCredential="
+            raise ConfigError([f"$.{key}: cannot read {file}: {reason}; {advice}"]) from error
+        except ValueError as error:
+            raise ConfigError(
+                [f"$.{key}: {file} {error}; it must hold the secret on one line and nothing else"]
+            ) from None
+    raise ConfigError([f"$.{key}: there is no file {' or '.join(files)}; write the secret into it"])
+
+
+def _only_line(content: bytes) -> str:
+    """Return the text without the space around it. Raises ValueError, which says what is wrong and shows nothing."""
+    try:
+        line = content.decode("utf-8-sig").strip()  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError:
+        raise ValueError("is not text") from None  # the error would hold the content
+    if not line:
+        raise ValueError("is empty")
+    if len(line.splitlines()) > 1:
+        raise ValueError("has more than one line")
+    if not line.isprintable():
+        raise ValueError("holds a control character")
+    return line
+
+
+class _Reading:
+    """One walk over the file beside the schema: msgspec by itself would stop at the first problem."""
+
+    def __init__(self) -> None:
+        self.problems: list[tuple[str, str]] = []  # path and sentence
+        self.left_out: set[str] = set()
+
+    def table(self, kind: type[S], found: object, path: str) -> S:
+        """Return the section; a key that is left out or wrong has its default."""
+        if not isinstance(found, dict):
+            self.problems.append((path, f"expected a table, got {_show(found)}"))
+            return kind()
+        fields = {field.name: field.type for field in structs.fields(kind)}
+        for name in found:
+            if name not in fields:
+                self.problems.append((_join(path, name), f"unknown key{_did_you_mean(name, fields)}"))
+        values = {name: self.key(field, found, name, _join(path, name)) for name, field in fields.items()}
+        return kind(**{name: value for name, value in values.items() if value is not UNSET})
+
+    def key(self, kind: Any, table: Mapping[str, object], name: str, path: str) -> Any:
+        if name in table:
+            return self.value(kind, table[name], path)
+        if _is_section(kind):
+            return self.table(kind, {}, path)  # to note each of its keys
+        self.left_out.add(path)
+        return UNSET
+
+    def value(self, kind: Any, found: object, path: str) -> Any:
+        """Return the value as `kind`, or UNSET when it is wrong."""
+        if _is_section(kind):
+            return self.table(kind, found, path)
+        if get_origin(kind) is tuple:
+            return self.array(get_args(kind)[0], found, path)
+        if get_origin(kind) is Mapping:
+            return self.named(get_args(kind)[1], found, path)
+        try:
+            return convert(found, kind)
+        except (ValidationError, ValueError):  # ValueError: an integer too long to be written in msgspec's own message
+            self.problems.append((path, _wrong(kind, found)))
+            return UNSET
+
+    def array(self, kind: Any, found: object, path: str) -> Any:
+        if not isinstance(found, list):
+            advice = f"; write [[{path}]]" if _is_section(kind) and isinstance(found, dict) else ""
+            self.problems.append((path, f"expected an array, got {_show(found)}{advice}"))
+            return UNSET
+        values = [self.value(kind, value, f"{path}[{index}]") for index, value in enumerate(found)]
+        return tuple(value for value in values if value is not UNSET)
+
+    def named(self, kind: Any, found: object, path: str) -> Any:
+        if not isinstance(found, dict):
+            self.problems.append((path, f"expected a table, got {_show(found)}"))
+            return UNSET
+        values = {name: self.value(kind, value, _join(path, name)) for name, value in found.items()}
+        return {name: value for name, value in values.items() if value is not UNSET}
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def _join(path: str, name: str) -> str:
+    """Return the path of a key as TOML would write it."""
+    key = name if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name) else _show(name)
+    return f"{path}.{key}" if path else key
+
+
+def _show(found: object) -> str:
+    """Return a value as TOML would write it, or what it is when that would be long."""
+    match found:
+        case bool():
+            return "true" if found else "false"
+        case str():
+            return json.dumps(found if len(found) <= 60 else found[:59] + "…", ensure_ascii=False)
+        case int() if found.bit_length() > 63:
+            return "a number beyond 64 bits"
+        case list():
+            return "an array"
+        case dict():
+            return "a table"
+    return str(found)
+
+
+def _did_you_mean(word: str, words: Iterable[str]) -> str:
+    close = get_close_matches(word, list(words), n=1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _not_one_of(found: object, choices: Sequence[str | int]) -> str:
+    words = [choice for choice in choices if isinstance(choice, str)]
+    closest = _did_you_mean(found, words) if isinstance(found, str) else ""
+    return f"{_show(found)} is not one of {', '.join(map(_show, choices))}{closest}"
+
+
+def _wrong(kind: Any, found: object) -> str:
+    """Say what was expected, and what is there unless that may be a secret."""
+    if get_origin(kind) is Literal:
+        return _not_one_of(found, get_args(kind))
+    expected = _describe(inspect.type_info(kind))
+    return f"expected {expected}" if kind == FileName else f"expected {expected}, got {_show(found)}"
+
+
+def _describe(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.Metadata(extra_json_schema={"description": str(description)}):
+            return description
+        case inspect.IntType(ge=low, le=high):
+            return f"an integer from {low} to {high}"
+        case inspect.FloatType(ge=low, le=high):
+            return f"a number from {low:g} to {high:g}"
+        case inspect.BoolType():
+            return "true or false"
+    return "text"
+
+
+def _rules(config: Config, agents: Collection[str], wrong: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield path and sentence of each problem between keys; of those that are `wrong`, nothing more can be said."""
+    yield from _absent(config)
+    yield from _targets(config, agents)
+    for paths, sentence in _contradictions(config):
+        if not any(path in wrong for path in paths):
+            yield paths[0], sentence
+
+
+def _absent(config: Config) -> Iterator[tuple[str, str]]:
+    """A wish for a part that is not in this version is never silently ignored."""
+    if config.device.hat:
+        yield "device.hat", "HAT profiles are not in this version; leave it empty and set [card] and [panel]"
+    if config.echo.canceller not in ("auto", "none"):
+        yield "echo.canceller", 'no echo canceller is in this version; use "auto" or "none"'
+    if config.echo.delay_ms != -1:
+        yield "echo.delay_ms", "no echo canceller is in this version; use -1"
+    if config.call.auto_answer:
+        yield "call.auto_answer", "phone lines are not in this version; use false"
+    for tool in config.agent.openai.tools:
+        if tool not in TOOLS:
+            yield "agent.openai.tools", f"{_show(tool)} is not in this version; use {' and '.join(map(_show, TOOLS))}"
+    if config.status.listen:
+        yield "status.listen", "health over HTTP is not in this version; leave it empty and use the socket"
+    for name in config.relay:
+        yield _join("relay", name), "relays are not in this version; remove the table"
+    lines = [(f"line.{name}", getattr(config.line, name)) for name in ("elks", "twilio", "vobiz", "plivo")]
+    sip = [(f"line.sip[{index}]", account) for index, account in enumerate(config.line.sip)]
+    for path, section in [("lines", config.lines), *lines, *sip]:
+        if keys := _changed(section):
+            yield path, f"phone lines are not in this version; remove {', '.join(keys)}"
+    if keys := _changed(config.agent.elevenlabs):
+        yield "agent.elevenlabs", f"this agent is not in this version; remove {', '.join(keys)}"
+
+
+def _changed(section: Section) -> list[str]:
+    """Return the keys that differ from their defaults."""
+    default = type(section)()
+    return [name for name in section.__struct_fields__ if getattr(section, name) != getattr(default, name)]
+
+
+def _targets(config: Config, agents: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Whoever is called, or answers, must be there."""
+    known = sorted(agents)
+    for key, others in {"button": [], "at_start": [""], "incoming": ["card"], "fallback": [""]}.items():
+        target = getattr(config.call, key)
+        if target.partition(":")[0] in PhoneLines.__struct_fields__:
+            yield f"call.{key}", f"{_show(target)}: phone lines are not in this version; use an agent"
+        elif target not in (choices := [*known, *others]):
+            yield f"call.{key}", _not_one_of(target, choices)
+
+
+def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the keys that do not go together, first the one to change, and why."""
+    card, barge_in, panel, openai = config.card, config.barge_in, config.panel, config.agent.openai
+    if card.buffer_ms < 2 * card.period_ms:
+        sentence = f"{card.buffer_ms} is less than two periods of {card.period_ms} ms"
+        yield ("card.buffer_ms", "card.period_ms"), f"{sentence}; expected at least {2 * card.period_ms}"
+    if card.rate * card.period_ms % 1000:
+        sentence = f"{card.period_ms} ms are not a whole number of samples at {card.rate} Hz"
+        yield ("card.period_ms", "card.rate"), f"{sentence}; use 10, 20, 30 or 40"
+    if barge_in.give_up_ms < barge_in.confirm_ms:
+        sentence = f"{barge_in.give_up_ms} is less than confirm_ms; expected at least {barge_in.confirm_ms}"
+        yield ("barge_in.give_up_ms", "barge_in.confirm_ms"), sentence
+    if len(panel.light) not in (0, 1, 3):
+        yield ("panel.light",), f"{len(panel.light)} pins; expected none, one, or three for red, green, blue"
+    if len({panel.button, *panel.light}) <= len(panel.light):
+        yield ("panel.light", "panel.button"), "a pin is used twice; give button and light one each"
+    if openai.turn_detection == "none" and panel.press == "talk":
+        sentence = '"none" leaves nobody to end a turn; use "local", or set panel.press = "push_to_talk"'
+        yield ("agent.openai.turn_detection", "panel.press"), sentence
+    if openai.instructions and openai.instructions_file:
+        both = ("agent.openai.instructions_file", "agent.openai.instructions")
+        yield both, "instructions are given as well; remove one of the two"

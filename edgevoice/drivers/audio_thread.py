@@ -1,0 +1,178 @@
+"""The audio thread: opens the card, runs `cycle` on it for ever, opens it again when it is lost.
+
+Crossings between threads are two: commands come in through a deque, events go out by one `call_soon_threadsafe` per
+period in which something happened. This thread never logs and never waits for anything but the card.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from edgevoice.audio.duplex import Card, Duplex, cycle
+from edgevoice.errors import DeviceError
+from edgevoice.events import Answer, BargeIn, Closed, Command, End, Event, HangUp, Opened
+
+REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # each failed opening prints a line of alsa-lib's to the journal
+LEAVE_S = 1.0  # a thread that does not end by then is left behind: the process ends anyway
+PRIORITY = 10  # SCHED_FIFO, above everything ordinary, below the kernel's own threads
+
+
+class OpenedCard(Card, Protocol):
+    """A card that can be let go of."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What was opened."""
+
+    def counted(self) -> dict[str, int]:
+        """What went wrong since it was opened, counted."""
+
+    def close(self) -> None:
+        """Let go of the device. Nothing is called afterwards."""
+
+
+class SoundCard:
+    """The card as the rest of the program sees it. Everything but `_run` and below is called on the event loop."""
+
+    def __init__(
+        self,
+        open_card: Callable[[], OpenedCard],
+        duplex: Callable[[int], Duplex],
+        *,
+        on_ready: Callable[[dict[str, object]], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self.commands: deque[Command] = deque()
+        self.progress = 0  # periods run and attempts to open: the watchdog wants to see it grow
+        self.card: OpenedCard | None = None
+        self.duplex: Duplex | None = None
+        self._open_card = open_card
+        self._duplex = duplex
+        self._on_ready = on_ready
+        self._on_lost = on_lost
+        self._deliver: Callable[[Event, float], None] | None = None
+        self._opened = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audio", daemon=True)
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the thread close the card and end; wait for it for a moment."""
+        self._stop.set()
+        self._thread.join(LEAVE_S)
+
+    def barge_in(self) -> None:
+        """Stop what the agent says: the shortest path from the button to silence. Any thread may call it."""
+        self.commands.append(BargeIn())
+
+    def counters(self) -> dict[str, int]:
+        """Count what went wrong with the card that is open, and how often it was opened."""
+        return (self.card.counted() if self.card else {}) | {"opened": self._opened}
+
+    # ------------------------------------------------------------------------------------------ a leg of a call
+
+    async def run(self, deliver: Callable[[Event, float], None], rate: int) -> None:
+        """Be the near leg of a call until it is closed. Raises nothing: what goes wrong is told as `Closed`."""
+        if self.card is None:
+            deliver(Closed(End.CARD_LOST, "there is no sound card"), time.monotonic())
+            return
+        done = asyncio.Event()
+        opened = False
+
+        def tell(event: Event, at: float) -> None:
+            nonlocal opened
+            opened = opened or isinstance(event, Opened)
+            lost = isinstance(event, Closed) and event.end is End.CARD_LOST
+            if not opened and not lost:
+                return  # the end of a call that was abandoned
+            deliver(event, at)
+            if isinstance(event, Closed):
+                self._deliver = None
+                done.set()
+
+        self._deliver = tell
+        self.commands.append(Answer(rate))
+        try:
+            await done.wait()
+        finally:
+            if not done.is_set():
+                self.commands.append(HangUp("the call was abandoned"))
+            self._deliver = None
+
+    def perform(self, command: Command, at: float) -> None:
+        self.commands.append(command)
+
+    # ----------------------------------------------------------------------------------------------- the thread
+
+    def _run(self) -> None:
+        _raise_priority()
+        failures = 0
+        while not self._stop.is_set():
+            self.progress += 1
+            try:
+                card = self._open_card()
+            except DeviceError as error:
+                self._call(self._lost, str(error))
+                self._stop.wait(REOPEN_S[min(failures, len(REOPEN_S) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            self._play(card)
+
+    def _play(self, card: OpenedCard) -> None:
+        """Run periods until the card is lost or the program ends."""
+        duplex = self._duplex(card.rate)
+        self.commands.clear()  # meant for the card that was lost
+        self._call(self._ready, card, duplex)
+        try:
+            while not self._stop.is_set():
+                events = cycle(card, duplex, self.commands)
+                self.progress += 1
+                if events:
+                    self._call(self._tell, events, time.monotonic())
+        except DeviceError as error:
+            self._call(self._lost, str(error))
+            self._stop.wait(REOPEN_S[0])
+        finally:
+            card.close()
+
+    def _call(self, method: Callable[..., None], *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(method, *arguments)
+        except RuntimeError:  # the loop is closed: the program ends
+            self._stop.set()
+
+    # --------------------------------------------------------------------------------------- back on the loop
+
+    def _ready(self, card: OpenedCard, duplex: Duplex) -> None:
+        self.card, self.duplex = card, duplex
+        self._opened += 1
+        self._on_ready(card.facts)
+
+    def _lost(self, reason: str) -> None:
+        self.card = self.duplex = None
+        self._on_lost(reason)
+        if self._deliver:
+            self._deliver(Closed(End.CARD_LOST, reason), time.monotonic())
+
+    def _tell(self, events: Sequence[Event], at: float) -> None:
+        for event in events:
+            if self._deliver:
+                self._deliver(event, at)
+
+
+def _raise_priority() -> None:
+    """Ask for real time where the system allows it; without it, everything works, with more xruns under load."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    except (PermissionError, OSError):
+        pass

@@ -1,0 +1,35 @@
+"""A far leg without a socket: carries the replies of a wire that needs no connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from edgevoice.events import Closed, Command, Event
+from edgevoice.wire import Reply, Wire
+
+
+class LocalLeg:
+    """The parrot's leg. `deliver` may be called from within `perform`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.rate = wire.rate
+        self._wire = wire
+        self._done = asyncio.Event()
+        self._deliver: Callable[[Event, float], None] | None = None
+
+    async def run(self, deliver: Callable[[Event, float], None], group: asyncio.TaskGroup) -> None:
+        self._deliver = deliver
+        self._carry_out(self._wire.opened(time.monotonic()), time.monotonic())
+        await self._done.wait()
+
+    def perform(self, command: Command, at: float) -> None:
+        self._carry_out(self._wire.perform(command, at), at)
+
+    def _carry_out(self, reply: Reply, at: float) -> None:
+        for event in reply.events:
+            if self._deliver:
+                self._deliver(event, at)
+            if isinstance(event, Closed):
+                self._done.set()

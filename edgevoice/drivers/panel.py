@@ -1,0 +1,253 @@
+"""The button and the light of the box, on gpiozero.
+
+gpiozero watches the button on threads of its own. They do nothing here but call what `open_panel` was given, at the
+edge itself and without waiting for bounces to end: a press may have to stop a voice, and whoever is called ignores the
+bounces. The light is told a `Pattern` and keeps its rhythm by itself until it is told another.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from glob import glob
+from importlib.metadata import entry_points
+from types import TracebackType
+from typing import Any
+
+from gpiozero import LED, PWMLED, RGBLED, DigitalInputDevice
+from gpiozero.exc import GPIOZeroError, PinPWMUnsupported, PinUnknownPi
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+
+from edgevoice.errors import DeviceError
+from edgevoice.light import Pattern
+
+GPIO_CHIPS = "/dev/gpiochip*"
+LGPIO_MISSING = 'lgpio is not installed: "apt install python3-lgpio", in a venv with --system-site-packages'
+
+
+def open_panel(
+    *,
+    pins: str,
+    button: int,
+    pull: str,
+    light: Sequence[int],
+    hold_s: float,
+    on_press: Callable[[float], None],
+    on_release: Callable[[float], None],
+    on_hold: Callable[[float], None],
+) -> Panel:
+    """Claim the pins (BCM numbers) and report the button from now on; `pull` is "up" or "down".
+
+    `pins` is auto, lgpio, mock or none; auto obeys GPIOZERO_PIN_FACTORY and makes do without pins where there are none.
+    `light` is one pin, or three for red, green, blue, or empty. The callbacks get the moment (monotonic seconds), are
+    called on foreign threads, and must neither wait nor raise. Raises DeviceError when the pins cannot be had.
+    """
+    with ExitStack() as claimed:
+        wiring = f"button GPIO{button}, light {'+'.join(f'GPIO{pin}' for pin in light) or 'none'}"
+        try:
+            factory, source = _find_pins(pins)
+            if factory is None:
+                return Panel(facts=f"no pins: {source}")
+            claimed.callback(factory.close)
+            switch = _Button(button, pull, hold_s, factory, on_press, on_release, on_hold)
+            claimed.callback(switch.close)
+            lamp = _Light(light, factory) if light else None
+            if lamp:
+                claimed.callback(lamp.close)
+        except _pin_errors() as error:
+            raise DeviceError(
+                f"{wiring}: {error}; expected free pins and a user in the group gpio (gpioinfo tells who holds a pin)"
+            ) from error
+        return Panel(facts=f"{wiring}, pins of {source}", factory=factory, light=lamp, claimed=claimed.pop_all())
+
+
+class Panel:
+    """A button that reports itself and a light that can be set; both may be missing, `facts` says so."""
+
+    def __init__(
+        self, *, facts: str, factory: Any = None, light: _Light | None = None, claimed: ExitStack | None = None
+    ) -> None:
+        self.facts = facts
+        self.factory = factory  # gpiozero's, for whoever drives mock pins; None without pins
+        self._light = light
+        self._shown: Pattern | None = None
+        self._claimed = claimed or ExitStack()
+
+    def show(self, pattern: Pattern) -> None:
+        """Show `pattern` until the next call. The one that shows already goes on undisturbed."""
+        if self._light is not None and pattern != self._shown:
+            self._light.show(pattern)
+            self._shown = pattern
+
+    def close(self) -> None:
+        """Turn the light off and free the pins. Calling it again does nothing."""
+        self._light = None
+        self._claimed.close()
+
+
+class _Button:
+    """Tells presses, releases and holds. gpiozero's own Button does not close while a finger is on it."""
+
+    def __init__(
+        self,
+        pin: int,
+        pull: str,
+        hold_s: float,
+        factory: Any,
+        on_press: Callable[[float], None],
+        on_release: Callable[[float], None],
+        on_hold: Callable[[float], None],
+    ) -> None:
+        self._hold_s = hold_s
+        self._on_press, self._on_release, self._on_hold = on_press, on_release, on_hold
+        self._holding: threading.Timer | None = None
+        self._contact = DigitalInputDevice(pin, pull_up=pull == "up", pin_factory=factory)
+        self._contact.when_activated = self._press
+        self._contact.when_deactivated = self._release
+
+    def _press(self) -> None:
+        _tell(self._on_press)
+        self._holding = threading.Timer(self._hold_s, _tell, [self._on_hold])
+        self._holding.daemon = True
+        self._holding.start()
+
+    def _release(self) -> None:
+        self._lift()
+        _tell(self._on_release)
+
+    def _lift(self) -> None:
+        if self._holding is not None:
+            self._holding.cancel()
+
+    def close(self) -> None:
+        self._contact.close()
+        self._lift()
+
+
+def _tell(report: Callable[[float], None]) -> None:
+    at = time.monotonic()
+    with _Spared():
+        report(at)
+
+
+class _Spared(AbstractContextManager[None]):
+    """Report a mistake as if it had ended this thread (`threading.excepthook`), but let the thread live.
+
+    A dead thread of gpiozero's would be a dead button that nobody notices.
+    """
+
+    def __exit__(
+        self, kind: type[BaseException] | None, mistake: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        threading.excepthook(threading.ExceptHookArgs((kind, mistake, trace, threading.current_thread())))
+        return True
+
+
+def rhythm(pattern: Pattern, *, fades: bool) -> tuple[float, float, float]:
+    """Return the seconds on, off and of each ramp. A pin that cannot fade is on whenever the fading light is lit.
+
+    So an open microphone, which some pulses stand for, never shows as the darker of two rhythms.
+    """
+    if fades:
+        return pattern.on_s, pattern.off_s, pattern.fade_s
+    return pattern.on_s + 2 * pattern.fade_s, pattern.off_s, 0.0
+
+
+class _Light:
+    """One LED, or three as one colour. A pin that cannot fade only switches."""
+
+    def __init__(self, pins: Sequence[int], factory: Any) -> None:
+        self._colored = len(pins) == 3
+        self._fades = True
+        try:
+            self._led = _wire(pins, factory, fades=True)
+        except PinPWMUnsupported:
+            self._fades = False
+            self._led = _wire(pins, factory, fades=False)
+
+    def show(self, pattern: Pattern) -> None:
+        lit = self._lit(pattern)
+        if pattern.steady:
+            self._led.value = lit
+            return
+        on_s, off_s, fade_s = rhythm(pattern, fades=self._fades)
+        fading = (fade_s, fade_s) if self._fades else ()
+        color = {"on_color": lit} if self._colored else {}
+        self._led.blink(on_s, off_s, *fading, **color)
+
+    def _lit(self, pattern: Pattern) -> float | tuple[float, ...]:
+        if not self._colored:
+            return float(max(pattern.rgb) > 0)
+        return pattern.rgb if self._fades else tuple(float(part >= 0.5) for part in pattern.rgb)
+
+    def close(self) -> None:
+        self._led.close()
+
+
+def _wire(pins: Sequence[int], factory: Any, *, fades: bool) -> Any:
+    match len(pins):
+        case 1:
+            return (PWMLED if fades else LED)(*pins, pin_factory=factory)
+        case 3:
+            return RGBLED(*pins, pwm=fades, pin_factory=factory)
+    raise DeviceError(f"the light has {len(pins)} pins, expected one, or three for red, green, blue")
+
+
+def _find_pins(pins: str) -> tuple[Any, str]:
+    """Return a pin factory and its name, or None and why there is none. gpiozero's own global one stays untouched."""
+    match pins:
+        case "none":
+            return None, "the configuration says so"
+        case "mock":
+            return MockFactory(pin_class=MockPWMPin), "gpiozero's mock"
+        case "lgpio":
+            return _lgpio(), "lgpio"
+        case "auto":
+            return _find_best_pins()
+    raise DeviceError(f'pins are "{pins}", expected auto, lgpio, mock or none')
+
+
+def _find_best_pins() -> tuple[Any, str]:
+    if name := os.environ.get("GPIOZERO_PIN_FACTORY"):
+        return _find_named_pins(name), name
+    if not glob(GPIO_CHIPS):
+        return None, f"this machine has no {GPIO_CHIPS}"
+    if importlib.util.find_spec("lgpio") is None:
+        return None, LGPIO_MISSING
+    try:
+        return _lgpio(), "lgpio"
+    except PinUnknownPi:
+        return None, "this is no Raspberry Pi"
+
+
+def _find_named_pins(name: str) -> Any:
+    if name == "lgpio":
+        return _lgpio()
+    known = entry_points(group="gpiozero_pin_factories")
+    if name not in known.names:
+        raise DeviceError(f'GPIOZERO_PIN_FACTORY is "{name}", expected one of {", ".join(sorted(known.names))}')
+    return known[name].load()()
+
+
+def _lgpio() -> Any:
+    try:
+        from gpiozero.pins.lgpio import LGPIOFactory
+    except (ImportError, AttributeError) as error:  # the latter: pip may choose an empty package of that name
+        raise DeviceError(f"{LGPIO_MISSING} ({error})") from error
+    except OSError as error:
+        raise DeviceError(
+            f"lgpio cannot make its pipe in the working directory {os.getcwd()}, expected one that can be written to"
+        ) from error
+    return LGPIOFactory()
+
+
+def _pin_errors() -> tuple[type[Exception], ...]:
+    """What claiming pins may raise. lgpio's error is no GPIOZeroError, and has a name only where lgpio is loaded."""
+    return GPIOZeroError, OSError, getattr(sys.modules.get("lgpio"), "error", OSError)

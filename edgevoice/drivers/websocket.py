@@ -1,0 +1,200 @@
+"""A far leg over a WebSocket: owns the socket and the clock of one wire.
+
+    reader task ──> wire.receive ──┐
+    timer       ──> wire.expire  ──┼──> Reply ──> outbox ──> writer task ──> service
+    perform     ──> wire.perform ──┘      └────> events
+
+`perform` never waits. The outbox is bounded in time: a service that takes nothing for OUTBOX_S is lost, rather than
+answered late. Source for the library's behaviour: websockets 17, asyncio client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from edgevoice.events import Closed, Command, End, Event, HangUp
+from edgevoice.wire import Reply, Wire
+
+log = logging.getLogger(__name__)
+
+OPEN_S = 10.0  # TLS and the upgrade on a slow link
+CLOSE_S = 1.0  # politeness towards a service that does not answer our goodbye
+OUTBOX_S = 10.0  # nobody wants an answer to what was said longer ago
+RENEW_AGAIN_S = 5.0  # after a second connection that did not come about
+LARGEST = 16 * 2**20  # bytes of one message: 15 MiB is the largest that a service announces
+
+
+class WebSocketLeg:
+    """The agent's leg of one call. `perform` is called on the event loop."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.rate = wire.rate
+        self._wire = wire
+        self._socket: ClientConnection | None = None
+        self._outbox: deque[tuple[float, str | bytes]] = deque()
+        self._wake = asyncio.Event()  # there is something to send, or the end has come
+        self._done = asyncio.Event()
+        self._leaving = False  # close when the outbox is empty
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._deliver: Callable[[Event, float], None] = lambda event, at: None
+
+    async def run(self, deliver: Callable[[Event, float], None], group: asyncio.TaskGroup) -> None:
+        """Connect, and live until the connection ends. Raises nothing for what the world does."""
+        self._deliver = deliver
+        self._group = group
+        self._spawn(self._open())
+        try:
+            await self._done.wait()
+        finally:
+            if self._timer:
+                self._timer.cancel()
+            for task in self._tasks:
+                task.cancel()
+
+    def perform(self, command: Command, at: float) -> None:
+        if self._done.is_set():
+            return
+        if self._socket is None:
+            if isinstance(command, HangUp):
+                self._end(Closed(End.HUNG_UP, command.reason))
+            return
+        self._carry_out(self._wire.perform(command, at))
+
+    # ------------------------------------------------------------------------------------------------- the tasks
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self) -> ClientConnection | Closed:
+        request = self._wire.request()
+        assert request is not None, "a wire without a request has no use for a socket"
+        at = self._loop.time
+        try:
+            return await connect(
+                request.url,
+                additional_headers=dict(request.headers),
+                compression=None,  # a third of the time and a tenth of the memory of deflate, and sound does not shrink
+                open_timeout=OPEN_S,
+                close_timeout=CLOSE_S,
+                max_size=LARGEST,
+            )
+        except InvalidStatus as error:
+            body = error.response.body or b""
+            return self._wire.closed(error.response.status_code, bytes(body).decode(errors="replace"), at())
+        except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
+            return self._wire.closed(0, str(error) or type(error).__name__, at())
+
+    async def _open(self) -> None:
+        connected = await self._connect()
+        if isinstance(connected, Closed):
+            self._end(connected)
+            return
+        self._socket = connected
+        self._spawn(self._read(connected))
+        self._spawn(self._write())
+        self._carry_out(self._wire.opened(self._loop.time()))
+
+    async def _renew(self) -> None:
+        """Move to a second connection; while that cannot be had, the first goes on."""
+        connected = await self._connect()
+        if isinstance(connected, Closed):
+            log.info("a new session was not to be had, trying again: %s", connected.reason)
+            self._loop.call_later(RENEW_AGAIN_S, self._renew_again)
+            return
+        old, self._socket = self._socket, connected
+        self._outbox.clear()  # meant for the old session; the wire says again what matters
+        self._spawn(self._read(connected))
+        self._carry_out(self._wire.opened(self._loop.time()))
+        if old:
+            await old.close()
+
+    def _renew_again(self) -> None:
+        if not self._done.is_set():
+            self._spawn(self._renew())
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            async for message in socket:
+                if socket is not self._socket:
+                    return
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("< %d bytes", len(message))
+                self._carry_out(self._wire.receive(message, self._loop.time()))
+        except ConnectionClosed:
+            pass
+        if socket is self._socket and not self._done.is_set():
+            code, reason = socket.close_code or 1006, socket.close_reason or ""
+            self._end(self._wire.closed(code, reason, self._loop.time()))
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._outbox:
+                _, message = self._outbox.popleft()
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("> %d bytes", len(message))
+                assert self._socket is not None
+                try:
+                    await self._socket.send(message)
+                except ConnectionClosed:
+                    break  # the reader tells why
+            if self._leaving:
+                assert self._socket is not None
+                await self._socket.close()
+                self._done.set()
+                return
+
+    # ------------------------------------------------------------------------------------------------- the replies
+
+    def _carry_out(self, reply: Reply) -> None:
+        if self._done.is_set():
+            return
+        at = self._loop.time()
+        if reply.send:
+            if self._outbox and at - self._outbox[0][0] > OUTBOX_S:
+                self._end(Closed(End.LINK_LOST, f"the service took nothing for {OUTBOX_S:g} s"))
+                return
+            self._outbox.extend((at, message) for message in reply.send)
+            self._wake.set()
+        if reply.close:
+            self._leaving = True
+            self._wake.set()
+        for event in reply.events:
+            if isinstance(event, Closed) and not reply.close:
+                self._end(event)
+                return
+            self._deliver(event, at)
+        if reply.renew:
+            self._spawn(self._renew())
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._wire.deadline is not None:
+            self._timer = self._loop.call_at(self._wire.deadline, self._expired)
+
+    def _expired(self) -> None:
+        self._timer = None
+        self._carry_out(self._wire.expire(self._loop.time()))
+
+    def _end(self, closed: Closed) -> None:
+        """Tell the end once, and let go of the socket without waiting for the other side."""
+        if self._done.is_set():
+            return
+        self._done.set()
+        if self._socket:
+            self._socket.transport.abort()
+        self._deliver(closed, self._loop.time())

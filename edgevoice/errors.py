@@ -1,0 +1,37 @@
+"""The handful of errors we raise, sorted by what to do next: fix the configuration, retry, or end the call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class EdgevoiceError(Exception):
+    """Anything below: the message is a sentence for the owner of the box."""
+
+
+class ConfigError(EdgevoiceError):
+    """The person must change something; retrying does not help (exit code 78). Holds every problem at once."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class DeviceError(EdgevoiceError):
+    """A card or a pin does not do what was asked: show the fault, try again later."""
+
+
+class LegError(EdgevoiceError):
+    """A leg of the call cannot go on. Never leaves a driver: it becomes `Closed`."""
+
+
+class LinkLost(LegError):
+    """The network or the service went away: try again, with delays."""
+
+
+class Refused(LegError):
+    """They will not have us: bad key, no credit, wrong model. Do not retry."""
+
+
+class PeerError(LegError):
+    """They broke their own protocol."""

@@ -1,0 +1,230 @@
+"""What a leg of a call reports (Event) and what it can be told (Command): two closed unions of plain values.
+
+Rules
+* `pcm` is bytes: int16, little endian, mono, at the leg's own `rate`. Nothing else about sound is ever in an event.
+* Time travels beside events (`at`, seconds, monotonic), never inside.
+* `heard_ms` counts only that response's own samples; tones, fill silence and pauses never count.
+* A response is named by the service's own id. A response with a name can be interrupted by voice; audio without a
+  name (a tone, a person in an intercom) cannot: the name is what arms the reflex.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+
+class End(Enum):
+    """Why a leg closed, sorted by what to do next."""
+
+    HUNG_UP = "hung up"  # somebody wanted it: nothing to do
+    LINK_LOST = "link lost"  # try again, with delays
+    REFUSED = "refused"  # trying again does not help: bad key, no credit, wrong model
+    BROKEN = "broken"  # they broke their protocol, or we did: try again, with delays
+    CARD_LOST = "card lost"  # the sound card is gone: wait for it
+
+
+class Uplink(Enum):
+    """What becomes of the microphone's samples. Only OPEN lets sound out of the audio thread."""
+
+    OFF = "off"  # nothing leaves, nothing is kept
+    SILENT = "silent"  # zeros leave at the captured pace: a muted box, so that the service's clock goes on
+    HELD = "held"  # the last `pre_roll_ms` are kept, nothing leaves
+    OPEN = "open"  # what was held leaves first, then every sample, in order
+
+
+# ---------------------------------------------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The leg can carry sound from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Sound from this leg: of the person (no name) or of an agent's response (its id)."""
+
+    pcm: bytes
+    response: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Somebody on this leg began to speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """They paused. Whether the turn is over is for `Conversation` (or the service) to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """`Listen` took effect: the light may say so now."""
+
+    uplink: Uplink
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCommitted:
+    """The service holds the person's turn to be over. It answers when told to `Respond`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BargedIn:
+    """The person talked over `response` (or pressed the button): it is silent already; `heard_ms` of it was heard."""
+
+    response: str
+    heard_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStarted:
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseDone:
+    """The service has made all of it. It may still sound for long."""
+
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """Everything sent before the mark was heard."""
+
+    mark: str
+    response: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """The answer to `Clear`: what was queued is gone, `heard_ms` of `response` was heard."""
+
+    response: str
+    heard_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Words, for the far side's memory only: they are never logged. `who` is "person" or "agent"."""
+
+    who: str
+    text: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The agent asks for something to be done. `arguments` is JSON text, unchecked."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The leg is gone; nothing comes after it. `reason` is a sentence for the owner of the box."""
+
+    end: End
+    reason: str
+
+
+Event: TypeAlias = (
+    Opened
+    | Audio
+    | SpeechStarted
+    | SpeechStopped
+    | Listening
+    | TurnCommitted
+    | BargedIn
+    | ResponseStarted
+    | ResponseDone
+    | Played
+    | Cleared
+    | Transcript
+    | ToolCalled
+    | Closed
+)
+
+# -------------------------------------------------------------------------------------------------- commands
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Take part in a call whose other side speaks and listens at `rate` Hz."""
+
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Sound for this leg: a response's (its id), or the person's own voice for an agent (no name)."""
+
+    pcm: bytes
+    response: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Report `Played` once everything sent so far was heard. It also ends `response`: no more of it will come."""
+
+    name: str
+    response: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Discard what is queued and what the card still holds; answered by `Cleared`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BargeIn:
+    """The person stops the agent by hand: `BargedIn` if a response sounds, else nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """Play one of `audio.tones`, before whatever else is queued."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """What becomes of the microphone's samples from now on."""
+
+    uplink: Uplink
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """`response`, and everything begun after it, is dead; the person heard `heard_ms` of it."""
+
+    response: str
+    heard_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Answer the person's turn now. Where turns are ended by us, this ends the turn too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    reason: str
+
+
+Command: TypeAlias = (
+    Answer | Play | Mark | Clear | BargeIn | Tone | Listen | Interrupt | Respond | ToolResult | HangUp
+)

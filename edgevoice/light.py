@@ -1,0 +1,95 @@
+"""The light: one table from the state of the box and of the turn to what a person sees.
+
+Nothing else may set the light. A single LED shows the rhythm, three LEDs show the colour as well. Rule: the microphone
+is open only under a pattern whose `microphone` is true, and each of those differs in rhythm from all the others, so
+that a box with one LED tells the truth too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Box(Enum):
+    """What the appliance as a whole is doing."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    RINGING = "ringing"
+    CONNECTING = "connecting"
+    IN_CALL = "in call"
+    WAITING_TO_RETRY = "waiting to retry"
+    FAULT = "fault"
+
+
+class Turn(Enum):
+    """Whose turn it is in a call."""
+
+    OPENING = "opening"  # the other side is not there yet
+    LISTENING = "listening"
+    HEARING = "hearing"  # the person speaks
+    THINKING = "thinking"
+    SPEAKING = "speaking"  # a response sounds
+    WAITING = "waiting"  # push to talk: nobody holds the button
+    MUTED = "muted"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A colour and a rhythm. `fade_s` is the time of each ramp up and down; `off_s` 0 means steady."""
+
+    name: str
+    rgb: tuple[float, float, float]
+    on_s: float = 1.0
+    off_s: float = 0.0
+    fade_s: float = 0.0
+    microphone: bool = False  # the microphone may be open while this shows
+
+    @property
+    def steady(self) -> bool:
+        return self.off_s == 0 and self.fade_s == 0
+
+
+BLACK, WHITE, RED, AMBER = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (1.0, 0.0, 0.0), (1.0, 0.5, 0.0)
+GREEN, BLUE, CYAN, MAGENTA = (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 0.0, 1.0)
+
+OFF = Pattern("off", BLACK)
+
+BOX_PATTERNS = {
+    Box.STARTING: Pattern("one short flash a second", WHITE, 0.1, 0.9),
+    Box.IDLE: OFF,
+    Box.RINGING: Pattern("half a second on, half off", BLUE, 0.5, 0.5),
+    Box.CONNECTING: Pattern("four flashes a second", AMBER, 0.125, 0.125),
+    Box.WAITING_TO_RETRY: Pattern("a short flash every two seconds", AMBER, 0.1, 1.9),
+    Box.FAULT: Pattern("eight flashes a second", RED, 0.0625, 0.0625),
+}
+TURN_PATTERNS = {
+    Turn.OPENING: BOX_PATTERNS[Box.CONNECTING],
+    Turn.LISTENING: Pattern("steady", GREEN, microphone=True),
+    Turn.HEARING: Pattern("on, a blink off every half second", CYAN, 0.4, 0.1, microphone=True),
+    Turn.THINKING: Pattern("slow pulse", MAGENTA, 0.2, 0.2, 0.8, microphone=True),
+    Turn.SPEAKING: Pattern("quick pulse", BLUE, 0.1, 0.1, 0.3, microphone=True),
+    Turn.WAITING: Pattern("one long flash every three seconds", GREEN, 0.5, 2.5),
+    Turn.MUTED: Pattern("long on, long off", RED, 1.0, 1.0),
+}
+
+
+def pattern(box: Box, turn: Turn) -> Pattern:
+    """Return what the light shows. `turn` counts only in a call."""
+    return TURN_PATTERNS[turn] if box is Box.IN_CALL else BOX_PATTERNS[box]
+
+
+def table() -> str:
+    """Write the whole table as Markdown, for the documentation."""
+
+    def row(state: str, shown: Pattern) -> str:
+        color = next(
+            name for name, rgb in globals().items() if name.isupper() and rgb == shown.rgb and isinstance(rgb, tuple)
+        )
+        microphone = "may be open" if shown.microphone else "closed"
+        return f"| {state} | {shown.name} | {'–' if color == 'BLACK' else color.lower()} | {microphone} |"
+
+    rows = [row(box.value, shown) for box, shown in BOX_PATTERNS.items()]
+    rows += [row(f"in call: {turn.value}", shown) for turn, shown in TURN_PATTERNS.items()]
+    return "\n".join(["| state | light | colour (RGB) | microphone |", "|---|---|---|---|", *rows])

@@ -1,0 +1,250 @@
+"""Every key that `edgevoice.toml` may hold: its type, its bounds and its default, one frozen section for each table.
+
+Units are in the names: `_ms` milliseconds, `_s` seconds, `rate` Hz. Keys may be added, never renamed. What a type
+allows is said here once; `config.py` reads it, and a `description` is how it tells a person what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Text = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]*\Z", description="text on one line")]
+NonEmpty = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]+\Z", description="text on one line, not empty")]
+# "sk-" and "sk_" begin the keys of OpenAI and ElevenLabs: pasted here, they would end up in messages about a file.
+FileName = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?!sk[-_][A-Za-z0-9_-]{20})[^\x00-\x1f\x7f]*\Z",
+        description="the name of a file, not what stands in it",
+    ),
+]
+# The name becomes part of a SIP User-Agent and of MQTT topics, where other signs have a meaning.
+BoxName = Annotated[
+    str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,63}\Z", description="1 to 63 letters, digits, dots, hyphens and underscores")
+]
+# sockaddr_un has 108 bytes for a path and its end. Source: unix(7).
+SocketPath = Annotated[str, Meta(pattern=r"\A[\x20-\x7e]{1,107}\Z", description="a path of 1 to 107 ASCII characters")]
+WebSocketUrl = Annotated[
+    str, Meta(pattern=r"\Awss?://[!-~]+\Z", description="an address that begins with wss:// or ws://")
+]
+Keys = Annotated[str, Meta(pattern=r"\A[0-9A-D*#]*\Z", description="keys of a telephone: 0-9, A-D, * and #")]
+Pin = Annotated[int, Meta(ge=0, le=27)]  # BCM: those on the 40-pin header
+PinOrNone = Annotated[int, Meta(ge=-1, le=27)]
+
+
+class Section(Struct, frozen=True, kw_only=True):
+    """One table of the file."""
+
+
+class Device(Section, frozen=True):
+    """The box: its name, and the HAT whose profile fills what is left out."""
+
+    name: BoxName = "edgevoice"
+    hat: Text = ""
+
+
+class Card(Section, frozen=True):
+    """The sound card. `volume` is per cent, -1 leaves the mixer alone."""
+
+    capture: NonEmpty = "default"
+    playback: NonEmpty = "default"
+    rate: Literal[8000, 16000, 24000, 44100, 48000] = 48000
+    period_ms: Annotated[int, Meta(ge=5, le=40)] = 10
+    buffer_ms: Annotated[int, Meta(ge=10, le=500)] = 40
+    capture_channel: Annotated[int, Meta(ge=0, le=31)] = 0  # alsa-lib names 32 positions
+    volume: Annotated[int, Meta(ge=-1, le=100)] = 70
+    mixer: Text = ""
+    simulate: bool = False
+
+
+class Echo(Section, frozen=True):
+    """What keeps the loudspeaker out of the microphone. `delay_ms` -1 means: estimate it."""
+
+    canceller: Literal["auto", "aec3", "speex", "none"] = "auto"
+    noise_suppression: bool = True
+    delay_ms: Annotated[int, Meta(ge=-1, le=1000)] = -1
+    half_duplex: Literal["auto", "always", "never"] = "auto"
+
+
+class BargeIn(Section, frozen=True):
+    """How a voice interrupts a response; `give_up_ms` counts from the hint, as `confirm_ms` does."""
+
+    sensitivity: Literal["low", "normal", "high"] = "normal"
+    confirm_ms: Annotated[int, Meta(ge=20, le=2000)] = 160
+    give_up_ms: Annotated[int, Meta(ge=20, le=5000)] = 500
+    pre_roll_ms: Annotated[int, Meta(ge=0, le=2000)] = 300
+
+
+class Panel(Section, frozen=True):
+    """Button and light, BCM numbers: button -1 is none, light [] is none, three pins are red, green, blue."""
+
+    pins: Literal["auto", "lgpio", "mock", "none"] = "auto"
+    button: PinOrNone = 17
+    button_pull: Literal["up", "down"] = "up"
+    light: tuple[Pin, ...] = (25,)
+    press: Literal["talk", "push_to_talk"] = "talk"
+    hold_s: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
+    power_off: bool = False
+
+
+class Call(Section, frozen=True):
+    """Whom the box calls, and who answers it. `at_start` and `fallback` may be empty: nobody."""
+
+    button: Text = "parrot"
+    at_start: Text = ""
+    incoming: Text = "card"
+    auto_answer: bool = False
+    max_s: Annotated[float, Meta(ge=1, le=86400)] = 600.0
+    fallback: Text = ""
+
+
+class Parrot(Section, frozen=True):
+    """The built-in agent has nothing to set."""
+
+
+class OpenAI(Section, frozen=True):
+    """An agent that speaks OpenAI's Realtime protocol. `vad_threshold` is a probability, of server_vad."""
+
+    url: WebSocketUrl = "wss://api.openai.com/v1/realtime"
+    dialect: Literal["ga", "beta", "azure"] = "ga"
+    model: NonEmpty = "gpt-realtime-2"
+    api_key_file: FileName = "openai-api-key"
+    voice: NonEmpty = "marin"
+    instructions: str = ""
+    instructions_file: FileName = ""
+    language: Text = ""
+    turn_detection: Literal["server_vad", "semantic_vad", "local", "none"] = "server_vad"
+    vad_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    vad_silence_ms: Annotated[int, Meta(ge=50, le=10000)] = 500
+    tools: tuple[Literal["open_relay", "hang_up", "set_volume", "call"], ...] = ()
+    greeting: str = ""
+
+
+class ElevenLabs(Section, frozen=True):
+    """An agent at ElevenLabs. Only a private one has a key."""
+
+    agent_id: Text = ""
+    api_key_file: FileName = ""
+    url: WebSocketUrl = "wss://api.elevenlabs.io/v1/convai/conversation"
+
+
+class Agent(Section, frozen=True):
+    """Whom a call can reach over the internet, or inside the box."""
+
+    parrot: Parrot = Parrot()
+    openai: OpenAI = OpenAI()
+    elevenlabs: ElevenLabs = ElevenLabs()
+
+
+class Lines(Section, frozen=True):
+    """The WebSocket server for 46elks, Twilio, Vobiz and Plivo; off while `listen` is empty."""
+
+    listen: Text = ""
+    certificate_file: FileName = ""
+    private_key_file: FileName = ""
+    max_calls: Annotated[int, Meta(ge=1, le=64)] = 4
+
+
+class Elks(Section, frozen=True):
+    """A number of 46elks. `allow`: callers (E.164) who may be answered automatically, here and below."""
+
+    path_token_file: FileName = ""
+    allow_ip: tuple[Text, ...] = ()
+    number: Text = ""
+    api_credentials_file: FileName = ""
+    websocket_number: Text = ""
+    allow: tuple[Text, ...] = ()
+
+
+class Twilio(Section, frozen=True):
+    """A number of Twilio."""
+
+    path_token_file: FileName = ""
+    auth_token_file: FileName = ""
+    account_sid: Text = ""
+    number: Text = ""
+    allow: tuple[Text, ...] = ()
+
+
+class Vobiz(Section, frozen=True):
+    """A number of Vobiz."""
+
+    path_token_file: FileName = ""
+    auth_token_file: FileName = ""
+    allow: tuple[Text, ...] = ()
+
+
+class Plivo(Section, frozen=True):
+    """A number of Plivo."""
+
+    path_token_file: FileName = ""
+    auth_token_file: FileName = ""
+    allow: tuple[Text, ...] = ()
+
+
+class Sip(Section, frozen=True):
+    """One SIP account, and the names it can call as "sip:<name>"."""
+
+    registrar: Text = ""
+    user: Text = ""
+    password_file: FileName = ""
+    transport: Literal["udp", "tcp", "tls"] = "udp"
+    srtp: Literal["off", "optional", "mandatory"] = "off"
+    codecs: tuple[Literal["opus", "G722", "PCMA", "PCMU"], ...] = ("opus", "G722", "PCMA", "PCMU")
+    allow: tuple[Text, ...] = ()
+    ca_file: FileName = ""
+    jitter_ms: Annotated[int, Meta(ge=0, le=1000)] = 40
+    secret_header: Text = ""
+    targets: Mapping[str, Text] = {}
+
+
+class PhoneLines(Section, frozen=True):
+    """The accounts by which a telephone reaches the box."""
+
+    elks: Elks = Elks()
+    twilio: Twilio = Twilio()
+    vobiz: Vobiz = Vobiz()
+    plivo: Plivo = Plivo()
+    sip: tuple[Sip, ...] = ()
+
+
+class Relay(Section, frozen=True):
+    """A pin that opens a door, and who may pulse it. `max_wrong`: wrong tries in a call."""
+
+    pin: Pin = 5
+    pulse_s: Annotated[float, Meta(ge=0.05, le=60)] = 3.0
+    dtmf: Keys = ""
+    max_wrong: Annotated[int, Meta(ge=1, le=100)] = 3
+    agent_may: bool = False
+
+
+class Status(Section, frozen=True):
+    """Where the running box can be asked how it is: a Unix socket, and HTTP when `listen` is filled."""
+
+    socket: SocketPath = "/run/edgevoice/control.sock"
+    listen: Text = ""
+
+
+class Tables(Section, frozen=True):
+    """The whole file."""
+
+    device: Device = Device()
+    card: Card = Card()
+    echo: Echo = Echo()
+    barge_in: BargeIn = BargeIn()
+    panel: Panel = Panel()
+    call: Call = Call()
+    agent: Agent = Agent()
+    lines: Lines = Lines()
+    line: PhoneLines = PhoneLines()
+    relay: Mapping[str, Relay] = {}
+    status: Status = Status()
+
+
+class Config(Tables, frozen=True):
+    """The whole file, and the dotted paths of the keys that it left to their defaults."""
+
+    left_out: frozenset[str] = frozenset()

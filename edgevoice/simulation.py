@@ -1,0 +1,176 @@
+"""The whole box in virtual time: appliance, conversation, duplex and agent around a simulated card, without a loop.
+
+The program runs the same parts on threads and sockets (`app.py`); here one step is one period of the card, so that an
+hour passes in seconds and every run is the same. The demo, the property tests and the benchmarks use it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, is_dataclass
+from enum import Enum
+from typing import Any
+
+from edgevoice.appliance import (
+    Appliance,
+    CallEnded,
+    CallOpened,
+    CardLost,
+    CardReady,
+    Effect,
+    EndCall,
+    Happening,
+    Mute,
+    PlaceCall,
+    Pressed,
+    Sound,
+    Talk,
+    ToolDone,
+    TurnChanged,
+)
+from edgevoice.audio.duplex import Duplex, cycle
+from edgevoice.call import Call
+from edgevoice.conversation import Conversation, Detection
+from edgevoice.drivers.room import RoomCard
+from edgevoice.errors import DeviceError
+from edgevoice.events import Answer, Audio, BargeIn, Closed, Command, End, Event, Play, Tone
+from edgevoice.light import Pattern, Turn
+from edgevoice.wire import Wire
+
+Note = dict[str, Any]
+
+
+@dataclass
+class Simulation:
+    """A box in a room. `agent` makes the far side of each call; `notes` is what happened, in order."""
+
+    card: RoomCard
+    duplex: Duplex
+    appliance: Appliance
+    agent: Callable[[], Wire]
+    detection: Detection = Detection.LOCAL
+    notes: list[Note] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.commands: deque[Command] = deque()
+        self.call: Call | None = None
+        self._light: Pattern | None = None
+        self._lost = False
+        self.happen(CardReady())
+
+    @property
+    def now(self) -> float:
+        return self.card.clock.now()
+
+    # --------------------------------------------------------------------------------------------- what happens
+
+    def step(self) -> list[Event]:
+        """Run one period; return what the card reported."""
+        try:
+            events = cycle(self.card, self.duplex, self.commands)
+        except DeviceError as error:
+            if not self._lost:
+                self._lost = True
+                self.happen(CardLost(str(error)))
+                self._near(Closed(End.CARD_LOST, str(error)))
+            return []
+        for event in events:
+            self._near(event)
+        if self.call and self.call.deadline is not None and self.now >= self.call.deadline:
+            self.call.expire(self.now)
+        if self.appliance.deadline is not None and self.now >= self.appliance.deadline:
+            self._carry_out(self.appliance.expire(self.now))
+        self._end_call()
+        return events
+
+    def run(self, until: float) -> None:
+        """Step until `until` seconds after the room was entered."""
+        while self.now < until and not self._lost:
+            self.step()
+
+    def press(self) -> None:
+        """Press the button: the audio side hears of it first, as on the real panel."""
+        self.commands.append(BargeIn())
+        self.happen(Pressed())
+
+    def happen(self, happening: Happening) -> None:
+        """Let something happen to the box."""
+        self._carry_out(self.appliance.receive(happening, self.now))
+
+    # ------------------------------------------------------------------------------------------------- the call
+
+    def _near(self, event: Event) -> None:
+        self._note("card", event)
+        if self.call:
+            self.call.near(event, self.now)
+
+    def _far(self, event: Event) -> None:
+        self._note("agent", event)
+        if self.call:
+            self.call.far(event, self.now)
+
+    def _place(self) -> None:
+        wire = self.agent()
+
+        def perform(command: Command, at: float) -> None:
+            self._note("to agent", command)
+            for event in wire.perform(command, at).events:
+                self._far(event)
+
+        self.call = Call(Conversation(self.detection, wire.rate), self._perform_near, perform, wire.rate)
+        self.call.on_opened = lambda: self.happen(CallOpened())
+        self.call.on_turn = self._turn
+        self.call.on_tool = self.happen
+        self.commands.append(Answer(wire.rate))
+        for event in wire.opened(self.now).events:
+            self._far(event)
+
+    def _perform_near(self, command: Command, at: float) -> None:
+        self._note("to card", command)
+        self.commands.append(command)
+
+    def _turn(self, turn: Turn) -> None:
+        self.notes.append({"at": self.now, "who": "turn", "what": "turn", "turn": turn.value})
+        self.happen(TurnChanged(turn))
+
+    def _end_call(self) -> None:
+        """Tell the box when the near leg has closed, or is lost."""
+        if self.call and self.call.conversation.over and not self.duplex.in_call:
+            closed, self.call = self.call.conversation.over, None
+            self.happen(CallEnded(closed))
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        if self.appliance.light != self._light:
+            self._light = self.appliance.light
+            self.notes.append({"at": self.now, "who": "light", "what": "light", "pattern": self._light.name})
+        for effect in effects:
+            match effect:
+                case PlaceCall():
+                    self._place()
+                case EndCall(reason, within_s):
+                    self._want(lambda call, r=reason, w=within_s: call.leave(r, w, self.now))
+                case Mute(on):
+                    self._want(lambda call, on=on: call.mute(on, self.now))
+                case Talk(on):
+                    self._want(lambda call, on=on: call.talk(on, self.now))
+                case ToolDone(id, output):
+                    self._want(lambda call, id=id, output=output: call.tool_result(id, output))
+                case Sound(name):
+                    self.commands.append(Tone(name))
+                case _:
+                    pass
+
+    def _want(self, orders: Callable[[Conversation], Any]) -> None:
+        if self.call:
+            self.call.want(orders, self.now)
+
+    # ------------------------------------------------------------------------------------------------- the notes
+
+    def _note(self, who: str, value: Event | Command) -> None:
+        """Write down what happened; sound itself is in the recordings."""
+        if isinstance(value, Audio | Play):
+            return
+        assert is_dataclass(value)
+        plain = {key: part.value if isinstance(part, Enum) else part for key, part in asdict(value).items()}
+        self.notes.append({"at": self.now, "who": who, "what": type(value).__name__} | plain)

@@ -1,0 +1,1 @@
+"""The tests: sentences about what a person hears, sees, or reads in the journal."""

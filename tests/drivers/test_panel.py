@@ -1,0 +1,418 @@
+"""The panel: its button reports at once, its light keeps a rhythm, and missing pins are told in a sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gpiozero.pins.local
+import pytest
+from gpiozero import Device
+from gpiozero.exc import PinUnknownPi
+from gpiozero.pins.mock import MockPWMPin
+
+from edgevoice.drivers import panel as driver
+from edgevoice.drivers.panel import Panel, open_panel, rhythm
+from edgevoice.errors import DeviceError
+from edgevoice.light import BOX_PATTERNS, OFF, TURN_PATTERNS, Pattern, Turn
+from tests.lab.labgpio.pins import Pins
+
+BUTTON, LED, RGB = 17, 25, (22, 23, 24)
+RED, AMBER, CYAN = (1.0, 0.0, 0.0), (1.0, 0.5, 0.0), (0.0, 1.0, 1.0)
+STEADY = Pattern("steady", RED)
+RASPBERRY_PI_4B = 0xC03111
+
+Opener = Callable[..., Panel]
+
+
+def nobody(at: float) -> None:
+    pass
+
+
+@pytest.fixture
+def opened() -> Iterator[Opener]:
+    """Open panels, and close them after the test."""
+    panels = []
+
+    def make(**changes: Any) -> Panel:
+        wiring: dict[str, Any] = {"pins": "mock", "button": BUTTON, "pull": "up", "light": [LED], "hold_s": 9.0}
+        callbacks = {"on_press": nobody, "on_release": nobody, "on_hold": nobody}
+        panels.append(open_panel(**(wiring | callbacks | changes)))
+        return panels[-1]
+
+    yield make
+    for panel in panels:
+        panel.close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pins]:
+    """Pins that remember when they changed, for panels opened with `pins="auto"`."""
+    with Pins(tmp_path / "pins") as pins:
+        monkeypatch.syspath_prepend(str(Path(sys.modules[Pins.__module__].__file__ or "").parent))
+        for name, value in pins.env().items():
+            monkeypatch.setenv(name, value)
+        yield pins
+
+
+def button(panel: Panel) -> MockPWMPin:
+    return panel.factory.pin(BUTTON)
+
+
+def holds() -> list[threading.Timer]:
+    """Return what still waits for a button to be held long enough."""
+    waiting = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    for timer in waiting:
+        timer.join(0.5)
+    return [timer for timer in waiting if timer.is_alive()]
+
+
+# ----------------------------------------------------------------------------------------------- the button
+
+
+def test_a_press_and_a_release_are_told_with_their_moment(opened: Opener) -> None:
+    told: list[tuple[str, float]] = []
+    panel = opened(on_press=lambda at: told.append(("press", at)), on_release=lambda at: told.append(("release", at)))
+    before = time.monotonic()
+    button(panel).drive_low()
+    button(panel).drive_high()
+    assert [name for name, _ in told] == ["press", "release"]
+    assert before <= told[0][1] <= told[1][1] <= time.monotonic()
+
+
+def test_a_button_to_the_supply_is_pressed_by_a_high_level(opened: Opener) -> None:
+    presses: list[float] = []
+    panel = opened(pull="down", on_press=presses.append)
+    button(panel).drive_high()
+    assert len(presses) == 1
+
+
+def test_a_bouncing_contact_is_told_edge_by_edge_so_that_the_first_one_is_not_late(opened: Opener) -> None:
+    told: list[str] = []
+    panel = opened(on_press=lambda at: told.append("press"), on_release=lambda at: told.append("release"))
+    for _ in range(3):
+        button(panel).drive_low()
+        button(panel).drive_high()
+    assert told == ["press", "release"] * 3
+
+
+def test_a_button_that_stays_down_is_told_as_held(opened: Opener) -> None:
+    held = threading.Event()
+    panel = opened(hold_s=0.01, on_hold=lambda at: held.set())
+    button(panel).drive_low()
+    assert held.wait(5)
+
+
+def test_a_button_that_is_lifted_in_time_was_not_held(opened: Opener) -> None:
+    held: list[float] = []
+    panel = opened(hold_s=0.05, on_hold=held.append)
+    button(panel).drive_low()
+    button(panel).drive_high()
+    panel.close()
+    assert holds() == []
+    assert held == []
+
+
+def test_the_panel_closes_at_once_even_with_a_finger_on_the_button(opened: Opener) -> None:
+    panel = opened(hold_s=60.0)
+    button(panel).drive_low()
+    before = time.monotonic()
+    panel.close()
+    assert time.monotonic() - before < 5
+    assert holds() == []
+
+
+def test_a_mistake_in_a_callback_is_reported_and_the_button_still_works(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: reported.append(str(args.exc_value)))
+    releases: list[float] = []
+
+    def stumble(at: float) -> None:
+        raise ValueError("the loop is closed")
+
+    panel = opened(on_press=stumble, on_release=releases.append)
+    button(panel).drive_low()
+    button(panel).drive_high()
+    assert reported == ["the loop is closed"]
+    assert len(releases) == 1
+
+
+# ------------------------------------------------------------------------------------------------ the light
+
+
+def test_one_led_shows_any_colour_as_fully_on(opened: Opener) -> None:
+    panel = opened()
+    panel.show(Pattern("steady", AMBER))
+    assert panel.factory.pin(LED).state == 1
+    panel.show(OFF)
+    assert panel.factory.pin(LED).state == 0
+
+
+def test_three_leds_show_the_colour(opened: Opener) -> None:
+    panel = opened(light=RGB)
+    panel.show(Pattern("steady", AMBER))
+    assert [panel.factory.pin(pin).state for pin in RGB] == [1, 0.5, 0]
+
+
+def test_pins_that_only_switch_show_the_nearest_colour(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
+    panel = opened(pins="auto", light=RGB)
+    panel.show(Pattern("steady", AMBER))
+    assert [panel.factory.pin(pin).state for pin in RGB] == [True, True, False]
+
+
+def test_a_blinking_light_is_on_and_off_for_as_long_as_the_pattern_says(opened: Opener, lab: Pins) -> None:
+    panel = opened(pins="auto")
+    panel.show(Pattern("flashes", RED, 0.02, 0.04))
+    for level in (1, 0, 1, 0, 1):
+        lab.wait(LED, level, 5)
+    panel.show(OFF)
+    edges = lab.edges(LED)
+    assert [edge.level for edge in edges[:5]] == [1, 0, 1, 0, 1]
+    lasted = [after.at - before.at for before, after in pairwise(edges)]
+    assert all(on_s > 0.019 and off_s > 0.039 for on_s, off_s in zip(lasted[0:4:2], lasted[1:4:2], strict=True))
+
+
+def test_a_pulse_rises_and_falls_in_steps(opened: Opener, lab: Pins) -> None:
+    panel = opened(pins="auto")
+    panel.show(Pattern("pulse", RED, 0.01, 9, 0.2))
+    lab.wait(LED, 1, 5)
+    lab.wait(LED, 0, 5)
+    levels = [edge.level for edge in lab.edges(LED)]
+    top = levels.index(1)
+    assert levels[: top + 1] == sorted(levels[: top + 1])
+    assert levels[top:] == sorted(levels[top:], reverse=True)
+    assert len([level for level in levels if 0 < level < 1]) >= 6
+
+
+def test_a_colour_blinks_as_one(opened: Opener, lab: Pins) -> None:
+    panel = opened(pins="auto", light=RGB)
+    panel.show(Pattern("flash", CYAN, 0.02, 9))
+    lab.wait(RGB[2], 1, 5)
+    lab.wait(RGB[2], 0, 5)
+    assert [[edge.level for edge in lab.edges(pin)] for pin in RGB] == [[], [1, 0], [1, 0]]
+
+
+def test_showing_what_shows_already_does_not_restart_the_rhythm(opened: Opener, lab: Pins) -> None:
+    panel = opened(pins="auto")
+    panel.show(Pattern("a flash", RED, 0.01, 9))
+    lab.wait(LED, 1, 5)
+    lab.wait(LED, 0, 5)
+    panel.show(Pattern("a flash", RED, 0.01, 9))
+    panel.show(OFF)
+    assert [edge.level for edge in lab.edges(LED)] == [1, 0]
+
+
+@pytest.mark.parametrize("fades", [True, False])
+def test_the_rhythm_alone_tells_whether_the_microphone_may_be_open(fades: bool) -> None:
+    def seen(pattern: Pattern) -> tuple[float, ...]:
+        return () if pattern.steady else tuple(round(part_s, 6) for part_s in rhythm(pattern, fades=fades))
+
+    shown = [pattern for pattern in {*BOX_PATTERNS.values(), *TURN_PATTERNS.values()} if pattern != OFF]
+    opens = [seen(pattern) for pattern in shown if pattern.microphone]
+    closed = [seen(pattern) for pattern in shown if not pattern.microphone]
+    assert len(set(opens)) == len(opens)
+    assert not set(opens) & set(closed)
+
+
+def test_a_closed_panel_is_dark_has_freed_its_pins_and_ignores_what_comes(opened: Opener) -> None:
+    presses: list[float] = []
+    panel = opened(on_press=presses.append)
+    led, switch = panel.factory.pin(LED), button(panel)
+    panel.show(TURN_PATTERNS[Turn.THINKING])
+    panel.close()
+    panel.close()
+    panel.show(STEADY)
+    switch.drive_low()
+    assert (led.state, led.function, presses) == (0, "input", [])
+
+
+# ------------------------------------------------------------------------------------- which pins, and none
+
+
+def test_gpiozeros_global_pins_stay_untouched(opened: Opener) -> None:
+    opened()
+    assert Device.pin_factory is None
+
+
+def test_without_pins_everything_works_and_the_facts_say_why(opened: Opener) -> None:
+    panel = opened(pins="none")
+    panel.show(STEADY)
+    panel.close()
+    assert panel.facts == "no pins: the configuration says so"
+
+
+def test_the_facts_name_the_wiring(opened: Opener) -> None:
+    assert opened(light=RGB).facts == "button GPIO17, light GPIO22+GPIO23+GPIO24, pins of gpiozero's mock"
+    assert opened(light=[]).facts == "button GPIO17, light none, pins of gpiozero's mock"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"button": 99}, "button GPIO99, light GPIO25: 99 is not a valid pin name"),
+        ({"light": [BUTTON]}, "button GPIO17, light GPIO17: pin GPIO17 is already in use"),
+        ({"light": [22, 23]}, "the light has 2 pins, expected one, or three"),
+        ({"pins": "rpi"}, 'pins are "rpi", expected auto, lgpio, mock or none'),
+    ],
+)
+def test_impossible_wiring_is_refused_in_a_sentence(opened: Opener, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(DeviceError, match=sentence):
+        opened(**changes)
+
+
+def test_an_unknown_name_in_the_environment_is_refused_with_the_known_ones(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "lgpoi")
+    with pytest.raises(DeviceError, match=r'"lgpoi", expected one of .*lgpio'):
+        opened(pins="auto")
+
+
+class FakeLgpio(ModuleType):
+    """As much of lgpio as claiming pins needs: one chip, which `trouble` may spoil."""
+
+    SET_PULL_NONE, SET_PULL_UP, SET_PULL_DOWN = 0, 32, 64
+    RISING_EDGE, FALLING_EDGE, BOTH_EDGES = 1, 2, 3
+
+    class error(Exception):
+        pass
+
+    def __init__(self, trouble: str) -> None:
+        super().__init__("lgpio")
+        self.__spec__ = ModuleSpec("lgpio", None)
+        self._trouble = trouble
+        self.open_chips: list[int] = []
+
+    def gpiochip_open(self, chip: int) -> int:
+        if self._trouble == "can not open gpiochip":
+            raise self.error(self._trouble)
+        self.open_chips.append(chip)
+        return chip
+
+    def gpiochip_close(self, handle: int) -> None:
+        self.open_chips.remove(handle)
+
+    def gpio_claim_input(self, handle: int, number: int, flags: int = 0) -> int:
+        if self._trouble == "GPIO busy":
+            raise self.error(self._trouble)
+        return 0
+
+
+@pytest.fixture
+def raspberry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType | None], None]:
+    """Make this machine a Raspberry Pi with the given lgpio."""
+    chip = tmp_path / "gpiochip0"
+    chip.touch()
+
+    def install(lgpio: ModuleType | None) -> None:
+        monkeypatch.delenv("GPIOZERO_PIN_FACTORY", raising=False)
+        monkeypatch.setattr(driver, "GPIO_CHIPS", str(chip))
+        monkeypatch.setattr(gpiozero.pins.local, "get_pi_revision", lambda: RASPBERRY_PI_4B)
+        monkeypatch.setitem(sys.modules, "lgpio", lgpio)
+        monkeypatch.delitem(sys.modules, "gpiozero.pins.lgpio", raising=False)
+
+    return install
+
+
+Raspberry = Callable[[ModuleType | None], None]
+
+
+def test_a_machine_without_a_gpio_chip_has_no_pins(
+    opened: Opener, raspberry: Raspberry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    raspberry(None)
+    monkeypatch.setattr(driver, "GPIO_CHIPS", str(tmp_path / "nothing*"))
+    assert opened(pins="auto").facts == f"no pins: this machine has no {tmp_path}/nothing*"
+
+
+def test_a_raspberry_without_lgpio_has_no_pins_and_says_which_package(opened: Opener, raspberry: Raspberry) -> None:
+    raspberry(None)
+    assert "python3-lgpio" in opened(pins="auto").facts
+
+
+@pytest.mark.parametrize("lgpio", [None, ModuleType("lgpio")], ids=["missing", "empty package"])
+def test_lgpio_that_was_asked_for_but_is_not_there_is_an_error(
+    opened: Opener, raspberry: Raspberry, lgpio: ModuleType | None
+) -> None:
+    raspberry(lgpio)
+    with pytest.raises(DeviceError, match="python3-lgpio"):
+        opened(pins="lgpio")
+
+
+@pytest.mark.parametrize("trouble", ["can not open gpiochip", "GPIO busy"])
+def test_pins_that_cannot_be_claimed_are_an_error_that_says_what_to_do(
+    opened: Opener, raspberry: Raspberry, trouble: str
+) -> None:
+    lgpio = FakeLgpio(trouble)
+    raspberry(lgpio)
+    with pytest.raises(DeviceError, match=f"{trouble}.*group gpio"):
+        opened(pins="auto")
+    assert lgpio.open_chips == []
+
+
+def test_a_computer_with_a_gpio_chip_that_is_no_raspberry_has_no_pins(
+    opened: Opener, raspberry: Raspberry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown() -> int:
+        raise PinUnknownPi
+
+    raspberry(FakeLgpio(""))
+    monkeypatch.setattr(gpiozero.pins.local, "get_pi_revision", unknown)
+    assert opened(pins="auto").facts == "no pins: this is no Raspberry Pi"
+
+
+# --------------------------------------------------------------------------------------- in another process
+
+PROGRAM = """
+import sys
+from edgevoice.drivers.panel import open_panel
+from edgevoice.light import OFF, TURN_PATTERNS, Turn
+
+panel = open_panel(
+    pins="auto", button=17, pull="up", light=[25], hold_s=9.0,
+    on_press=lambda at: panel.show(TURN_PATTERNS[Turn.LISTENING]),
+    on_release=lambda at: panel.show(OFF), on_hold=lambda at: None,
+)
+print(panel.facts, flush=True)
+sys.stdin.readline()
+panel.close()
+print("closed", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_panel_in_another_process_is_pressed_and_read(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM]
+    with Pins(tmp_path / "pins") as pins:
+        root = str(Path(driver.__file__).parents[2])
+        environment = pins.env()
+        environment["PYTHONPATH"] += f":{root}"
+        with subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as program:
+            assert program.stdin is not None
+            assert program.stdout is not None
+            assert program.stdout.readline() == "button GPIO17, light GPIO25, pins of lab\n"
+            pressed = pins.press()
+            assert pins.level(LED) == 1
+            pins.release()
+            pins.press()
+            program.stdin.write("close\n")
+            program.stdin.flush()
+            assert program.stdout.readline() == "closed\n"
+            edges = pins.edges(LED)
+            assert [edge.level for edge in edges] == [1, 0, 1, 0]
+            assert pressed < edges[0].at < edges[1].at
+            program.communicate("end\n")
+        assert program.returncode == 0

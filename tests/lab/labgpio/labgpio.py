@@ -1,0 +1,122 @@
+"""Pins for gpiozero that another process presses and reads, over a Unix socket.
+
+The program under test runs unchanged, with these in its environment (`pins.Pins.env` makes them):
+
+    PYTHONPATH=<this folder>  GPIOZERO_PIN_FACTORY=lab  LABGPIO_SOCKET=<path>
+
+One line in, one line out. Pins are BCM numbers that the program uses already; a level is 0 to 1 (a part of 1 is PWM),
+a time is monotonic seconds, which all processes of a machine share.
+
+    low 17          drive an input low             -> the time just before; what the edge calls has returned
+    high 17         drive an input high            -> likewise
+    get 25          read any pin                   -> its level
+    edges 25        read all changes of a pin      -> JSON [[time, level], ...], oldest first
+    wait 25 1 2.5   wait until it has this level   -> the time; 2.5 s at most
+    anything else                                  -> "error: " and why
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingUnixStreamServer
+from typing import Any
+
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+
+
+class LabPin(MockPWMPin):  # type: ignore[misc]
+    """A mock pin that remembers every change and when it was."""
+
+    def __init__(self, factory: LabFactory, info: Any) -> None:
+        self.trace: list[tuple[float, float]] = []
+        super().__init__(factory, info)
+
+    def _change_state(self, value: float) -> bool:
+        with self.factory.changed:
+            changed = bool(super()._change_state(value))
+            if changed:
+                self.trace.append((time.monotonic(), float(value)))
+                self.factory.changed.notify_all()
+        return changed
+
+
+class LabFactory(MockFactory):  # type: ignore[misc]
+    """Mock pins behind the socket named by LABGPIO_SOCKET."""
+
+    def __init__(self) -> None:
+        super().__init__(pin_class=LabPin)
+        self.changed = threading.Condition()
+        path = Path(os.environ["LABGPIO_SOCKET"])
+        path.unlink(missing_ok=True)  # of a predecessor that was killed
+        self._server = _Server(str(path), self)
+        threading.Thread(target=self._server.serve_forever, name="labgpio", daemon=True).start()
+
+    def close(self) -> None:
+        """Let go of the pins. They stay readable until the process ends: was the light off in the end?"""
+        for pin in self.pins.values():
+            pin.close()
+
+    def answer(self, line: str) -> str:
+        """Carry out one line."""
+        try:
+            match line.split():
+                case ["low", pin]:
+                    return self._drive(pin, high=False)
+                case ["high", pin]:
+                    return self._drive(pin, high=True)
+                case ["get", pin]:
+                    return f"{float(self._used(pin).state):g}"
+                case ["edges", pin]:
+                    return json.dumps(list(self._used(pin).trace))
+                case ["wait", pin, level, within_s]:
+                    return self._wait(pin, float(level), float(within_s))
+            raise ValueError(
+                f"{line.strip()!r} is no command, expected low|high|get|edges PIN or wait PIN LEVEL SECONDS"
+            )
+        except ValueError as error:
+            return f"error: {error}"
+
+    def _used(self, number: str) -> LabPin:
+        for pin in list(self.pins.values()):
+            if pin.info.name == f"GPIO{int(number)}":
+                return pin  # type: ignore[no-any-return]
+        raise ValueError(f"the program does not use GPIO{number}")
+
+    def _drive(self, number: str, *, high: bool) -> str:
+        pin = self._used(number)
+        if pin.function != "input":
+            raise ValueError(f"GPIO{number} is an output of the program")
+        at = time.monotonic()
+        if high:
+            pin.drive_high()
+        else:
+            pin.drive_low()
+        return f"{at:.6f}"
+
+    def _wait(self, number: str, level: float, within_s: float) -> str:
+        pin = self._used(number)
+        with self.changed:
+            if not self.changed.wait_for(lambda: float(pin.state) == level, within_s):
+                raise ValueError(f"GPIO{number} is {float(pin.state):g}, expected {level:g} within {within_s:g} s")
+            return f"{time.monotonic():.6f}"
+
+
+class _Server(ThreadingUnixStreamServer):
+    daemon_threads = True
+
+    def __init__(self, path: str, factory: LabFactory) -> None:
+        self.factory = factory
+        super().__init__(path, _Client)
+
+
+class _Client(StreamRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        for line in self.rfile:
+            answer = self.server.factory.answer(line.decode(errors="replace"))
+            self.wfile.write(answer.encode() + b"\n")

@@ -1,0 +1,92 @@
+"""The test's end of `labgpio`: press the button and look at the light of a program in another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+
+
+class Edge(NamedTuple):
+    """A pin changed to `level` (0 to 1) at `at` (monotonic seconds, the same in every process)."""
+
+    at: float
+    level: float
+
+
+class Pins:
+    """The pins of the one program whose LABGPIO_SOCKET is `path`; the first command waits until it is up."""
+
+    def __init__(self, path: str | Path, *, button: int = 17, patience_s: float = 10.0) -> None:
+        self.path = Path(path)
+        self._button = button
+        self._patience_s = patience_s
+        self._connection: socket.socket | None = None
+
+    def env(self) -> dict[str, str]:
+        """What the program needs in its environment, beside its own."""
+        path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+        return {"PYTHONPATH": path, "GPIOZERO_PIN_FACTORY": "lab", "LABGPIO_SOCKET": str(self.path)}
+
+    def press(self) -> float:
+        """Press the button (to ground) and return when."""
+        return float(self.ask(f"low {self._button}"))
+
+    def release(self) -> float:
+        return float(self.ask(f"high {self._button}"))
+
+    def level(self, pin: int) -> float:
+        return float(self.ask(f"get {pin}"))
+
+    def edges(self, pin: int) -> list[Edge]:
+        """Return every change of the pin since the program started, oldest first."""
+        return [Edge(at, level) for at, level in json.loads(self.ask(f"edges {pin}"))]
+
+    def wait(self, pin: int, level: float, within_s: float) -> float:
+        """Wait until the pin has this level and return when that was seen; raise ValueError if it never has."""
+        return float(self.ask(f"wait {pin} {level:g} {within_s:g}"))
+
+    def ask(self, line: str) -> str:
+        """Send one line, return the answer. What the program refuses is a ValueError; its end, a ConnectionError."""
+        if self._connection is None:
+            self._connection = self._connect()
+            self._answers = self._connection.makefile(encoding="utf-8")
+        self._connection.sendall(line.encode() + b"\n")
+        answer = self._answers.readline()
+        if not answer:
+            raise ConnectionError(f"the program is gone; it did not answer {line!r}")
+        if answer.startswith("error: "):
+            raise ValueError(answer.removeprefix("error: ").strip())
+        return answer.strip()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._answers.close()
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Pins:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _connect(self) -> socket.socket:
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(str(self.path))
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                connection.close()
+                if time.monotonic() > deadline:
+                    raise ConnectionError(f"no program at {self.path} within {self._patience_s:g} s") from error
+                threading.Event().wait(0.01)  # a program that starts makes no sound that could be waited for
+            else:
+                return connection

@@ -1,0 +1,329 @@
+"""The box as its owner meets it: button, card, call, retry, and what the light says meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgevoice.appliance import (
+    BOUNCE_S,
+    DRAIN_S,
+    FAULT_SHOWN_S,
+    GOODBYE_S,
+    PUSH_IDLE_S,
+    RETRY_S,
+    TICK_S,
+    Appliance,
+    CallAsked,
+    CallEnded,
+    CallOpened,
+    CardLost,
+    CardReady,
+    Effect,
+    EndCall,
+    Happening,
+    HangUpAsked,
+    HeldLong,
+    Mute,
+    MuteAsked,
+    PlaceCall,
+    PowerOff,
+    Pressed,
+    Released,
+    Sound,
+    StopAsked,
+    Stopped,
+    Talk,
+    ToolDone,
+    TurnChanged,
+    TurnVolume,
+    VolumeAsked,
+)
+from edgevoice.events import Closed, End, ToolCalled
+from edgevoice.light import Box, Turn
+
+HUNG_UP = CallEnded(Closed(End.HUNG_UP, "hung up"))
+LINK_LOST = CallEnded(Closed(End.LINK_LOST, "the network went away"))
+REFUSED = CallEnded(Closed(End.REFUSED, "the key is wrong"))
+
+
+class Story:
+    """A box and the clock."""
+
+    def __init__(self, **options: Any) -> None:
+        self.box = Appliance(**({"button": "parrot"} | options))
+        self.at = 1000.0
+
+    def __call__(self, happening: Happening, *, after: float = 1.0) -> list[Effect]:
+        self.at += after
+        return self.box.receive(happening, self.at)
+
+    def press(self) -> list[Effect]:
+        effects = self(Pressed())
+        return effects + self(Released(), after=0.1)
+
+    def wait(self) -> list[Effect]:
+        assert self.box.deadline is not None
+        self.at = max(self.at, self.box.deadline)
+        return self.box.expire(self.at)
+
+    @property
+    def state(self) -> Box:
+        return self.box.state
+
+
+def idle(**options: Any) -> Story:
+    story = Story(**options)
+    story(CardReady())
+    return story
+
+
+def in_call(**options: Any) -> Story:
+    story = idle(**options)
+    if not options.get("at_start"):
+        story.press()
+    story(CallOpened())
+    story(TurnChanged(Turn.LISTENING))
+    return story
+
+
+def test_a_press_calls_and_another_hangs_up() -> None:
+    story = idle()
+    assert story.state is Box.IDLE
+    assert story.press() == [PlaceCall("parrot")]
+    assert story.state is Box.CONNECTING
+    story(CallOpened())
+    assert story.state is Box.IN_CALL
+    story(TurnChanged(Turn.LISTENING))
+    assert story.press() == [EndCall("hung up at the box")]
+    assert story(HUNG_UP) == [Sound("ended")]
+    assert story.state is Box.IDLE
+
+
+def test_a_press_while_the_agent_speaks_does_not_hang_up() -> None:
+    story = in_call()
+    story(TurnChanged(Turn.SPEAKING))
+    assert story.press() == []
+    story(TurnChanged(Turn.LISTENING))
+    assert story.press() == [EndCall("hung up at the box")]
+
+
+def test_fifty_presses_in_a_second_are_a_bouncing_contact() -> None:
+    story = idle()
+    effects: list[Effect] = []
+    for _ in range(50):
+        effects += story(Pressed(), after=0.01)
+        effects += story(Released(), after=0.01)
+    assert effects.count(PlaceCall("parrot")) == 1
+    assert len(effects) <= 1 / BOUNCE_S
+
+
+def test_connecting_ticks_and_can_be_given_up() -> None:
+    story = idle()
+    story.press()
+    began = story.at
+    assert story.wait() == [Sound("waiting")]
+    assert story.at == pytest.approx(began + TICK_S, abs=0.2)
+    assert story.press() == [EndCall("hung up at the box")]
+    story(HUNG_UP)
+    assert story.state is Box.IDLE
+
+
+def test_a_broken_link_is_tried_again_with_growing_delays_then_given_up() -> None:
+    story = idle()
+    story.press()
+    waits = []
+    for _ in RETRY_S:
+        assert story(LINK_LOST) == [Sound("trouble")]
+        assert story.state is Box.WAITING_TO_RETRY
+        assert story.box.fault == "the network went away"
+        began = story.at
+        assert story.wait() == [PlaceCall("parrot")]
+        waits.append(story.at - began)
+    assert waits == pytest.approx(RETRY_S)
+    story(LINK_LOST)
+    assert story.state is Box.FAULT
+    story.wait()
+    assert story.state is Box.IDLE
+
+
+def test_a_server_that_closes_at_once_makes_no_hot_loop() -> None:
+    story = idle(at_start="parrot")
+    began = story.at
+    for _ in range(20):
+        story(CallOpened(), after=0.01)
+        story(LINK_LOST, after=0.01)
+        story.wait()
+    assert story.at - began > 15 * RETRY_S[-1]
+
+
+def test_a_box_that_is_always_on_calls_again_for_ever() -> None:
+    story = Story(at_start="parrot")
+    assert story(CardReady()) == [PlaceCall("parrot")]
+    for _ in range(50):
+        story(LINK_LOST)
+        assert story.wait() == [PlaceCall("parrot")]
+    story(CallOpened())
+    assert story(HUNG_UP) == [Sound("ended")]
+    assert story.wait() == [PlaceCall("parrot")]
+
+
+def test_a_refusal_is_not_retried_until_somebody_presses() -> None:
+    story = idle()
+    story.press()
+    assert story(REFUSED) == [Sound("refused")]
+    assert (story.state, story.box.fault) == (Box.FAULT, "the key is wrong")
+    assert story.press() == [PlaceCall("parrot")]
+    story(REFUSED)
+    began = story.at
+    story.wait()
+    assert story.at == pytest.approx(began + FAULT_SHOWN_S)
+    assert story.state is Box.IDLE
+
+
+def test_the_fallback_is_called_when_the_button_agent_refuses() -> None:
+    story = idle(button="openai", fallback="parrot")
+    story.press()
+    assert story(REFUSED) == [Sound("refused"), PlaceCall("parrot")]
+    story(REFUSED)
+    assert story.state is Box.FAULT, "but only once"
+
+
+def test_without_a_card_the_fault_shows_and_a_press_does_nothing() -> None:
+    story = Story()
+    story(CardLost("card.capture does not open"))
+    assert story.state is Box.FAULT
+    assert story.press() == []
+    story(CardReady())
+    assert story.state is Box.IDLE
+
+
+def test_a_card_lost_in_a_call_ends_it_and_a_kiosk_calls_again_when_it_is_back() -> None:
+    story = in_call(at_start="parrot")
+    story(CardLost("unplugged"))
+    assert story.state is Box.IN_CALL, "until the call has ended"
+    story(CallEnded(Closed(End.CARD_LOST, "unplugged")))
+    assert (story.state, story.box.fault) == (Box.FAULT, "unplugged")
+    assert story(CardReady()) == [PlaceCall("parrot")]
+
+
+def test_push_to_talk_calls_talks_and_ends_by_itself() -> None:
+    story = idle(push_to_talk=True)
+    assert story(Pressed()) == [PlaceCall("parrot")]
+    assert story(CallOpened()) == [Talk(True)], "the button is still down"
+    assert story(Released()) == [Talk(False)]
+    assert story(Pressed()) == [Talk(True)]
+    assert story(Released()) == [Talk(False)]
+    story(TurnChanged(Turn.WAITING))
+    began = story.at
+    assert story.wait() == [EndCall("hung up at the box")]
+    assert story.at - began <= PUSH_IDLE_S
+
+
+def test_a_call_has_a_longest_time() -> None:
+    story = in_call(max_s=60.0)
+    assert story.wait() == [EndCall("the longest time of a call is over", GOODBYE_S)]
+
+
+def test_ctl_can_call_somebody_else_in_the_middle_of_a_call() -> None:
+    story = in_call()
+    assert story(CallAsked("openai")) == [EndCall("hung up at the box")]
+    assert story(HUNG_UP) == [PlaceCall("openai")]
+
+
+def test_hang_up_stops_the_trying_too() -> None:
+    story = idle()
+    story.press()
+    story(LINK_LOST)
+    assert story(HangUpAsked()) == []
+    assert story.state is Box.IDLE
+
+
+def test_mute_outlasts_the_call() -> None:
+    story = idle()
+    assert story(MuteAsked(None)) == []
+    assert story.box.muted
+    story.press()
+    assert story(CallOpened()) == [Mute(True)]
+    assert story(MuteAsked(None)) == [Mute(False)]
+    assert story(MuteAsked(False)) == []
+
+
+def test_tools_are_done_and_bad_arguments_are_told_in_words() -> None:
+    story = in_call()
+    assert story(ToolCalled("1", "set_volume", '{"percent": 30}')) == [
+        TurnVolume(30),
+        ToolDone("1", "the volume is 30 per cent"),
+    ]
+    (answer,) = story(ToolCalled("2", "set_volume", '{"percent": 300}'))
+    assert isinstance(answer, ToolDone)
+    assert answer.output.startswith("error: set_volume cannot be run")
+    assert story(ToolCalled("3", "hang_up", "")) == [EndCall("the agent hung up", GOODBYE_S)]
+
+
+def test_a_long_press_switches_off_only_where_that_is_allowed() -> None:
+    assert idle()(HeldLong()) == []
+    assert PowerOff() in idle(power_off=True)(HeldLong())
+
+
+def test_stopping_ends_the_call_politely_and_then_the_program() -> None:
+    assert idle()(StopAsked()) == [Stopped()]
+    story = in_call()
+    assert story(StopAsked()) == [EndCall("the box is being stopped", DRAIN_S)]
+    assert story(HUNG_UP) == [Stopped()]
+
+
+# ------------------------------------------------------------------------------------------------- a random walk
+
+ENDS = st.builds(lambda end: CallEnded(Closed(end, "so it ended")), st.sampled_from(End))
+HAPPENINGS = st.one_of(
+    *(st.just(happening) for happening in (Pressed(), Released(), HeldLong(), CardReady(), HangUpAsked())),
+    *(st.just(happening) for happening in (CardLost("gone"), CallOpened(), CallAsked("openai"), None, None)),
+    st.builds(TurnChanged, st.sampled_from(Turn)),
+    st.builds(MuteAsked, st.sampled_from([True, False, None])),
+    st.builds(VolumeAsked, st.integers(0, 100)),
+    st.builds(ToolCalled, st.just("1"), st.sampled_from(["hang_up", "set_volume", "rm"]), st.text(max_size=5)),
+    ENDS,
+    ENDS,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(HAPPENINGS, max_size=80),
+    st.booleans(),
+    st.sampled_from(["", "parrot"]),
+    st.sampled_from(["", "openai"]),
+)
+def test_whatever_happens_the_box_has_one_call_and_a_way_on(
+    happenings: list[Happening | None], push_to_talk: bool, at_start: str, fallback: str
+) -> None:
+    box = Appliance(button="parrot", push_to_talk=push_to_talk, at_start=at_start, fallback=fallback)
+    at, calling, card = 0.0, False, False
+    for happening in happenings:
+        if isinstance(happening, CallOpened) and not calling:
+            continue
+        if isinstance(happening, CallEnded):
+            if not calling:
+                continue
+            calling = False
+        if isinstance(happening, CardReady | CardLost):
+            card = isinstance(happening, CardReady)
+        if happening is None:
+            at = box.deadline if box.deadline is not None else at + 1
+            effects = box.expire(at)
+        else:
+            at += 0.3
+            effects = box.receive(happening, at)
+        for effect in effects:
+            if isinstance(effect, PlaceCall):
+                assert not calling, "never two calls at once"
+                calling = True
+        assert (box.state in (Box.CONNECTING, Box.IN_CALL)) == calling
+        if not card and not calling:
+            assert box.state in (Box.FAULT, Box.STARTING), "a box without a card says so"
+        if box.state in (Box.CONNECTING, Box.WAITING_TO_RETRY) or (box.state is Box.FAULT and card):
+            assert box.deadline is not None, "no state waits for ever"

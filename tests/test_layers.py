@@ -1,0 +1,97 @@
+"""The architecture's one drawing, enforced: who may import whom, and what the pure core may not touch."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "edgevoice"
+
+# From the bottom up. A module may import modules of lower rows only: siblings never import each other.
+LAYERS: list[list[str]] = [
+    ["events", "errors", "light"],
+    ["wire", "schema", "tools", "audio.pcm", "audio.tones", "audio.resample"],
+    ["config", "audio.playout", "audio.speech", "agents.openai_session"],
+    ["audio.duplex", "agents.openai", "agents.parrot", "report"],
+    ["conversation", "appliance"],
+    ["call"],
+    ["bridge", "drivers.*", "catalogue"],
+    ["simulation", "app"],
+    ["demo"],
+    ["cli"],
+    ["__main__"],
+]
+PURE_ROWS = 6  # of LAYERS: no clock, no thread, no socket, no device below this line
+FORBIDDEN = {
+    *("asyncio", "threading", "time", "socket", "select", "os", "random", "subprocess", "pathlib"),
+    *("alsaaudio", "gpiozero", "websockets"),
+}
+ALLOWED_PURE = {"pathlib.PurePosixPath"}
+
+
+def modules() -> dict[str, Path]:
+    """Name every module of the package, without the package's name."""
+    files = {path: path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py")}
+    return {".".join(name.parts): path for path, name in files.items() if name.name != "__init__"}
+
+
+def imports(path: Path) -> set[str]:
+    """Name everything that is imported anywhere in the file, in functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def row(module: str) -> int:
+    for index, names in enumerate(LAYERS):
+        if module in names or module.rpartition(".")[0] + ".*" in names:
+            return index
+    raise AssertionError(f"{module} stands in no row of LAYERS: give it a place in the architecture")
+
+
+def of_this_package(name: str) -> str | None:
+    """Return the module of ours that an import means, or None for others and for the bare package."""
+    parts = name.split(".")
+    if parts[0] != "edgevoice":
+        return None
+    known = modules()
+    for length in range(len(parts), 1, -1):
+        if (module := ".".join(parts[1:length])) in known:
+            return module
+    return None
+
+
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_a_module_imports_only_from_rows_below_its_own(module: str) -> None:
+    for name in imports(modules()[module]):
+        other = of_this_package(name)
+        if other and other != module:
+            assert row(other) < row(module), f"{module} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("module", sorted(name for name in modules() if row(name) < PURE_ROWS))
+def test_the_core_touches_neither_clock_nor_thread_nor_device(module: str) -> None:
+    touched = {name.partition(".")[0] for name in imports(modules()[module]) - ALLOWED_PURE}
+    assert not touched & FORBIDDEN
+
+
+def test_the_figures_are_computed_by_code_that_cannot_import_the_program() -> None:
+    measuring = [ROOT / "edgevoice_measure.py", ROOT / "benchmarks" / "onset.py"]
+    for path in measuring:
+        assert not {name for name in imports(path) if name.partition(".")[0] == "edgevoice"}, path
+
+
+def test_nobody_catches_everything() -> None:
+    for module, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                assert node.type is not None, f"{module}:{node.lineno}"
+                assert ast.unparse(node.type) not in ("Exception", "BaseException"), f"{module}:{node.lineno}"
