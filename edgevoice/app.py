@@ -42,7 +42,6 @@ from edgevoice.appliance import (
     ToolDone,
     TurnChanged,
     TurnVolume,
-    VolumeAsked,
 )
 from edgevoice.audio.duplex import Duplex
 from edgevoice.audio.resample import Resampler
@@ -194,14 +193,23 @@ class RunningBox:
                 self._want(lambda conversation: conversation.tool_result(id, output))
             case Sound(tone):
                 self.sound.perform(Tone(tone), at)
-            case TurnVolume(percent):
-                self._mixer.set_volume(percent)
+            case TurnVolume(percent, id):
+                outcome = self._turn_volume(percent)
+                self._want(lambda conversation: conversation.tool_result(id, outcome))
             case PowerOff():
                 self._group.create_task(_power_off())
             case Stopped():
                 self._stop.set()
             case _:
                 assert_never(effect)
+
+    def _turn_volume(self, percent: int) -> str:
+        """Set the loudspeaker; say in words what came of it."""
+        try:
+            self._mixer.set_volume(percent)
+        except DeviceError as error:
+            return f"error: {error}"
+        return f"the volume is {percent} per cent"
 
     def _tell_state(self) -> None:
         """Say in the journal, and to systemd, what has changed."""
@@ -228,7 +236,10 @@ class RunningBox:
         if card.simulate:
             self._mixer = NoMixer("the simulated room has none")
             return
-        self._mixer = open_mixer(card.playback, card.mixer, card.volume)
+        try:
+            self._mixer = open_mixer(card.playback, card.mixer, card.volume)
+        except DeviceError as error:
+            self._mixer = NoMixer(str(error))
         log.info("mixer: %s", self._mixer.facts)
 
     def restore_mixer(self) -> None:
@@ -293,7 +304,7 @@ class RunningBox:
         """Answer one line of the control socket."""
         match request:
             case control.Status():
-                return {"ok": True} | self.status()
+                return self.status()
             case control.Press():
                 self.sound.barge_in()
                 self.post(Pressed())
@@ -302,17 +313,17 @@ class RunningBox:
             case control.Call(target):
                 if target not in self._agents.names:
                     known = ", ".join(self._agents.names)
-                    return {"ok": False, "error": f'there is no "{target}" to call; there are: {known}'}
+                    raise DeviceError(f'there is no "{target}" to call; there are: {known}')
                 self.post(CallAsked(target))
-            case control.Hangup():
+            case control.HangUp():
                 self.post(HangUpAsked())
             case control.Mute(on):
                 self.post(MuteAsked(on))
             case control.Volume(percent):
-                self.post(VolumeAsked(percent))
+                self._mixer.set_volume(percent)  # a DeviceError becomes the answer
             case _:
                 assert_never(request)
-        return {"ok": True, "state": self._appliance.state.value, "muted": self._appliance.muted}
+        return {"state": self._appliance.state.value, "muted": self._appliance.muted}
 
     def status(self) -> dict[str, object]:
         """Say how the box is: facts for a program, and none that a person spoke."""
@@ -346,10 +357,10 @@ class RunningBox:
             return
         progress = -1
         while True:
-            await asyncio.sleep(interval / 3)
+            await asyncio.sleep(interval / 2)
             if self.sound.progress != progress:
                 progress = self.sound.progress
-                systemd.notify(WATCHDOG="1")
+                systemd.alive()
 
 
 def half_duplex(config: Config) -> bool:

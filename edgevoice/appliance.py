@@ -91,11 +91,6 @@ class MuteAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class VolumeAsked:
-    percent: int
-
-
-@dataclass(frozen=True, slots=True)
 class StopAsked:
     """The service is being stopped."""
 
@@ -112,7 +107,6 @@ Happening: TypeAlias = (
     | CallAsked
     | HangUpAsked
     | MuteAsked
-    | VolumeAsked
     | StopAsked
     | ToolCalled
 )
@@ -152,7 +146,10 @@ class Mute:
 
 @dataclass(frozen=True, slots=True)
 class TurnVolume:
+    """Set the loudspeaker, and tell the agent's tool call `id` what came of it."""
+
     percent: int
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +248,6 @@ class Appliance:
                 return self._give_up(at)
             case MuteAsked(on):
                 return self._mute(on)
-            case VolumeAsked(percent):
-                return [TurnVolume(percent)]
             case StopAsked():
                 return self._stop()
             case ToolCalled():
@@ -424,7 +419,7 @@ class Appliance:
                 self._ending = True
                 return [EndCall("the agent hung up", GOODBYE_S)]
             case SetVolume(percent):
-                return [TurnVolume(percent), ToolDone(called.id, f"the volume is {percent} per cent")]
+                return [TurnVolume(percent, called.id)]
             case _:
                 assert_never(wanted)
 

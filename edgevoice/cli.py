@@ -80,7 +80,7 @@ def _run(chosen: argparse.Namespace) -> int:
     from edgevoice.catalogue import Agents
     from edgevoice.drivers import systemd
 
-    systemd.log_to_journal(logging.DEBUG if chosen.verbose else logging.INFO)
+    systemd.log_to_stderr(logging.DEBUG if chosen.verbose else logging.INFO)
     logging.getLogger("websockets").setLevel(logging.WARNING)  # its own DEBUG shows headers and words
     config = configuration(chosen.config)
     agents = Agents(config, _Files(chosen.config or CONFIGURATION))

@@ -37,7 +37,8 @@ CLOSE_UPS = 8  # more would make the page heavy and tell nothing new
 LOG_LINES = 1000
 LANE = 104  # px, the height of a signal
 ROW = 18
-LETTER = 6.4  # px, a generous mean for 12 px text: labels that might overlap go to different rows
+MOST_ROWS, NO_ROW = 2, -1  # of words above the lanes; interruptions may climb higher
+LETTER = 7.0  # px, a generous mean for 12 px text: labels that might overlap go to different rows
 TICK = 44  # px, the least distance between two times
 QUIET_PEAK = 1000  # a lane is never magnified beyond this: noise must look like noise
 
@@ -45,7 +46,7 @@ MARKS = {  # decisions and what led to them, as words
     "Opened": "connected",
     "Pressed": "button",
     "ResponseStarted": "{response} begins",
-    "Played": "{response} heard to its end",
+    "Played": "{response} played",
     "BargedIn": "barged in, heard {heard_ms} ms",
     "Closed": "closed",
 }
@@ -135,15 +136,17 @@ def _timeline(
         *_markers(marks, view, turn + 36),
     ]
     name = "The conversation: loudspeaker, microphone, turn, light, decisions"
-    return _svg(view.width, turn + 58, name, parts, least=view.width)
+    width = view.width + _overhang(marks, view)
+    return _svg(width, turn + 58, name, parts, least=width)
 
 
 def _interruption(number: int, cut: Mapping[str, Any], microphone: Samples, speaker: Samples, rate: int) -> str:
     """Return one interruption in words, 0.3 s either way, and sample by sample."""
-    heard, told = _number(cut["heard_ms"]), _number(cut["claimed_ms"])
+    heard = _number(cut["heard_ms"])
+    told = "nothing" if cut["claimed_ms"] is None else f"<b>{_number(cut['claimed_ms'])} ms</b>"
     return (
         f"<h2>Interruption {number}, at {_number(cut['silent_at'], 3)} s</h2>"
-        f"<p>The person heard <b>{heard} ms</b> of the reply; the agent was told <b>{told} ms</b>.</p>"
+        f"<p>The person heard <b>{heard} ms</b> of the reply; the agent was told {told}.</p>"
         f'<div class="pair"><figure>{_close_up(cut, microphone, speaker, rate)}<figcaption>0.3 s before and after the '
         f"silence.</figcaption></figure><figure>{_cut(cut, speaker, rate)}<figcaption>The same cut at the loudspeaker, "
         f"3 ms before and after: each dot is a sample.</figcaption></figure></div>"
@@ -253,11 +256,10 @@ def _utterances(events: Sequence[Line]) -> Iterator[Span]:
 def _taken_for_speech(events: Sequence[Line], view: _View, y: float) -> Iterator[str]:
     """Underline what the box took for speech."""
     changes = [event for event in events if event.get("what") in ("SpeechStarted", "SpeechStopped")]
-    ends = [*(event["at"] for event in changes[1:]), view.end]
-    for event, end in zip(changes, ends, strict=True):
+    for event, following in pairwise([*changes, {"at": view.end}]):
         if event["what"] == "SpeechStarted":
             x = view.x(event["at"])
-            yield f'<rect class="taken" x="{x}" y="{y}" width="{view.x(end) - x:.2f}" height="4" rx="2"/>'
+            yield f'<rect class="taken" x="{x}" y="{y}" width="{view.x(following["at"]) - x:.2f}" height="4" rx="2"/>'
 
 
 def _turns(events: Sequence[Line], view: _View, y: float) -> Iterator[str]:
@@ -362,31 +364,42 @@ def _mark(event: Line) -> _Mark:
 
 
 def _rows(marks: Sequence[_Mark], view: _View) -> int:
-    return 1 + max((row for *_, row in _placed(marks, view)), default=-1)
+    return 1 + max((row for *_, row in _placed(marks, view)), default=NO_ROW)
 
 
-def _placed(marks: Sequence[_Mark], view: _View) -> Iterator[tuple[_Mark, float, float, int]]:
-    """Yield each mark, its x, where its words begin, and its row (0 is the lowest): no line crosses words."""
+def _overhang(marks: Sequence[_Mark], view: _View) -> float:
+    """Return how far words reach beyond the right edge of the lanes."""
+    return max([0.0, *(x + _size(mark) - view.width for mark, x, row in _placed(marks, view) if row != NO_ROW)])
+
+
+def _size(mark: _Mark) -> float:
+    return LETTER * len(mark.text) + 8
+
+
+def _placed(marks: Sequence[_Mark], view: _View) -> Iterator[tuple[_Mark, float, int]]:
+    """Yield each mark, its x, and the row of its words (0 is the lowest), such that no line crosses any words.
+
+    An ordinary mark for whose words there is no room low down keeps only its line.
+    """
     free: list[float] = []  # up to which x each row is free: it fills from the right
     for mark in reversed(marks):
         x = view.x(mark.at)
-        size = LETTER * len(mark.text) + 8
-        left = x if x + size <= view.width else max(x - size, 0.0)
-        row = next((row for row, limit in enumerate(free) if left + size <= limit), len(free))
-        free = [min(left, limit) for limit in free[: row + 1]] + free[row + 1 :]
-        if row == len(free):
-            free.append(left)
-        yield mark, x, left, row
+        row = next((row for row, limit in enumerate(free) if x + _size(mark) <= limit), len(free))
+        if row >= MOST_ROWS and not mark.kind:
+            yield mark, x, NO_ROW
+            continue
+        free[: row + 1] = [x] * (row + 1)
+        yield mark, x, row
 
 
 def _markers(marks: Sequence[_Mark], view: _View, bottom: float) -> Iterator[str]:
     """Draw a line for each moment, down to `bottom`, and its words on top."""
     rows = _rows(marks, view)
-    for mark, x, left, row in _placed(marks, view):
-        y = 4 + ROW * (rows - row) - 5
-        beside = f'x="{x - 4}" text-anchor="end"' if left < x else f'x="{x + 4}"'
+    for mark, x, row in _placed(marks, view):
+        y = ROW * (rows - row) - 1
         yield f'<path class="mark {mark.kind}" d="M{x} {y - 10}V{bottom}"/>'
-        yield f'<text class="label {mark.kind}" {beside} y="{y}">{escape(mark.text)}</text>'
+        if row != NO_ROW:
+            yield f'<text class="label {mark.kind}" x="{x + 4}" y="{y}">{escape(mark.text)}</text>'
 
 
 # --------------------------------------------------------------------------------------------------- the words

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from edgevoice.appliance import (
@@ -31,7 +32,7 @@ from edgevoice.appliance import (
 )
 from edgevoice.audio.duplex import Duplex, cycle
 from edgevoice.call import Call
-from edgevoice.conversation import Conversation, Detection
+from edgevoice.conversation import Conversation, Detection, Orders
 from edgevoice.drivers.room import RoomCard
 from edgevoice.errors import DeviceError
 from edgevoice.events import Answer, Audio, BargeIn, Closed, Command, End, Event, Play, Tone
@@ -148,22 +149,23 @@ class Simulation:
             match effect:
                 case PlaceCall():
                     self._place()
-                case EndCall(reason, within_s):
-                    self._want(lambda call, r=reason, w=within_s: call.leave(r, w, self.now))
-                case Mute(on):
-                    self._want(lambda call, on=on: call.mute(on, self.now))
-                case Talk(on):
-                    self._want(lambda call, on=on: call.talk(on, self.now))
-                case ToolDone(id, output):
-                    self._want(lambda call, id=id, output=output: call.tool_result(id, output))
                 case Sound(name):
                     self.commands.append(Tone(name))
+                case EndCall() | Mute() | Talk() | ToolDone() if self.call:
+                    self.call.want(partial(self._ask, effect=effect), self.now)
                 case _:
                     pass
 
-    def _want(self, orders: Callable[[Conversation], Any]) -> None:
-        if self.call:
-            self.call.want(orders, self.now)
+    def _ask(self, conversation: Conversation, effect: EndCall | Mute | Talk | ToolDone) -> Orders:
+        match effect:
+            case EndCall(reason, within_s):
+                return conversation.leave(reason, within_s, self.now)
+            case Mute(on):
+                return conversation.mute(on, self.now)
+            case Talk(on):
+                return conversation.talk(on, self.now)
+            case ToolDone(id, output):
+                return conversation.tool_result(id, output)
 
     # ------------------------------------------------------------------------------------------------- the notes
 

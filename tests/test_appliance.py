@@ -40,7 +40,6 @@ from edgevoice.appliance import (
     ToolDone,
     TurnChanged,
     TurnVolume,
-    VolumeAsked,
 )
 from edgevoice.events import Closed, End, ToolCalled
 from edgevoice.light import Box, Turn
@@ -254,10 +253,7 @@ def test_mute_outlasts_the_call() -> None:
 
 def test_tools_are_done_and_bad_arguments_are_told_in_words() -> None:
     story = in_call()
-    assert story(ToolCalled("1", "set_volume", '{"percent": 30}')) == [
-        TurnVolume(30),
-        ToolDone("1", "the volume is 30 per cent"),
-    ]
+    assert story(ToolCalled("1", "set_volume", '{"percent": 30}')) == [TurnVolume(30, "1")]
     (answer,) = story(ToolCalled("2", "set_volume", '{"percent": 300}'))
     assert isinstance(answer, ToolDone)
     assert answer.output.startswith("error: set_volume cannot be run")
@@ -284,7 +280,6 @@ HAPPENINGS = st.one_of(
     *(st.just(happening) for happening in (CardLost("gone"), CallOpened(), CallAsked("openai"), None, None)),
     st.builds(TurnChanged, st.sampled_from(Turn)),
     st.builds(MuteAsked, st.sampled_from([True, False, None])),
-    st.builds(VolumeAsked, st.integers(0, 100)),
     st.builds(ToolCalled, st.just("1"), st.sampled_from(["hang_up", "set_volume", "rm"]), st.text(max_size=5)),
     ENDS,
     ENDS,

@@ -169,9 +169,7 @@ class OpenAI:
         return self._reply()
 
     def closed(self, code: int, reason: str, at: float) -> Closed:
-        if self._over is None:
-            self._over = session.closing(self._settings, code, reason)
-        return self._over
+        return self._over or session.closing(self._settings, code, reason)  # maybe only a second connection's end
 
     def _reply(self) -> Reply:
         send, events, renew = tuple(self._draft.send), tuple(self._draft.events), self._renew
@@ -210,10 +208,7 @@ class OpenAI:
     def _look_for_pause(self, at: float) -> None:
         pause = self._speech_from is None and self._answers.paused(at)
         self._renew = pause or at >= self._renew_by
-        if at >= self._renew_by:
-            self._renew_at = inf
-        else:  # asked in a pause, and no connection came of it: once more when it must be
-            self._renew_at = self._renew_by if pause else min(at + PAUSE_S, self._renew_by)
+        self._renew_at = inf if self._renew else min(at + PAUSE_S, self._renew_by)
 
     def _take_over(self, at: float) -> None:
         """Tell a new session what was said, and what is just being said."""

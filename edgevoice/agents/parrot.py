@@ -74,4 +74,4 @@ class Parrot:
         return NOTHING
 
     def closed(self, code: int, reason: str, at: float) -> Closed:
-        return Closed(End.HUNG_UP, reason or "the parrot has no connection to lose")
+        return Closed(End.HUNG_UP, "the parrot has no connection to lose")

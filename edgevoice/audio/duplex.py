@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 
 from edgevoice.audio.playout import Playout
 from edgevoice.audio.resample import Resampler
-from edgevoice.audio.speech import SpeechDetector
 from edgevoice.audio.tones import tone
 from edgevoice.events import (
     Answer,
@@ -82,6 +81,25 @@ class Card(Protocol):
         """Append frames; there is room for them, it does not wait."""
 
 
+class Detector(Protocol):
+    """What hears whether somebody speaks, at HEARING_RATE."""
+
+    @property
+    def speaking(self) -> bool:
+        """Somebody speaks; a short pause does not end it."""
+
+    @property
+    def evident(self) -> bool:
+        """Right now there is enough voice to interrupt somebody."""
+
+    @property
+    def level_dbfs(self) -> float:
+        """How loud the microphone is."""
+
+    def hear(self, pcm: Samples) -> None:
+        """Take the next samples (n,)."""
+
+
 def cycle(card: Card, duplex: Duplex, commands: deque[Command]) -> list[Event]:
     """Run one period; return what happened in it. `commands` may be appended to by other threads meanwhile."""
     captured = card.read()
@@ -101,7 +119,7 @@ def cycle(card: Card, duplex: Duplex, commands: deque[Command]) -> list[Event]:
 class Duplex:
     """Both directions of the card, one period at a time, at the card's `rate`."""
 
-    def __init__(self, rate: int, detector: SpeechDetector, *, half_duplex: bool, pre_roll_ms: int) -> None:
+    def __init__(self, rate: int, detector: Detector, *, half_duplex: bool, pre_roll_ms: int) -> None:
         self.playout = Playout(rate)
         self.half_duplex = half_duplex
         self.detector = detector

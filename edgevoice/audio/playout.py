@@ -120,6 +120,7 @@ class Playout:
             filled += len(piece)
             self._record(len(piece), response)
         self.position += frames - filled
+        self._finish_ended()
         return out
 
     def _record(self, frames: int, response: str) -> None:
@@ -137,18 +138,16 @@ class Playout:
             if len(tone) > wanted:
                 self._tones.appendleft(tone[wanted:])
             return tone[:wanted], ""
-        while not len(self._ready):
-            if not self._resample_more():
-                break
+        while not len(self._ready) and self._resample_more():
+            pass
         piece, self._ready = self._ready[:wanted], self._ready[wanted:]
         return piece, self._resampling or ""
 
     def _resample_more(self) -> bool:
         """Make some frames ready, or end the responses that are over; False when there is nothing to play."""
-        while self._queue and self._queue[0].ended and not self._queue[0].chunks:
-            self._finish(self._queue.popleft())
-            if len(self._ready):
-                return True
+        self._finish_ended()
+        if len(self._ready):
+            return True
         queued = next((queued for queued in self._queue if queued.chunks), None)
         if queued is None:
             return False
@@ -167,6 +166,11 @@ class Playout:
             chunk = chunk[:size]
         self._waiting_bytes -= len(chunk)
         return chunk
+
+    def _finish_ended(self) -> None:
+        """Set the marks of the responses of which nothing is left to play."""
+        while self._queue and self._queue[0].ended and not self._queue[0].chunks and not len(self._ready):
+            self._finish(self._queue.popleft())
 
     def _finish(self, queued: _Queued) -> None:
         """Set the marks of a response behind its last sample, which the resampler still holds back."""

@@ -42,8 +42,10 @@ class Resampler:
         self.source, self.target = source, target
         self._up, self._down = target // common, source // common
         self._bank = _bank(self._up, self._down)
-        # `up` windows begin at these inputs of a round; where one side of the ratio is 1, all begin at the first.
-        self._begin = np.arange(self._up) * self._down // self._up if min(self._up, self._down) > 1 else slice(1)
+        # The inputs of a round at which its `up` windows begin; where one side of the ratio is 1, only the first.
+        self._begins: NDArray[np.intp] | slice = np.arange(self._up) * self._down // self._up
+        if 1 in (self._up, self._down):
+            self._begins = slice(1)  # a view, where the indices would copy
         self.reset()
 
     @property
@@ -56,7 +58,7 @@ class Resampler:
     def reset(self) -> None:
         """Begin a new stream: forget what was heard."""
         self._past = np.zeros(self._bank.shape[1] - 1)  # the last inputs that later outputs still need
-        self._at = 0  # inputs of the current round that are in `past` already
+        self._at = 0  # how many inputs of the current round have come
 
     def process(self, x: Samples) -> Samples:
         """Return the output (m,) that is due after the next inputs `x` (n,); n may be 0."""
@@ -67,7 +69,7 @@ class Resampler:
         rounds = -(-end // down)
         sound = np.concatenate((self._past, x, np.zeros(rounds * down - end)))
         windows: _Doubles = np.ndarray((rounds, down, taps), np.float64, sound, 0, (8 * down, 8, 8))
-        made = np.vecdot(windows[:, self._begin], self._bank).ravel()[-(-begin * up // down) : -(-end * up // down)]
+        made = np.vecdot(windows[:, self._begins], self._bank).ravel()[-(-begin * up // down) : -(-end * up // down)]
         self._at = end % down
         kept = end - self._at
         self._past = sound[kept : end + taps - 1]
@@ -77,12 +79,13 @@ class Resampler:
 @lru_cache
 def _bank(up: int, down: int) -> _Doubles:
     """Return the taps (up, taps), each row a phase, oldest input first. Every phase passes a constant unchanged."""
-    taps = TAPS * max(up, down) // up + (down > up and TAPS * down % up > 0)
+    taps = -(-TAPS * max(up, down) // up)
     steps = np.arange(up * taps) - (up * taps - 1) / 2
     low_pass = np.sinc(2 * CUTOFF * steps / max(up, down)) * np.kaiser(up * taps, BETA)
-    phases = low_pass.reshape(taps, up).T  # row p: the taps p, p + up, p + 2 * up, ... for the newest, the one before...
-    late = np.arange(up) * down % up  # output k of a round falls late[k] / up after an input
-    bank: _Doubles = np.rint(phases[late, ::-1] / phases[late].sum(axis=1, keepdims=True) * GRAIN) / GRAIN
+    phases = low_pass.reshape(taps, up).T[:, ::-1]
+    phases = phases / phases.sum(axis=1, keepdims=True)
+    after = np.arange(up) * down % up  # output k of a round falls after[k] / up of an input's time after an input
+    bank: _Doubles = np.rint(phases[after] * GRAIN) / GRAIN
     bank.flags.writeable = False  # every stream of this ratio shares it
     return bank
 

@@ -220,7 +220,7 @@ class AlsaCard:
         waiting = len(self._unwritten) // (2 * self._playback.channels)
         if self._stopped:
             return waiting
-        available = self._call(self._playback.pcm.avail)
+        available: int = self._call(self._playback.pcm.avail)
         if available < 0:  # it ran dry: all was played. Whatever else is wrong, the next write says it
             return waiting
         return max(0, self._playback.buffer - available) + waiting

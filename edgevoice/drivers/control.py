@@ -48,7 +48,7 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="d
     target: str
 
 
-class EndCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="hangup"):
+class HangUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="hangup"):
     """End the call."""
 
 
@@ -64,7 +64,7 @@ class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     percent: Annotated[int, msgspec.Meta(ge=0, le=100)]
 
 
-Request: TypeAlias = Status | Press | Release | Call | EndCall | Mute | Volume
+Request: TypeAlias = Status | Press | Release | Call | HangUp | Mute | Volume
 Answer: TypeAlias = Callable[[Request], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
 
 _decode = msgspec.json.Decoder(Request).decode
@@ -88,8 +88,10 @@ async def serve(path: str, answer: Answer, *, idle_s: float = IDLE_S) -> AsyncIt
                 writer.write(_encode_error(f"{CLIENTS} clients are connected already"))
             else:
                 await _converse(reader, writer, answer, idle_s)
-        except (TimeoutError, ConnectionError):
-            pass  # nobody waits for the rest of the answer
+        except TimeoutError:
+            writer.transport.abort()  # `close` would wait until they read what we wrote
+        except ConnectionError:
+            pass  # nobody is there for the rest of the answer
         finally:
             clients.discard(writer)
             writer.close()
@@ -101,7 +103,7 @@ async def serve(path: str, answer: Answer, *, idle_s: float = IDLE_S) -> AsyncIt
         server.close()
         for writer in clients:
             writer.close()
-        Path(taken).unlink(missing_ok=True)
+        _remove(taken)
 
 
 def ask(path: str | None, request: Mapping[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
@@ -141,7 +143,8 @@ def _listen(path: str) -> tuple[socket.socket, str]:
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise DeviceError(f"control socket {candidate}: {error.strerror or error}") from error
-    raise DeviceError(f"control socket {path}: permission denied, expected a directory of our own or $XDG_RUNTIME_DIR")
+    tried = " or ".join(_candidates(path))
+    raise DeviceError(f"control socket {tried}: permission denied, expected a directory of ours, or $XDG_RUNTIME_DIR")
 
 
 def _bind(path: str) -> socket.socket:
@@ -171,7 +174,7 @@ def _remove_stale(path: str) -> None:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)
+            _remove(path)
             return
         except BlockingIOError:
             pass  # alive, and too busy to accept
@@ -195,10 +198,14 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
 
 async def _answer(line: bytes, answer: Answer) -> bytes:
     try:
-        reply = answer(_decode(line))
+        request = _decode(line)
+    except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors, and so is a wrong encoding
+        return _encode_error(str(error))
+    try:
+        reply = answer(request)
         if inspect.isawaitable(reply):
             reply = await reply
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, EdgevoiceError) as error:
+    except EdgevoiceError as error:
         return _encode_error(str(error))
     return msgspec.json.encode({"ok": True, **reply}) + b"\n"
 
@@ -208,10 +215,17 @@ def _encode_error(sentence: str) -> bytes:
 
 
 def _exchange(connection: socket.socket, request: Mapping[str, Any]) -> dict[str, Any]:
-    connection.sendall(msgspec.json.encode(request) + b"\n")
+    try:
+        connection.sendall(msgspec.json.encode(request) + b"\n")
+    except BrokenPipeError:
+        pass  # they would not listen, but may have said why
     with connection.makefile("rb") as answers:
         line = answers.readline()
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise DeviceError(f"edgevoice ended the connection without an answer ({len(line)} bytes came)") from error
+
+
+def _remove(path: str) -> None:
+    Path(path).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A virtual sound card through the real alsa-lib: what a program plays and hears, sample by sample, without hardware."""
+"""A virtual sound card through the real alsa-lib: all that a program plays and hears, sample by sample."""
 
 from .labcard import Event, World, build
 

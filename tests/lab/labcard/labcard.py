@@ -107,10 +107,12 @@ class World:
     ) -> None:
         """Make the card.
 
-        `rates`: those it accepts, default only `rate`; whoever opens it first sets the one of the timelines. Inject after
-        that. `fifo`: frames on their way to the air that `drop()` cannot stop. `mic_channel`: the one that hears (all,
-        if None); `mic_idle`: the constant on the others. `skew_ppm`: how much faster the microphone's clock is, latched
-        when its stream starts. `drive`: see `set_drive`.
+        `rates`: those it accepts, by default only `rate`. Whoever opens it first sets that of the timelines: inject
+            after that, if there are several.
+        `fifo`: frames on their way to the air that `drop()` cannot stop.
+        `mic_channel`: the capture channel that hears (None: all); `mic_idle`: the constant sample on the others.
+        `skew_ppm`: how much faster the microphone's clock is than the world's, latched when its stream starts.
+        `drive`: see `set_drive`.
         """
         rates = (rate,) if rates is None else tuple(rates)
         if rate not in rates or len(rates) > RATES:
@@ -155,7 +157,9 @@ class World:
     def __enter__(self) -> World:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:

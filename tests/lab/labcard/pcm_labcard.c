@@ -43,6 +43,8 @@ static bool notice_xrun(struct card *card)
 static snd_pcm_sframes_t on_pointer(snd_pcm_ioplug_t *io)
 {
     struct card *card = io->private_data;
+    if (card->phase != STOPPED)
+        card->appl = io->appl_ptr;
     speaker_keep_up(card);
     bool xrun = notice_xrun(card);
     arm(card);
@@ -110,6 +112,7 @@ static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel
     struct card *card = io->private_data;
     if (is_gone(card))
         return -ENODEV;
+    card->appl = io->appl_ptr; /* alsa-lib moves it when we return; or not: a capture's mmap may be begun twice */
     if (is_speaker(card)) {
         speaker_accept(card, areas, offset, size);
         if (card->phase == RUNNING)
@@ -273,10 +276,13 @@ static int limit_params(struct card *card)
 {
     const volatile struct header *header = card->world.header;
     snd_pcm_ioplug_t *io = &card->io;
-    unsigned access = SND_PCM_ACCESS_RW_INTERLEAVED, format = SND_PCM_FORMAT_S16_LE, rates[WORLD_RATES];
+    /* mmap: alsa-lib emulates it on our transfer, and needs it for its own converters ("plug") */
+    const unsigned access[] = {SND_PCM_ACCESS_RW_INTERLEAVED, SND_PCM_ACCESS_MMAP_INTERLEAVED};
+    const unsigned format = SND_PCM_FORMAT_S16_LE;
+    unsigned rates[WORLD_RATES];
     unsigned rate_count = accepted_rates(card, rates), least = header->channels_min, most = header->channels_max;
     int error;
-    if ((error = snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_ACCESS, 1, &access)) < 0 ||
+    if ((error = snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_ACCESS, 2, access)) < 0 ||
         (error = snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_FORMAT, 1, &format)) < 0 ||
         (error = snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_RATE, rate_count, rates)) < 0 ||
         (error = snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_CHANNELS, least, most)) < 0 ||

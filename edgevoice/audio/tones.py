@@ -1,0 +1,56 @@
+"""The short signals by which the box says what happens: a few pure notes, quiet, synthesised when first asked for.
+
+One note at a time, never a chord, so that a recording tells them from speech; none is lower than a small loudspeaker
+can play. Up means that something opens, down that it closes; three low notes are the only sign of trouble.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+PEAK = 3277  # -20 dBFS: heard across a room, and no reason to jump with the ear at the box
+FADE_MS = 5  # shorter clicks
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A pure tone, and the silence after it."""
+
+    hz: float
+    ms: int
+    rest_ms: int = 0
+
+
+TONES = {
+    "connected": (Note(660, 90), Note(880, 140)),  # the other side is there: speak
+    "ended": (Note(880, 90), Note(660, 140)),  # the call is over
+    "ringing": (Note(440, 400, 100), Note(480, 400)),  # somebody calls; repeated until it is answered
+    "busy": (Note(425, 250, 250), Note(425, 250)),  # they are in another call: try later
+    "trouble": (Note(330, 120, 60), Note(330, 120, 60), Note(330, 120)),  # it failed, and the box tries again
+    "refused": (Note(440, 150, 30), Note(349, 300)),  # they will not have us: somebody must change something
+    "muted": (Note(523, 120),),  # the microphone is shut
+    "unmuted": (Note(784, 120),),  # the microphone is open again
+    "waiting": (Note(600, 30),),  # a tick now and then: still connecting
+}
+
+
+@lru_cache
+def tone(name: str, rate: int) -> NDArray[np.int16]:
+    """Return the signal `name` at `rate` Hz, read-only (n,): it begins and ends with 0 and is at most a second long."""
+    if name not in TONES:
+        raise ValueError(f'tone is "{name}", expected one of {", ".join(TONES)}')
+    parts = [part for note in TONES[name] for part in (_sound(note, rate), np.zeros(rate * note.rest_ms // 1000))]
+    signal = np.rint(PEAK * np.concatenate(parts)).astype(np.int16)
+    signal.flags.writeable = False
+    return signal
+
+
+def _sound(note: Note, rate: int) -> NDArray[np.float64]:
+    steps = np.arange(rate * note.ms // 1000)
+    to_an_end = np.minimum(steps, steps[::-1]) / (rate * FADE_MS / 1000)
+    fades: NDArray[np.float64] = np.sin(np.pi / 2 * np.minimum(to_an_end, 1.0)) ** 2
+    return fades * np.sin(2 * np.pi * note.hz / rate * steps)

@@ -1,0 +1,162 @@
+"""The far end of an OpenAI wire in the tests: it says what the service would say, and checks what it is told."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import pydantic
+from openai.types.beta.realtime import RealtimeClientEvent as BetaClientEvent
+from openai.types.realtime import RealtimeClientEvent
+
+from edgevoice.agents.openai import OpenAI, Settings
+from edgevoice.events import Audio, Command, Event
+from edgevoice.wire import Reply
+
+GA: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(RealtimeClientEvent)
+BETA: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(BetaClientEvent)
+RATE = 24_000
+
+AnyEvent = TypeVar("AnyEvent", bound=Event)
+
+
+def sound(ms: float) -> bytes:
+    """Make samples of which no two are alike, so that a gap or a repetition shows."""
+    return b"".join((i % 32000).to_bytes(2, "little") for i in range(int(ms * RATE / 1000)))
+
+
+class Service:
+    """Drives one wire. Everything that comes out of it is kept: `sent` (checked), `told`, and the two wishes."""
+
+    def __init__(self, settings: Settings | None = None, *, clock_offset_s: float = 0.0) -> None:
+        self.settings = settings or Settings(api_key="sk-secret")
+        self.wire = OpenAI(self.settings, clock_offset_s=clock_offset_s)
+        self.at = 100.0
+        self.sent: list[dict[str, Any]] = []
+        self.told: list[Event] = []
+        self.renew = False
+        self.close = False
+
+    def take(self, reply: Reply) -> Reply:
+        assert not self.close, "something came after the end" if reply != Reply() else ""
+        for message in reply.send:
+            event = json.loads(message)
+            checked = (BETA if self.settings.beta else GA).validate_python(event)
+            assert not list(unknown_fields(checked, event["type"]))
+            self.sent.append(event)
+        self.told += reply.events
+        self.renew |= reply.renew
+        self.close |= reply.close
+        return reply
+
+    # ------------------------------------------------------------------------------------------ what happens
+
+    def opens(self, expires_at: float | None = None) -> Service:
+        self.take(self.wire.opened(self.at))
+        self.says("session.created", session={"type": "realtime", "expires_at": expires_at})
+        self.says("session.updated", session={"type": "realtime"})
+        return self
+
+    def says(self, type: str, **fields: Any) -> Reply:
+        return self.take(self.wire.receive(json.dumps({"type": type, "event_id": "e", **fields}), self.at))
+
+    def does(self, *commands: Command) -> Service:
+        for command in commands:
+            self.take(self.wire.perform(command, self.at))
+        return self
+
+    def passes(self, seconds: float) -> Service:
+        """Let time pass, calling `expire` whenever the wire wants it."""
+        until = self.at + seconds
+        while (deadline := self.wire.deadline) is not None and deadline <= until:
+            self.at = max(self.at, deadline)
+            self.take(self.wire.expire(self.at))
+            assert self.wire.deadline is None or self.wire.deadline > deadline, "it would spin"
+        self.at = until
+        return self
+
+    # ---------------------------------------------------------------------------------------- what it may say
+
+    def commits(self, item: str = "item_person", words: str = "") -> Service:
+        self.says("input_audio_buffer.committed", item_id=item)
+        if words:
+            self.says(
+                "conversation.item.input_audio_transcription.completed",
+                item_id=item,
+                content_index=0,
+                transcript=words,
+                usage={"type": "duration", "seconds": 1},
+            )
+        return self
+
+    def begins(self, response: str, *items: str) -> Service:
+        self.says("response.created", response={"id": response, "status": "in_progress"})
+        for item in items:
+            self.adds(response, item)
+        return self
+
+    def adds(self, response: str, item: str) -> Service:
+        added = {"id": item, "type": "message", "role": "assistant", "status": "in_progress"}
+        self.says("response.output_item.added", response_id=response, output_index=0, item=added)
+        return self
+
+    def speaks(self, response: str, item: str, ms: float, words: str = "") -> Service:
+        place = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
+        if words:
+            self.says("response.output_audio_transcript.delta", **place, delta=words)
+        self.says("response.output_audio.delta", **place, delta=base64.b64encode(sound(ms)).decode())
+        return self
+
+    def calls(self, response: str, call: str, name: str, arguments: str, status: str = "completed") -> Service:
+        item = {"id": f"item_{call}", "type": "function_call", "call_id": call, "name": name, "status": status}
+        place = {"response_id": response, "item_id": item["id"], "output_index": 1, "call_id": call}
+        self.says("response.function_call_arguments.done", **place, name=name, arguments=arguments)
+        item["arguments"] = arguments
+        self.says("response.output_item.done", response_id=response, output_index=1, item=item)
+        return self
+
+    def ends(self, response: str, status: str = "completed", code: str = "") -> Service:
+        details = {"type": status, "error": {"type": "server_error", "code": code}} if code else None
+        self.says("response.done", response={"id": response, "status": status, "status_details": details, "output": []})
+        return self
+
+    def objects(self, code: str | None, event_id: str | None = None, message: str = "words") -> Service:
+        problem = {"type": "invalid_request_error", "code": code, "message": message, "param": None}
+        self.says("error", error={**problem, "event_id": event_id})
+        return self
+
+    # --------------------------------------------------------------------------------------- what came of it
+
+    def sent_types(self) -> list[str]:
+        """Return the types of what was sent since the last time, without the person's sound."""
+        types = [event["type"] for event in self.sent if event["type"] != "input_audio_buffer.append"]
+        self.sent.clear()
+        return types
+
+    def sent_fields(self, type: str) -> list[dict[str, Any]]:
+        """Return all that was sent of one type, without what every message has."""
+        found = [event for event in self.sent if event["type"] == type]
+        return [{name: value for name, value in event.items() if name not in ("type", "event_id")} for event in found]
+
+    def appended(self) -> bytes:
+        return b"".join(base64.b64decode(event["audio"]) for event in self.sent if "audio" in event)
+
+    def told_of(self, kind: type[AnyEvent]) -> list[AnyEvent]:
+        return [event for event in self.told if isinstance(event, kind)]
+
+    def heard(self, response: str) -> bytes:
+        return b"".join(audio.pcm for audio in self.told_of(Audio) if audio.response == response)
+
+
+def unknown_fields(value: object, path: str) -> Iterator[str]:
+    """Find what the types of the package do not know: they let it pass, the service does not."""
+    if isinstance(value, pydantic.BaseModel):
+        for name in value.model_extra or {}:
+            yield f"{path}.{name}"
+        for name in value.model_fields_set:
+            yield from unknown_fields(getattr(value, name, None), f"{path}.{name}")
+    elif isinstance(value, list):
+        for i, element in enumerate(value):
+            yield from unknown_fields(element, f"{path}[{i}]")

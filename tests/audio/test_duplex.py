@@ -1,0 +1,295 @@
+"""The audio thread's one loop body, period by period: microphone, loudspeaker, and the interruption between them."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgevoice.audio.duplex import ECHO_TAIL_MS, Duplex, cycle
+from edgevoice.events import (
+    Answer,
+    Audio,
+    BargedIn,
+    BargeIn,
+    Clear,
+    Cleared,
+    Closed,
+    Command,
+    End,
+    Event,
+    HangUp,
+    Listen,
+    Listening,
+    Mark,
+    Opened,
+    Play,
+    Played,
+    SpeechStarted,
+    SpeechStopped,
+    Tone,
+    Uplink,
+)
+from tests.fakes import LoudnessDetector, StepCard, noise
+
+FAR = 16_000  # the other side's rate in these stories
+VOICE = noise(48_000, -15)
+
+
+class Story:
+    """A card, a duplex and its commands; `run` steps and returns what was reported."""
+
+    def __init__(self, *, half_duplex: bool = False, rate: int = 48_000, pre_roll_ms: int = 300) -> None:
+        self.card = StepCard(rate, rate // 100, rate // 25)
+        self.duplex = Duplex(rate, LoudnessDetector(), half_duplex=half_duplex, pre_roll_ms=pre_roll_ms)
+        self.commands: deque[Command] = deque()
+
+    def run(self, ms: int, *commands: Command) -> list[Event]:
+        self.commands.extend(commands)
+        events: list[Event] = []
+        for _ in range(ms // 10):
+            events += cycle(self.card, self.duplex, self.commands)
+        return events
+
+    def played(self, last_ms: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+        return np.array(self.card.played[-self.card.rate * last_ms // 1000 :], np.int16)
+
+
+def answered(uplink: Uplink = Uplink.OPEN, *, half_duplex: bool = False, pre_roll_ms: int = 300) -> Story:
+    story = Story(half_duplex=half_duplex, pre_roll_ms=pre_roll_ms)
+    assert story.run(10, Answer(FAR), Listen(uplink)) == [Opened(), Listening(uplink)]
+    return story
+
+
+def without_audio(events: list[Event]) -> list[Event]:
+    return [event for event in events if not isinstance(event, Audio)]
+
+
+def sent(events: list[Event]) -> bytes:
+    return b"".join(event.pcm for event in events if isinstance(event, Audio))
+
+
+def speech(seconds: float) -> bytes:
+    return noise(round(FAR * seconds), seed=2).tobytes()
+
+
+def test_before_a_call_nothing_leaves_the_box() -> None:
+    story = Story()
+    story.card.say(VOICE)
+    assert story.run(500) == []
+    assert story.run(50, Listen(Uplink.OPEN)) == [], "there is no call to listen for"
+
+
+def test_talking_over_a_response_silences_it_in_the_same_period() -> None:
+    story = answered()
+    story.run(500, Play(speech(3), "r1"))
+    story.card.say(VOICE)
+    events = without_audio(story.run(70))
+    assert events == []
+    events = without_audio(story.run(20))
+    barged = next(event for event in events if isinstance(event, BargedIn))
+    assert events == [SpeechStarted(), barged]
+    assert story.card.drops == [1440], "30 of 40 ms were still in the card"
+    story.run(100)
+    assert not np.any(story.played(90)), "silence, from the very next period on"
+
+
+def test_heard_is_what_the_recording_of_the_loudspeaker_shows() -> None:
+    story = answered()
+    story.run(730, Play(speech(3), "r1"))
+    (barged,) = without_audio(story.run(10, BargeIn()))
+    story.run(100)
+    left = np.nonzero(np.array(story.card.played))[0]
+    recorded_ms = (left[-1] - left[0] + 1) / 48
+    assert barged == BargedIn("r1", pytest.approx(recorded_ms, abs=2))
+
+
+def test_what_was_interrupted_is_not_played_later() -> None:
+    story = answered()
+    story.run(300, Play(speech(3), "r1"))
+    story.run(10, BargeIn())
+    story.run(200, Play(speech(1), "r1"), Mark("end", "r1"))
+    assert not np.any(story.played(190))
+    events = story.run(1200, Play(speech(1), "r2"), Mark("end", "r2"))
+    assert without_audio(events) == [Played("end", "r2")]
+    assert np.any(story.played(1000))
+
+
+def test_commands_that_follow_an_interruption_in_the_same_period_are_not_lost() -> None:
+    story = answered()
+    story.run(300, Play(speech(3), "r1"))
+    story.run(10, BargeIn(), Play(speech(1), "r2"))
+    story.run(100)
+    assert np.any(story.played(50))
+
+
+def test_stopping_by_hand_when_nothing_sounds_does_nothing() -> None:
+    story = answered()
+    assert without_audio(story.run(100, *[BargeIn()] * 50)) == []
+    assert story.card.drops == []
+
+
+def test_fifty_stops_of_one_response_are_one_interruption() -> None:
+    story = answered()
+    story.run(300, Play(speech(3), "r1"))
+    events = without_audio(story.run(100, *[BargeIn()] * 50))
+    assert [type(event) for event in events] == [BargedIn]
+    assert len(story.card.drops) == 1
+
+
+def test_a_tone_cannot_be_talked_over() -> None:
+    story = answered()
+    story.card.say(VOICE)
+    story.run(300, Tone("ringing"))
+    assert story.card.drops == []
+
+
+def test_a_person_on_the_other_side_cannot_be_talked_over() -> None:
+    story = answered()
+    story.card.say(VOICE)
+    story.run(300, Play(speech(1)))
+    assert story.card.drops == []
+
+
+def test_clear_is_answered_with_what_was_heard() -> None:
+    story = answered()
+    story.run(540, Play(speech(3), "r1"))
+    (cleared,) = without_audio(story.run(10, Clear()))
+    assert cleared == Cleared("r1", pytest.approx(500, abs=12))
+
+
+def test_every_sample_reaches_the_other_side_once_and_in_order() -> None:
+    story = answered()
+    ramp = (np.arange(4800) * 5).astype(np.int16)
+    story.card.say(ramp)
+    heard = np.frombuffer(sent(story.run(200)), np.int16)
+    rising = heard[40:1560]
+    assert len(heard) == 3200
+    assert np.all(np.diff(rising) > 0)
+
+
+def test_what_was_held_is_sent_first_and_bounded() -> None:
+    story = answered(Uplink.HELD)
+    assert sent(story.run(1000)) == b""
+    story.card.say(VOICE)
+    assert sent(story.run(100)) == b""
+    before = sent(story.run(10, Listen(Uplink.OPEN)))
+    ms = len(before) / 2 / 16
+    assert ms == 300
+    samples = np.frombuffer(before, np.int16)
+    assert np.any(samples[-1500:]), "the first words are in it"
+
+
+def test_a_muted_box_sends_silence_at_the_same_pace() -> None:
+    story = answered(Uplink.SILENT)
+    story.card.say(VOICE)
+    heard = sent(story.run(500))
+    assert heard == bytes(500 * 32)
+
+
+def test_muting_in_mid_word_ends_the_speech_for_the_other_side() -> None:
+    story = answered()
+    story.card.say(VOICE)
+    assert SpeechStarted() in story.run(200)
+    assert SpeechStopped() in story.run(10, Listen(Uplink.SILENT))
+
+
+def test_half_duplex_hears_nothing_while_the_loudspeaker_sounds_and_a_little_longer() -> None:
+    story = answered(half_duplex=True)
+    story.card.say(noise(48_000 * 4, -10))  # the loudspeaker's own echo
+    events = story.run(1200, Play(speech(1), "r1"), Mark("end", "r1"))
+    gated = sent(events)
+    assert Played("end", "r1") in events
+    assert not any(isinstance(event, SpeechStarted | BargedIn) for event in events)
+    first = 2 * 16 * 10  # the period in which it was told to play was heard before anything sounded
+    assert not np.any(np.frombuffer(gated[first:], np.int16)[: (1000 + ECHO_TAIL_MS - 20) * 16])
+    assert np.any(np.frombuffer(sent(story.run(200)), np.int16))
+
+
+def test_half_duplex_is_still_interrupted_by_the_button() -> None:
+    story = answered(half_duplex=True)
+    story.run(300, Play(speech(3), "r1"))
+    assert [type(event) for event in without_audio(story.run(10, BargeIn()))] == [BargedIn]
+
+
+def test_hanging_up_closes_the_microphone_and_silences_the_rest() -> None:
+    story = answered()
+    story.run(300, Play(speech(3), "r1"))
+    events = story.run(10, HangUp("enough"))
+    assert without_audio(events) == [Closed(End.HUNG_UP, "enough")]
+    assert len(story.card.drops) == 1
+    story.card.say(VOICE)
+    assert story.run(200) == []
+
+
+def test_a_second_call_begins_with_nothing_of_the_first() -> None:
+    story = answered(Uplink.HELD)
+    story.card.say(VOICE)
+    story.run(200)
+    story.run(10, Play(speech(2), "r1"), HangUp("enough"))
+    events = story.run(200, Answer(FAR), Listen(Uplink.OPEN))
+    assert without_audio(events) == [Opened(), Listening(Uplink.OPEN), SpeechStarted()]
+    assert not np.any(story.played(150))
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+def test_a_period_is_a_period_at_every_rate_of_a_card(rate: int) -> None:
+    story = Story(rate=rate)
+    story.run(10, Answer(24_000), Listen(Uplink.OPEN))
+    story.card.say(noise(rate, -20))
+    assert len(sent(story.run(1000))) == 48_000
+    story.run(1500, Play(bytes(48_000), "r1"), Mark("end", "r1"))
+
+
+COMMANDS = st.one_of(
+    st.builds(Play, st.just(speech(0.3)), st.sampled_from(["a", "b", "c", ""])),
+    st.builds(Mark, st.just("end"), st.sampled_from(["a", "b", "c"])),
+    st.builds(Listen, st.sampled_from(Uplink)),
+    st.just(BargeIn()),
+    st.just(Clear()),
+    st.just(Tone("connected")),
+    st.just(Answer(FAR)),
+    st.just(HangUp("enough")),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.lists(COMMANDS, max_size=3), st.booleans(), st.integers(1, 12)), max_size=25),
+    st.booleans(),
+)
+def test_whatever_is_ordered_the_rules_hold(
+    steps: list[tuple[list[Command], bool, int]], half_duplex: bool
+) -> None:
+    story = Story(half_duplex=half_duplex)
+    uplink, in_call = Uplink.OFF, False
+    for commands, voice, periods in steps:
+        if voice:
+            story.card.say(VOICE[: 480 * periods])
+        story.commands.extend(commands)
+        for _ in range(periods):
+            drops = len(story.card.drops)
+            open_before = uplink
+            events = cycle(story.card, story.duplex, story.commands)
+            for event in events:
+                match event:
+                    case Opened():
+                        in_call = True
+                    case Closed():
+                        uplink, in_call = Uplink.OFF, False
+                    case Listening(now):
+                        uplink = now
+                    case Audio(pcm):
+                        assert Uplink.OPEN in (open_before, uplink) or not any(pcm), "sound left a closed microphone"
+                        assert in_call
+                    case BargedIn(response):
+                        assert response, "only a named response can be interrupted"
+                        assert len(story.card.drops) > drops, "told and dropped in the same period"
+                    case _:
+                        pass
+            assert len([event for event in events if isinstance(event, BargedIn)]) <= len(story.card.drops) - drops
+            if len(story.card.drops) > drops and not any(isinstance(command, Play | Tone) for command in commands):
+                assert not story.duplex.playout.audible
