@@ -52,6 +52,7 @@ from edgevoice.light import Turn
 
 ANSWER_S = 15.0  # a service that has not begun to answer by then will not: listen again, with a tone
 CANCEL_S = 3.0  # a cancelled response whose end is not told by then has ended
+PAUSE_S = 0.2  # a near leg reports `SpeechStopped` that long after the voice
 PLAYED_S = 3.0  # grace for `Played`, after the sound must have been heard
 DEAD_NAMES = 64  # more responses than a service ever has under way at once
 
@@ -88,7 +89,7 @@ class Conversation:
         self.over: Closed | None = None
         self._detection = detection
         self._rate = rate
-        self._silence_s = silence_ms / 1000
+        self._silence_s = max(0.0, silence_ms / 1000 - PAUSE_S)
         self._far_open = False
         self._uplink = Uplink.OFF  # what the near leg was last told
         self._applied = Uplink.OFF  # what it said it does

@@ -75,6 +75,7 @@ class Simulation:
                 self._lost = True
                 self.happen(CardLost(str(error)))
                 self._near(Closed(End.CARD_LOST, str(error)))
+                self._end_call()
             return []
         for event in events:
             self._near(event)
@@ -137,7 +138,7 @@ class Simulation:
 
     def _end_call(self) -> None:
         """Tell the box when the near leg has closed, or is lost."""
-        if self.call and self.call.conversation.over and not self.duplex.in_call:
+        if self.call and self.call.conversation.over and (self._lost or not self.duplex.in_call):
             closed, self.call = self.call.conversation.over, None
             self.happen(CallEnded(closed))
 

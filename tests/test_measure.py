@@ -111,6 +111,13 @@ def test_a_scrap_of_speech_is_no_chime(seed: int, ms: int) -> None:
     assert not is_chime(speech(0.1 + ms / 1000, seed=seed)[4800:], RATE)
 
 
+@pytest.mark.parametrize("ms", [60, 150, 400])
+def test_a_scrap_of_a_vowel_is_no_chime(ms: int) -> None:
+    t = np.arange(round(ms / 1000 * RATE)) / RATE
+    overtones = sum(np.sin(2 * np.pi * 140 * n * (t + 0.1 * t**2)) / n for n in range(1, 12))
+    assert not is_chime(np.rint(3000 * overtones).astype(np.int16), RATE)
+
+
 def test_a_long_note_is_no_chime() -> None:
     assert not is_chime(note(440, 0.8), RATE)
 

@@ -55,7 +55,7 @@ EVENTS: list[dict[str, Any]] = [
 ]
 
 
-def signals(seconds: float = 6.0) -> tuple[np.ndarray[Any, np.dtype[np.int16]], np.ndarray[Any, np.dtype[np.int16]]]:
+def signals(seconds: float) -> tuple[np.ndarray[Any, np.dtype[np.int16]], np.ndarray[Any, np.dtype[np.int16]]]:
     """Return a microphone and a loudspeaker that falls silent at 3.2 s."""
     rng = np.random.default_rng(3)
     microphone = rng.integers(-3000, 3000, round(seconds * RATE)).astype(np.int16)
@@ -78,6 +78,12 @@ def words(picture: ElementTree.Element) -> list[str]:
     return [text.text or "" for text in picture.iter("text")]
 
 
+def dots(html: str) -> list[tuple[float, float]]:
+    """Return where the samples of the first cut are drawn."""
+    path = next(path.get("d", "") for path in pictures(html)[2].iter("path") if path.get("class") == "dots")
+    return [(float(x), float(y)) for x, y in re.findall(r"M(\S+) (\S+?)h0", path)]
+
+
 def test_the_page_needs_nothing_but_itself() -> None:
     html = page()
     assert not re.search(r"<script|<link|<img|@import|src=|https?:|url\((?!#)", html)
@@ -98,11 +104,11 @@ def test_an_interruption_is_told_in_milliseconds() -> None:
     assert {"first sound", "decision", "silence"} <= set(words(close_up))
     assert {"200.0 ms speech to silence", "10.0 ms decision to silence"} <= set(words(close_up))
     assert {"silence", "0 ms"} <= set(words(cut))
+    assert "decision" not in words(cut)  # it was 10 ms earlier
 
 
 def test_the_cut_is_drawn_to_the_sample() -> None:
-    dots = next(path.get("d", "") for path in pictures(page())[2].iter("path") if path.get("class") == "dots")
-    points = [tuple(map(float, point.split())) for point in re.findall(r"M(\S+ \S+?)h0", dots)]
+    points = dots(page())
     silence = [round(y, 1) for x, y in points if x >= 220.0]  # the middle of 440 px
     assert (len(points), len(silence)) == (288, 144)
     assert len(set(silence)) == 1
@@ -110,7 +116,7 @@ def test_the_cut_is_drawn_to_the_sample() -> None:
 
 
 def test_a_single_loud_sample_is_seen_in_the_timeline() -> None:
-    microphone, speaker = signals()
+    microphone, speaker = signals(6)
     speaker[:] = 0
     speaker[100_000] = 20000
     drawn = pictures(report("", microphone, speaker, RATE, [], {}))[0]
@@ -173,7 +179,7 @@ def test_silence_and_nothing_at_all_can_be_drawn() -> None:
 def test_an_interruption_at_the_edge_of_the_recording_can_be_drawn() -> None:
     for silent in (0.001, 5.9999):
         cut = CUT | {"onset_at": max(silent - 0.2, 0.0), "decided_at": silent, "silent_at": silent}
-        assert len(pictures(page(figures=FIGURES | {"each": [cut]}))) == 3
+        assert len(dots(page(figures=FIGURES | {"each": [cut]}))) == 288
 
 
 def test_forty_seconds_full_of_interruptions_stay_a_light_page() -> None:
@@ -198,7 +204,7 @@ def test_no_word_from_outside_becomes_markup(title: str, name: str) -> None:
         {"at": 0.3, "what": "ResponseStarted", "response": odd},
         {"at": 0.4, "what": "BargedIn", "response": odd, "heard_ms": odd},
     ]
-    silence = np.zeros(4800, np.int16)
+    silence = np.zeros(6 * RATE, np.int16)
     html = report(f"<i>{title}", silence, silence, RATE, events, {odd: odd})
     assert "<i>" not in html.replace("<i class", "")
     assert html.count("<style>") == 1

@@ -52,5 +52,6 @@ def tone(name: str, rate: int) -> NDArray[np.int16]:
 def _sound(note: Note, rate: int) -> NDArray[np.float64]:
     steps = np.arange(rate * note.ms // 1000)
     to_an_end = np.minimum(steps, steps[::-1]) / (rate * FADE_MS / 1000)
-    fades: NDArray[np.float64] = np.sin(np.pi / 2 * np.minimum(to_an_end, 1.0)) ** 2
-    return fades * np.sin(2 * np.pi * note.hz / rate * steps)
+    fades = np.sin(np.pi / 2 * np.minimum(to_an_end, 1.0)) ** 2
+    sound: NDArray[np.float64] = fades * np.sin(2 * np.pi * note.hz / rate * steps)
+    return sound

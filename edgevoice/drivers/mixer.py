@@ -102,7 +102,7 @@ class AlsaMixer:
 
     def volume(self) -> int:
         with self._open() as mixer:
-            return max(mixer.getvolume(alsaaudio.PCM_PLAYBACK))
+            return int(max(mixer.getvolume(alsaaudio.PCM_PLAYBACK)))
 
     def set_volume(self, percent: int) -> None:
         with self._open() as mixer:

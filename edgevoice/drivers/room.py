@@ -128,6 +128,7 @@ class RoomCard:
         self.unplugged = False
         self._random = np.random.default_rng(self.room.seed)
         self._captured = 0  # frames read so far: the clock's frame number is that of the room
+        self._begin = 0  # frame at which the loudspeaker last started
         self._end = 0  # frame after the last one written
         self._memory = 2 * self.rate  # the loudspeaker's recent past (for the echo) and near future
         self._past = np.zeros(self._memory, np.int16)  # by frame number, modulo its length
@@ -171,22 +172,25 @@ class RoomCard:
         return late / 1000
 
     def queued(self) -> int:
-        return max(0, self._end - self._now())
+        return max(0, self._end - max(self._begin, self._now()))
 
     def drop(self) -> int:
         self._check()
-        now = self._now()
-        held = max(0, self._end - now)
-        self._set(min(self._end, now + self.fifo), np.zeros(max(0, held - self.fifo), np.int16))
+        held = self.queued()
+        silenced = max(0, held - self.fifo)
+        self._set(self._end - silenced, np.zeros(silenced, np.int16))
         self._end = 0
         return held
 
     def write(self, pcm: Samples) -> None:
         self._check()
+        if not len(pcm):
+            return
         now = self._now()
         if self._end <= now:  # dropped, dry, or never started
             self.xruns += self._end > 0
-            self._end = now + round(self._random.random() * RESTART_MS * self.rate / 1000) + 1
+            self._begin = now + round(self._random.random() * RESTART_MS * self.rate / 1000) + 1
+            self._end = self._begin
         self._set(self._end, pcm)
         self._end += len(pcm)
 

@@ -1,6 +1,7 @@
 """What a service owes to systemd: to say that it is ready and alive, and log lines with a priority.
 
-Source: sd_notify(3), sd_watchdog_enabled(3), sd-daemon(3) and systemd.exec(5). Outside systemd nothing here does anything.
+Outside systemd nothing here does anything.
+Source: sd_notify(3), sd_watchdog_enabled(3), sd-daemon(3), systemd.exec(5).
 """
 
 from __future__ import annotations

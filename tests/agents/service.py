@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+import numpy as np
 import pydantic
 from openai.types.beta.realtime import RealtimeClientEvent as BetaClientEvent
 from openai.types.realtime import RealtimeClientEvent
 
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.events import Audio, Command, Event
-from edgevoice.wire import Reply
+from edgevoice.wire import NOTHING, Reply
 
 GA: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(RealtimeClientEvent)
 BETA: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(BetaClientEvent)
@@ -24,7 +25,7 @@ AnyEvent = TypeVar("AnyEvent", bound=Event)
 
 def sound(ms: float) -> bytes:
     """Make samples of which no two are alike, so that a gap or a repetition shows."""
-    return b"".join((i % 32000).to_bytes(2, "little") for i in range(int(ms * RATE / 1000)))
+    return (np.arange(int(ms * RATE / 1000)) % 32000).astype("<i2").tobytes()
 
 
 class Service:
@@ -40,7 +41,7 @@ class Service:
         self.close = False
 
     def take(self, reply: Reply) -> Reply:
-        assert not self.close, "something came after the end" if reply != Reply() else ""
+        assert reply == NOTHING or not self.close, "something came after the end"
         for message in reply.send:
             event = json.loads(message)
             checked = (BETA if self.settings.beta else GA).validate_python(event)

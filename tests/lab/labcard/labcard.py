@@ -250,8 +250,8 @@ class World:
             self._header["connection"] += 1
             self._ring()
 
-    def stall(self) -> None:
-        """Stop the card's clock, without any error: nothing more is captured or played."""
+    def stall(self) -> int:
+        """Stop the card's clock, without any error; return the first index that it neither plays nor captures."""
         count = int(self._header["stall_count"])
         if count == STALLS:
             raise ValueError(f"the card has stalled {STALLS} times, which is all it can")
@@ -260,11 +260,14 @@ class World:
         self._header["stall_count"] = count + 1
         self._ring()
         self._silence(stop + int(self._header["fifo"]))
+        return stop
 
-    def resume(self) -> None:
-        """Let the clock go on: what was waiting to be played is played from now on."""
-        self._header["stalls"][int(self._header["stall_count"]) - 1]["until"] = self.now() + 1
+    def resume(self) -> int:
+        """Let the clock go on, and what was waiting be played; return the index from which on it does."""
+        start = self.now() + 1
+        self._header["stalls"][int(self._header["stall_count"]) - 1]["until"] = start
         self._ring()
+        return start
 
     def _ring(self) -> None:
         os.utime(self.path)  # wakes every PCM that is open, in any process

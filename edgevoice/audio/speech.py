@@ -1,0 +1,156 @@
+"""Decides whether somebody speaks into the microphone: every 10 ms a yes or no, and from these, evidence.
+
+    frame (10 ms) ── is it like a voice? (webrtcvad) ────────────────┐
+          └───────── is it well above the noise floor? (level) ──────┴─ voiced ── share of the last ones ── evident
+
+Rules
+* webrtcvad takes any loud, steady noise for a voice, so the level must agree. It is measured where voices are and
+  rumble is not, which also makes it steady: in the noise of a fan it stays within 3 dB.
+* The floor is the lowest level of the last 1.5 s (minimum statistics: R. Martin, IEEE Trans. Speech and Audio
+  Processing 9(5), 2001, without the bias correction). Speech has gaps and does not lift it; a fan that gets louder is
+  the new floor after 1.5 s.
+* Hysteresis: while somebody speaks, a voice may come closer to the floor than it must to begin.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import webrtcvad
+from numpy.typing import NDArray
+
+from edgevoice.audio.pcm import SILENCE_DBFS
+
+Samples = NDArray[np.int16]
+
+RATE = 16_000
+FRAME = 160  # 10 ms, the shortest that webrtcvad takes
+FULL_SCALE = 32768.0**2
+
+RUMBLE_LAG = 4  # x[n] - x[n-4]: nothing of an offset, -19 dB at 50 Hz, all between 0.7 and 3.3 kHz
+SMOOTHING = 0.2  # of each new frame, 50 ms: a closed mouth (t, k, p) shows as a gap, a zero crossing does not
+BLOCK_FRAMES = 10
+BLOCKS = 15  # 1.5 s: there is a gap in any 1.5 s of speech, and a louder fan is forgiven within 2 s
+QUIET_DBFS = -70.0  # the floor is never lower: what is not well above it is too faint to be meant for us
+UNKNOWN_DBFS = -50.0  # the floor at first, unless it is lower: a person who speaks at once is louder, most rooms are not
+HOLD_DB = 2.0  # how much closer to the floor a voice may come once it speaks
+SILENT_FRAMES = 20  # 200 ms: the gap before a stop consonant is half as long; a pause for thought is no end either
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """How readily a sound is taken for speech."""
+
+    mode: int  # webrtcvad's: 0 takes most sounds for a voice, 3 few; 3 misses faint voices altogether
+    margin_db: float  # above the floor, to begin
+    share: float  # of the frames in the last `confirm_ms` that must be voiced
+
+
+OPERATING_POINTS = {
+    "low": OperatingPoint(mode=2, margin_db=9.0, share=0.6),  # a noisy room: 30 ms later, misses faint words
+    "normal": OperatingPoint(mode=1, margin_db=6.0, share=0.4),
+    "high": OperatingPoint(mode=0, margin_db=5.0, share=0.3),  # a quiet room: 20 ms earlier, a cough is enough
+}
+
+
+class SpeechDetector:
+    """Hears one microphone at 16 kHz, from any thread, but from one at a time."""
+
+    def __init__(self, *, sensitivity: str = "normal", confirm_ms: int = 160) -> None:
+        if sensitivity not in OPERATING_POINTS:
+            raise ValueError(f'sensitivity is "{sensitivity}", expected one of {", ".join(OPERATING_POINTS)}')
+        if confirm_ms < 10:
+            raise ValueError(f"confirm_ms is {confirm_ms}, expected at least 10 (one frame)")
+        point = OPERATING_POINTS[sensitivity]
+        frames = confirm_ms // 10
+        self._vad = webrtcvad.Vad(point.mode)
+        self._begin = _ratio(point.margin_db)
+        self._hold = _ratio(point.margin_db - HOLD_DB)
+        self._wanted = math.ceil(point.share * frames)
+        self._recent = deque([False] * frames, maxlen=frames)
+        self._silent_frames = SILENT_FRAMES
+        self._speaking = False
+        self._rest = np.zeros(0, np.int16)
+        self._power = 0.0
+        self._floor = _Floor()
+
+    @property
+    def voiced(self) -> bool:
+        """Whether the last frame was voice."""
+        return self._recent[-1]
+
+    @property
+    def evident(self) -> bool:
+        """Whether the wanted share of the last `confirm_ms` was voice: enough to interrupt. It fades with the voice."""
+        return sum(self._recent) >= self._wanted
+
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody speaks: from the evidence on, until 200 ms went by without voice."""
+        return self._speaking
+
+    @property
+    def level_dbfs(self) -> float:
+        """RMS of the last frame, without rumble."""
+        return _dbfs(self._power)
+
+    @property
+    def floor_dbfs(self) -> float:
+        """Level of the noise around the voice, without rumble."""
+        return _dbfs(self._floor.power)
+
+    def hear(self, pcm: Samples) -> None:
+        """Take the next samples (n,), gapless. What is no whole frame yet waits for the rest of it."""
+        if len(self._rest):
+            pcm = np.concatenate((self._rest, pcm))
+        whole = len(pcm) // FRAME * FRAME
+        for start in range(0, whole, FRAME):
+            self._judge(pcm[start : start + FRAME])
+        self._rest = pcm[whole:].copy()
+
+    def _judge(self, frame: Samples) -> None:
+        like_a_voice = self._vad.is_speech(frame.tobytes(), RATE)  # every frame: it learns the noise, too
+        x = frame.astype(np.float32)
+        x = x[RUMBLE_LAG:] - x[:-RUMBLE_LAG]
+        self._power = float(np.dot(x, x)) / (2 * len(x))  # white noise keeps its level
+        self._floor.follow(self._power)
+        enough = self._floor.power * (self._hold if self._speaking else self._begin)
+        voiced = like_a_voice and self._power > enough
+        self._recent.append(voiced)
+        self._silent_frames = 0 if voiced else self._silent_frames + 1
+        self._speaking = self.evident or (self._speaking and self._silent_frames < SILENT_FRAMES)
+
+
+class _Floor:
+    """The lowest smoothed power of the last 1.5 s."""
+
+    def __init__(self) -> None:
+        self._quiet = _power(QUIET_DBFS)
+        self._smooth = self._lowest = self.power = _power(UNKNOWN_DBFS)
+        self._blocks = deque([self.power] * BLOCKS, maxlen=BLOCKS)
+        self._frames = 0  # of the current block
+
+    def follow(self, power: float) -> None:
+        """Take the next frame's power."""
+        self._smooth += SMOOTHING * (power - self._smooth)
+        self._lowest = min(self._lowest, self._smooth)
+        self._frames += 1
+        if self._frames == BLOCK_FRAMES:
+            self._blocks.append(self._lowest)
+            self._lowest, self._frames = self._smooth, 0
+        self.power = max(self._quiet, min(self._lowest, *self._blocks))
+
+
+def _ratio(db: float) -> float:
+    return float(10 ** (db / 10))
+
+
+def _power(dbfs: float) -> float:
+    return _ratio(dbfs) * FULL_SCALE
+
+
+def _dbfs(power: float) -> float:
+    return max(SILENCE_DBFS, 10 * math.log10(power / FULL_SCALE)) if power else SILENCE_DBFS

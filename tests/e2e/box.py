@@ -1,0 +1,197 @@
+"""`edgevoice run` as a process on a virtual card: the test's hands, eyes and ears."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevoice.drivers import control
+from edgevoice.drivers.wav import read_wav
+from edgevoice.errors import DeviceError
+from tests.lab.labcard.labcard import World
+from tests.lab.labgpio.pins import Pins
+
+Samples = NDArray[np.int16]
+
+ROOT = Path(__file__).parent.parent.parent
+VOICES = ROOT / "edgevoice" / "voices"
+LED = 25
+
+CONFIGURATION = """
+[card]
+capture = "{capture}"
+playback = "{playback}"
+rate = {rate}
+buffer_ms = 80  # machines that run tests are shared: a box has 40
+{card}
+
+[status]
+socket = "{socket}"
+{more}
+"""
+TRUSTING = '[echo]\nhalf_duplex = "never"\n'  # a headset: the loudspeaker is not heard by the microphone
+
+
+def voice(name: str, rate: int = 16_000) -> Samples:
+    """Return a recording of the package, as it is (16 kHz) or by simple interpolation at another rate."""
+    pcm, recorded_at = read_wav(VOICES / f"{name}.wav")
+    if rate == recorded_at:
+        return pcm
+    at = np.arange(round(len(pcm) * rate / recorded_at)) * recorded_at / rate
+    return np.interp(at, np.arange(len(pcm)), pcm).astype(np.int16)
+
+
+class RunningBox:
+    """The process. `say` injects speech, `heard` reads the loudspeaker, `pins` has the button and the light."""
+
+    def __init__(
+        self,
+        world: World,
+        more: str = "",
+        *,
+        card: str = "",
+        capture: str = "mic",
+        playback: str = "speaker",
+        rate: int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.world = world
+        self.rate = rate or world.rate
+        self._folder = tempfile.TemporaryDirectory(prefix="edgevoice-test.")
+        self.folder = Path(self._folder.name)
+        self.socket = str(self.folder / "run" / "control.sock")
+        self.pins = Pins(self.folder / "pins.sock")
+        self.configuration = self.folder / "edgevoice.toml"
+        self.configuration.write_text(
+            CONFIGURATION.format(
+                card=card, capture=capture, playback=playback, rate=self.rate, socket=self.socket, more=more
+            )
+        )
+        self._env = {**world.env(), **self.pins.env(), **(env or {}), "PYTHONWARNINGS": "error"}
+        self._lines: list[str] = []
+
+    def __enter__(self) -> RunningBox:
+        command = [sys.executable, "-m", "edgevoice", "run", "-c", str(self.configuration)]
+        self.started_at = time.monotonic()
+        self.process = subprocess.Popen(
+            command, env=self._env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.pins.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            try:
+                self.process.wait(8)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._reader.join(5)
+        assert self.process.stdout
+        self.process.stdout.close()
+        self._folder.cleanup()
+        if kind:
+            print(self.journal)
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self._lines.append(line)
+
+    @property
+    def journal(self) -> str:
+        return "".join(self._lines)
+
+    # ------------------------------------------------------------------------------------------------- asking
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        return control.ask(self.socket, request)
+
+    def status(self) -> dict[str, Any]:
+        return self.ask(do="status")
+
+    def wait_until(self, true: Callable[[dict[str, Any]], bool], within_s: float = 10.0) -> dict[str, Any]:
+        """Ask again and again until the status is as wanted; fail with the journal."""
+        give_up = time.monotonic() + within_s
+        status: dict[str, Any] = {}
+        while time.monotonic() < give_up:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the program ended with {self.process.returncode}:\n{self.journal}")
+            try:
+                status = self.status()
+                if true(status):
+                    return status
+            except DeviceError:
+                pass  # it is starting
+            self.pause(0.02)
+        raise AssertionError(f"not so within {within_s} s: {json.dumps(status)}\n{self.journal}")
+
+    def wait_for_state(self, state: str, within_s: float = 10.0) -> dict[str, Any]:
+        return self.wait_until(lambda status: status["state"] == state, within_s)
+
+    def wait_for_turn(self, turn: str, within_s: float = 10.0) -> dict[str, Any]:
+        return self.wait_until(lambda status: status["turn"] == turn, within_s)
+
+    @staticmethod
+    def pause(seconds: float) -> None:
+        """Let the real time of a real card pass."""
+        threading.Event().wait(seconds)
+
+    # ----------------------------------------------------------------------------------------- hands and ears
+
+    def call(self) -> None:
+        """Press the button and wait until the box listens."""
+        self.wait_for_state("idle")
+        self.tap()
+        self.wait_for_turn("listening")
+        self.pause(0.6)  # the tone that says so
+
+    def tap(self) -> float:
+        """Press and release the button; return when it went down."""
+        at = self.pins.press()
+        self.pins.release()
+        return at
+
+    def say(self, pcm: Samples, *, after: float = 0.2) -> int:
+        """Let a person say `pcm` (at the world's rate); return the world index of the first sample."""
+        return self.world.inject(pcm, at=time.monotonic() + after)
+
+    def speaker(self, since: int) -> Samples:
+        """Return what left the loudspeaker from that world index until now."""
+        return self.world.spk[since : self.world.now()].copy()
+
+    def wait_for_sound(self, since: int, within_s: float = 10.0) -> int:
+        """Wait until the loudspeaker sounds; return the world index of the first sample that does."""
+        give_up = time.monotonic() + within_s
+        while time.monotonic() < give_up:
+            sounding = np.nonzero(self.speaker(since))[0]
+            if len(sounding):
+                return since + int(sounding[0])
+            self.pause(0.01)
+        raise AssertionError(f"nothing was heard within {within_s} s\n{self.journal}")
+
+
+def last_sound(speaker: Samples) -> int:
+    """Return the index of the last sample that is not silence, or -1."""
+    sounding = np.nonzero(speaker)[0]
+    return int(sounding[-1]) if len(sounding) else -1
+
+

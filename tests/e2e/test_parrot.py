@@ -1,0 +1,130 @@
+"""A person, the button, the light and the parrot, on the virtual card."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgevoice_measure import onset
+from tests.e2e.box import LED, TRUSTING, RunningBox, last_sound, voice
+from tests.lab.labcard.labcard import World
+
+RATE = 48_000
+
+
+def similarity(played: np.ndarray, said: np.ndarray) -> float:  # type: ignore[type-arg]
+    """Return the greatest normalised correlation of what was played with what was said."""
+    a, b = played[::6].astype(float), said[::6].astype(float)
+    products = np.correlate(a, b, "valid") if len(a) >= len(b) else np.correlate(b, a, "valid")
+    energy = np.sqrt((b**2).sum()) * np.sqrt(np.convolve(a**2, np.ones(len(b)), "valid") + 1)
+    return float(np.abs(products / energy).max())
+
+
+def test_press_talk_and_hear_it_said_back() -> None:
+    question = voice("question", RATE)
+    with World(rate=RATE) as world, RunningBox(world) as box:
+        box.wait_for_state("idle")
+        assert box.pins.level(LED) == 0, "dark while nobody talks"
+        box.call()
+        assert box.pins.level(LED) == 1, "steady: it listens"
+        said_at = box.say(question)
+        replied_at = box.wait_for_sound(said_at + len(question))
+        assert box.wait_for_turn("speaking")
+        box.wait_for_turn("listening", within_s=15)
+        reply = box.speaker(replied_at)
+        assert similarity(reply, question[4800:-4800]) > 0.9, "it is what was said"
+        pause_ms = (replied_at - said_at - len(question)) / RATE * 1000
+        assert 300 < pause_ms < 1500
+        box.tap()
+        box.wait_for_state("idle")
+        assert box.pins.level(LED) == 0
+        assert "1 turns, 0 interruptions" in box.journal
+
+
+def test_talk_over_it_and_it_falls_silent() -> None:
+    story, interruption = voice("story", RATE), voice("interruption", RATE)
+    with World(rate=RATE) as world, RunningBox(world, TRUSTING) as box:
+        box.call()
+        said_at = box.say(story)
+        replied_at = box.wait_for_sound(said_at + len(story))
+        box.pause(1.0)
+        talked_at = box.say(interruption)
+        box.pause(0.2 + len(interruption) / RATE)
+        first = talked_at + onset(interruption, RATE)
+        silent_at = replied_at + last_sound(world.spk[replied_at : first + RATE])
+        assert silent_at > first, "it spoke until it was interrupted"
+        assert (silent_at - first) / RATE < 0.3
+        answered_at = box.wait_for_sound(first + RATE)
+        assert answered_at > talked_at + len(interruption), "silence until the person has finished"
+        box.wait_for_turn("listening", within_s=15)
+        reply = box.speaker(answered_at)
+        assert similarity(reply, interruption[9600:-4800]) > 0.9, "the first words were kept"
+        box.tap()
+        box.wait_for_state("idle")
+        assert "2 turns, 1 interruptions" in box.journal
+
+
+def test_the_button_stops_it_first_and_hangs_up_second() -> None:
+    story = voice("story", RATE)
+    with World(rate=RATE) as world, RunningBox(world) as box:
+        box.call()
+        said_at = box.say(story)
+        replied_at = box.wait_for_sound(said_at + len(story))
+        box.pause(1.0)
+        pressed_at = world.index(box.tap())
+        box.wait_for_turn("listening")
+        box.pause(0.3)
+        silent_at = replied_at + last_sound(box.speaker(replied_at))
+        assert 0 < (silent_at - pressed_at) / RATE < 0.1
+        assert box.status()["state"] == "in call"
+        box.tap()
+        box.wait_for_state("idle")
+
+
+def test_a_box_on_its_defaults_does_not_interrupt_itself() -> None:
+    story = voice("story", RATE)
+    with World(rate=RATE) as world, RunningBox(world) as box:
+        world.set_echo(0.02, 0.7)
+        box.call()
+        said_at = box.say(story)
+        replied_at = box.wait_for_sound(said_at + len(story))
+        box.wait_for_turn("listening", within_s=15)
+        assert (last_sound(box.speaker(replied_at)) / RATE) > len(story) / RATE - 0.3
+        box.pause(1.5)
+        assert box.status()["turn"] == "listening", "nor does it answer its own echo"
+        assert "interruptions" not in box.journal
+
+
+def test_fifty_presses_in_a_second_leave_a_working_box() -> None:
+    with World(rate=RATE) as world, RunningBox(world) as box:
+        box.wait_for_state("idle")
+        for _ in range(50):
+            box.tap()
+            box.pause(0.02)
+        box.pause(0.5)
+        if box.status()["state"] != "idle":
+            box.tap()
+        box.wait_for_state("idle")
+        box.call()
+
+
+@pytest.mark.parametrize(
+    ("card", "more"),
+    [
+        ({"channels_min": 2, "channels": 2}, ""),
+        ({"channels_min": 8, "channels": 8, "mic_channel": 5}, "capture_channel = 5\n"),
+        ({"rate": 44_100}, ""),
+        ({"rate": 16_000}, ""),
+    ],
+    ids=["stereo only", "eight channels", "44100 Hz only", "16000 Hz only"],
+)
+def test_unusual_cards_are_adapted_to(card: dict[str, int], more: str) -> None:
+    rate = card.get("rate", RATE)
+    question = voice("question", rate)
+    with World(**({"rate": RATE} | card)) as world, RunningBox(world, card=more, rate=RATE) as box:  # type: ignore[arg-type]
+        box.call()
+        said_at = box.say(question)
+        replied_at = box.wait_for_sound(said_at + len(question))
+        box.wait_for_turn("listening", within_s=15)
+        assert last_sound(box.speaker(replied_at)) / rate > len(question) / rate - 0.3
+        assert world.uneven_frames == 0, "the same on every channel"
