@@ -43,12 +43,12 @@ TICK = 44  # px, the least distance between two times
 QUIET_PEAK = 1000  # a lane is never magnified beyond this: noise must look like noise
 
 MARKS = {  # decisions and what led to them, as words
-    "Opened": "connected",
+    "Opened": "{who} connected",
     "Pressed": "button",
     "ResponseStarted": "{response} begins",
     "Played": "{response} played",
     "BargedIn": "barged in, heard {heard_ms} ms",
-    "Closed": "closed",
+    "Closed": "{who} closed",
 }
 FIGURES = {  # name, unit, and one line to a person who has not read the code
     "mic_to_silence_ms": (
@@ -265,7 +265,7 @@ def _taken_for_speech(events: Sequence[Line], view: _View, y: float) -> Iterator
 def _turns(events: Sequence[Line], view: _View, y: float) -> Iterator[str]:
     """Draw whose turn it is, in the colour that the light has then."""
     known = {turn.value: pattern for turn, pattern in TURN_PATTERNS.items()}
-    for first, end, turn in _stretches(events, "turn", view):
+    for first, end, turn in _stretches(events, {"turn": "turn", "Closed": ""}, view):  # no call, nobody's turn
         x, width = view.x(first), view.x(end) - view.x(first)
         colour = _colour(known[turn]) if turn in known else "gray"
         yield f'<rect x="{x}" y="{y}" width="{width:.2f}" height="20" fill="{colour}" fill-opacity=".3"/>'
@@ -277,7 +277,7 @@ def _light(events: Sequence[Line], view: _View, y: float) -> Iterator[str]:
     """Draw the light as it shines: its colour and its rhythm, on black."""
     known = {pattern.name: pattern for pattern in [*BOX_PATTERNS.values(), *TURN_PATTERNS.values()]}
     yield f'<rect class="unlit" y="{y}" width="{view.width}" height="10" rx="5"/>'
-    for number, (first, end, name) in enumerate(_stretches(events, "light", view, field="pattern")):
+    for number, (first, end, name) in enumerate(_stretches(events, {"light": "pattern"}, view)):
         if name in known:
             yield _rhythm(known[name], f"light{number}", view, first)
             x, width = view.x(first), view.x(end) - view.x(first)
@@ -285,11 +285,12 @@ def _light(events: Sequence[Line], view: _View, y: float) -> Iterator[str]:
             yield f"<title>{escape(name)}</title></rect>"
 
 
-def _stretches(events: Sequence[Line], what: str, view: _View, *, field: str = "") -> Iterator[Span]:
-    """Yield from when to when each state lasted."""
-    states = [(float(event["at"]), str(event.get(field or what, ""))) for event in events if event.get("what") == what]
+def _stretches(events: Sequence[Line], fields: Mapping[str, str], view: _View) -> Iterator[Span]:
+    """Yield from when to when each state lasted; `fields` tells what an event calls the state that it begins."""
+    changes = [event for event in events if event.get("what") in fields]
+    states = [(float(event["at"]), str(event.get(fields[event["what"]], ""))) for event in changes]
     for (first, name), (end, _) in pairwise([*states, (view.end, "")]):
-        if first < end:
+        if name and first < end:
             yield first, end, name
 
 
@@ -343,14 +344,14 @@ def _measure(view: _View, y: float, start: float, end: float, words: str, kind: 
     a, b = sorted((view.x(start), view.x(end)))
     size = LETTER * len(words) + 16
     if b + size < view.width:
-        x, anchor = b + 8, "start"
+        x, base, anchor = b + 8, y + 4, "start"
     elif a > size:
-        x, anchor = a - 8, "end"
+        x, base, anchor = a - 8, y + 4, "end"
     else:
-        x, anchor = (a + b) / 2, "middle"
+        x, base, anchor = (a + b) / 2, y - 5, "middle"
     return (
         f'<path class="mark {kind}" d="M{a} {y - 4}v8M{a} {y}H{b}M{b} {y - 4}v8"/>'
-        f'<text class="label {kind}" x="{x:.2f}" y="{y + 4}" text-anchor="{anchor}">{escape(words)}</text>'
+        f'<text class="label {kind}" x="{x:.2f}" y="{base}" text-anchor="{anchor}">{escape(words)}</text>'
     )
 
 
@@ -359,7 +360,7 @@ def _measure(view: _View, y: float, start: float, end: float, words: str, kind: 
 
 def _mark(event: Line) -> _Mark:
     fields = {name: f"{value:.0f}" if isinstance(value, float) else value for name, value in event.items()}
-    words = MARKS[event["what"]].format_map({"response": "reply", "heard_ms": "?", **fields})
+    words = MARKS[event["what"]].format_map({"who": "", "response": "reply", "heard_ms": "?", **fields}).strip()
     return _Mark(float(event["at"]), words, "decision" if event["what"] == "BargedIn" else "")
 
 
@@ -408,7 +409,8 @@ def _markers(marks: Sequence[_Mark], view: _View, bottom: float) -> Iterator[str
 def _number(value: object, digits: int = 1) -> str:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return "\N{EN DASH}" if value is None else escape(str(value))
-    return (str(value) if isinstance(value, int) else f"{value:.{digits}f}").replace("-", "\N{MINUS SIGN}")
+    shown = str(value) if isinstance(value, int) else f"{value:z.{digits}f}"
+    return shown.replace("-", "\N{MINUS SIGN}")
 
 
 def _table(figures: Mapping[str, Any]) -> str:

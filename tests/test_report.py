@@ -93,8 +93,8 @@ def test_the_page_needs_nothing_but_itself() -> None:
 
 def test_the_timeline_names_everything_in_it() -> None:
     timeline, _, _ = pictures(page())
-    expected = {"loudspeaker", "microphone", "reply 1", "stop_it", "listening", "speaking", "connected", "r1 begins"}
-    assert expected | {"barged in, heard 1210 ms"} <= set(words(timeline))
+    expected = {"loudspeaker", "microphone", "reply 1", "stop_it", "listening", "speaking", "r1 begins"}
+    assert expected | {"agent connected", "barged in, heard 1210 ms"} <= set(words(timeline))
 
 
 def test_an_interruption_is_told_in_milliseconds() -> None:
@@ -132,6 +132,12 @@ def test_the_turn_has_the_colour_of_its_light() -> None:
     assert fills == ["#f49a40", "#40f440", "#4040f4"]  # opening, listening, speaking
 
 
+def test_after_the_call_it_is_nobodys_turn() -> None:
+    timeline = pictures(page(events=[*EVENTS, {"at": 4.0, "who": "agent", "what": "Closed"}]))[0]
+    speaking = [rect for rect in timeline.iter("rect") if rect.get("height") == "20"][-1]
+    assert float(speaking.get("width", "0")) == pytest.approx(2 / 6 * 1040, abs=0.1)
+
+
 def test_the_light_blinks_in_its_own_rhythm() -> None:
     gradients = {gradient.get("id"): gradient for gradient in pictures(page())[0].iter("linearGradient")}
     connecting = gradients["light0"]
@@ -148,10 +154,11 @@ def test_a_turn_that_this_program_does_not_know_is_grey() -> None:
 
 
 def test_figures_are_shown_as_given_and_not_computed() -> None:
-    html = page(figures=FIGURES | {"turns": 77, "mic_to_silence_ms": None, "loudness": 5})
+    html = page(figures=FIGURES | {"turns": 77, "mic_to_silence_ms": None, "loudness": 5, "drift": -0.01})
     assert "<td>77<small> </small></td>" in html
     assert "<td>–<small> ms</small></td>" in html  # noqa: RUF001
     assert "<td>−10.0<small> ms</small></td>" in html  # noqa: RUF001
+    assert "<td>0.0<small> </small></td><th scope=row>drift" in html
     assert "<td>5<small> </small></td><th scope=row>loudness" in html
 
 
@@ -198,7 +205,7 @@ def test_no_word_from_outside_becomes_markup(title: str, name: str) -> None:
     odd = f"<i>{name}</i>&\"'$style{{0}}"
     events = [
         {"at": 0.1, "who": odd, "what": odd, odd: odd},
-        {"at": 0.1, "who": "person", "what": "speaks", "until": 3.0, "file": odd},
+        {"at": 0.1, "who": "person", "what": "speaks", "until": 3.0, "file": "<i>" + name},
         {"at": 0.2, "what": "turn", "turn": odd},
         {"at": 0.2, "what": "light", "pattern": odd},
         {"at": 0.3, "what": "ResponseStarted", "response": odd},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -34,17 +36,16 @@ def test_a_volume_may_be_written_as_models_write_numbers(percent: str) -> None:
     ],
 )
 def test_what_cannot_be_done_is_explained_to_the_agent(name: str, arguments: str, words: str) -> None:
-    with pytest.raises(ValueError, match="(?s).*") as problem:
+    with pytest.raises(ValueError, match=re.escape(words)):
         parse(name, arguments)
-    assert words in str(problem.value)
 
 
 @given(st.sampled_from(sorted(TOOLS)), st.text())
 def test_any_text_is_either_understood_or_refused(name: str, arguments: str) -> None:
     try:
-        parse(name, arguments)
-    except ValueError as problem:
-        assert str(problem)
+        assert isinstance(parse(name, arguments), HangUpTool | SetVolume)
+    except ValueError:
+        pass  # any other error is ours
 
 
 @given(st.integers(-200, 200))

@@ -1,7 +1,8 @@
 """Decides whether somebody speaks into the microphone: every 10 ms a yes or no, and from these, evidence.
 
     frame (10 ms) ── is it like a voice? (webrtcvad) ────────────────┐
-          └───────── is it well above the noise floor? (level) ──────┴─ voiced ── share of the last ones ── evident
+          ├───────── is it well above the noise floor? (level) ──────┤
+          └───────── has it not faded yet? (level) ──────────────────┴─ voiced ── share of the last ones ── evident
 
 Rules
 * webrtcvad takes any loud, steady noise for a voice, so the level must agree. It is measured where voices are and
@@ -9,6 +10,8 @@ Rules
 * The floor is the lowest level of the last 1.5 s (minimum statistics: R. Martin, IEEE Trans. Speech and Audio
   Processing 9(5), 2001, without the bias correction). Speech has gaps and does not lift it; a fan that gets louder is
   the new floor after 1.5 s.
+* A knock or a click is loud at once and then only fades, in a room for a long time; webrtcvad takes that for a voice,
+  too. A voice swells and lasts: what is far below the loudest frame of just before is a tail, and no voice.
 * Hysteresis: while somebody speaks, a voice may come closer to the floor than it must to begin.
 """
 
@@ -35,7 +38,9 @@ SMOOTHING = 0.2  # of each new frame, 50 ms: a closed mouth (t, k, p) shows as a
 BLOCK_FRAMES = 10
 BLOCKS = 15  # 1.5 s: there is a gap in any 1.5 s of speech, and a louder fan is forgiven within 2 s
 QUIET_DBFS = -70.0  # the floor is never lower: what is not well above it is too faint to be meant for us
-UNKNOWN_DBFS = -50.0  # the floor at first, unless it is lower: a person who speaks at once is louder, most rooms are not
+UNKNOWN_DBFS = -55.0  # the floor at first, unless it is lower: a person who speaks at once is louder, most rooms are not
+FADED_DB = 10.0  # a room of 0.3 s fades so far in 50 ms; 6 dB would cut off the ends of short words as well
+FADING_FRAMES = 16  # 160 ms: after that a click in a room is gone, and a fainter voice than before is heard again
 HOLD_DB = 2.0  # how much closer to the floor a voice may come once it speaks
 SILENT_FRAMES = 20  # 200 ms: the gap before a stop consonant is half as long; a pause for thought is no end either
 
@@ -69,12 +74,13 @@ class SpeechDetector:
         self._vad = webrtcvad.Vad(point.mode)
         self._begin = _ratio(point.margin_db)
         self._hold = _ratio(point.margin_db - HOLD_DB)
+        self._faded = _ratio(-FADED_DB)
         self._wanted = math.ceil(point.share * frames)
         self._recent = deque([False] * frames, maxlen=frames)
+        self._powers = deque([0.0], maxlen=FADING_FRAMES)
         self._silent_frames = SILENT_FRAMES
         self._speaking = False
         self._rest = np.zeros(0, np.int16)
-        self._power = 0.0
         self._floor = _Floor()
 
     @property
@@ -95,7 +101,7 @@ class SpeechDetector:
     @property
     def level_dbfs(self) -> float:
         """RMS of the last frame, without rumble."""
-        return _dbfs(self._power)
+        return _dbfs(self._powers[-1])
 
     @property
     def floor_dbfs(self) -> float:
@@ -113,15 +119,21 @@ class SpeechDetector:
 
     def _judge(self, frame: Samples) -> None:
         like_a_voice = self._vad.is_speech(frame.tobytes(), RATE)  # every frame: it learns the noise, too
-        x = frame.astype(np.float32)
-        x = x[RUMBLE_LAG:] - x[:-RUMBLE_LAG]
-        self._power = float(np.dot(x, x)) / (2 * len(x))  # white noise keeps its level
-        self._floor.follow(self._power)
-        enough = self._floor.power * (self._hold if self._speaking else self._begin)
-        voiced = like_a_voice and self._power > enough
+        power = _power_above_rumble(frame)
+        self._powers.append(power)
+        self._floor.follow(power)
+        clear = power > self._floor.power * (self._hold if self._speaking else self._begin)
+        faded = power < max(self._powers) * self._faded
+        voiced = like_a_voice and clear and not faded
         self._recent.append(voiced)
         self._silent_frames = 0 if voiced else self._silent_frames + 1
         self._speaking = self.evident or (self._speaking and self._silent_frames < SILENT_FRAMES)
+
+
+def _power_above_rumble(frame: Samples) -> float:
+    x = frame.astype(np.float32)
+    x = x[RUMBLE_LAG:] - x[:-RUMBLE_LAG]
+    return float(np.dot(x, x)) / (2 * len(x))  # halved, so that white noise keeps its level
 
 
 class _Floor:

@@ -163,6 +163,11 @@ def test_its_late_sound_and_words_are_dropped_and_its_end_is_told() -> None:
     assert service.told == [ResponseDone("a")]
 
 
+def test_words_of_an_interrupted_response_are_not_told() -> None:
+    service = speaking(500).does(Interrupt("a", 100)).speaks("a", "x0", 100, "late")
+    assert service.told_of(Transcript) == []
+
+
 def test_a_response_that_is_wholly_made_is_cut_without_a_cancel() -> None:
     service = speaking(1000).ends("a").does(Interrupt("a", 300))
     assert service.sent_types() == ["conversation.item.truncate"]
@@ -468,7 +473,7 @@ class Network:
                 self.finish()
             else:
                 self.service.passes(0.5)
-        assert not (self.to_service or self.to_us or self.active)
+        assert (list(self.to_service), list(self.to_us), self.active) == ([], [], None)
 
 
 MOVES = ("person", "arrive", "deliver", "work", "finish", "by_itself", "arrive", "deliver")
@@ -487,8 +492,3 @@ def test_every_turn_is_answered_and_none_twice_however_messages_cross(moves: lis
     assert creates - network.refused <= network.asked, "the agent talks to itself"
     if "by_itself" not in moves:
         assert network.refused == 0, "it asked while a response was being made"
-
-
-def test_words_of_an_interrupted_response_are_not_told() -> None:
-    service = speaking(500).does(Interrupt("a", 100)).speaks("a", "x0", 100, "late")
-    assert service.told_of(Transcript) == []

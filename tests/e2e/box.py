@@ -160,6 +160,7 @@ class RunningBox:
     def call(self) -> None:
         """Press the button and wait until the box listens."""
         self.wait_for_state("idle")
+        self.pause(0.25)  # a press that follows the last one at once is a bounce
         self.tap()
         self.wait_for_turn("listening")
         self.pause(0.6)  # the tone that says so

@@ -362,4 +362,4 @@ SND_PCM_PLUGIN_DEFINE_FUNC(labcard)
     *pcmp = card->io.pcm;
     return 0;
 }
-SND_PCM_PLUGIN_SYMBOL(labcard);
+SND_PCM_PLUGIN_SYMBOL(labcard)
