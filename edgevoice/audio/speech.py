@@ -1,8 +1,7 @@
 """Decides whether somebody speaks into the microphone: every 10 ms a yes or no, and from these, evidence.
 
     frame (10 ms) ── is it like a voice? (webrtcvad) ────────────────┐
-          ├───────── is it well above the noise floor? (level) ──────┤
-          └───────── has it not faded yet? (level) ──────────────────┴─ voiced ── share of the last ones ── evident
+          └───────── is it well above the noise floor? (level) ──────┴─ voiced ── not faded ── share of 16 ── evident
 
 Rules
 * webrtcvad takes any loud, steady noise for a voice, so the level must agree. It is measured where voices are and
@@ -11,7 +10,7 @@ Rules
   Processing 9(5), 2001, without the bias correction). Speech has gaps and does not lift it; a fan that gets louder is
   the new floor after 1.5 s.
 * A knock or a click is loud at once and then only fades, in a room for a long time; webrtcvad takes that for a voice,
-  too. A voice swells and lasts: what is far below the loudest frame of just before is a tail, and no voice.
+  too. A voice swells and lasts: what is far below the loudest frame of just before is a tail, and no evidence.
 * Hysteresis: while somebody speaks, a voice may come closer to the floor than it must to begin.
 """
 
@@ -38,7 +37,7 @@ SMOOTHING = 0.2  # of each new frame, 50 ms: a closed mouth (t, k, p) shows as a
 BLOCK_FRAMES = 10
 BLOCKS = 15  # 1.5 s: there is a gap in any 1.5 s of speech, and a louder fan is forgiven within 2 s
 QUIET_DBFS = -70.0  # the floor is never lower: what is not well above it is too faint to be meant for us
-UNKNOWN_DBFS = -55.0  # the floor at first, unless it is lower: a person who speaks at once is louder, most rooms are not
+UNKNOWN_DBFS = -55.0  # the floor at first, or lower: who speaks at once is louder, most rooms are not
 FADED_DB = 10.0  # a room of 0.3 s fades so far in 50 ms; 6 dB would cut off the ends of short words as well
 FADING_FRAMES = 16  # 160 ms: after that a click in a room is gone, and a fainter voice than before is heard again
 HOLD_DB = 2.0  # how much closer to the floor a voice may come once it speaks
@@ -78,6 +77,7 @@ class SpeechDetector:
         self._wanted = math.ceil(point.share * frames)
         self._recent = deque([False] * frames, maxlen=frames)
         self._powers = deque([0.0], maxlen=FADING_FRAMES)
+        self._voiced = False
         self._silent_frames = SILENT_FRAMES
         self._speaking = False
         self._rest = np.zeros(0, np.int16)
@@ -86,7 +86,7 @@ class SpeechDetector:
     @property
     def voiced(self) -> bool:
         """Whether the last frame was voice."""
-        return self._recent[-1]
+        return self._voiced
 
     @property
     def evident(self) -> bool:
@@ -124,9 +124,9 @@ class SpeechDetector:
         self._floor.follow(power)
         clear = power > self._floor.power * (self._hold if self._speaking else self._begin)
         faded = power < max(self._powers) * self._faded
-        voiced = like_a_voice and clear and not faded
-        self._recent.append(voiced)
-        self._silent_frames = 0 if voiced else self._silent_frames + 1
+        self._voiced = like_a_voice and clear
+        self._recent.append(self._voiced and not faded)
+        self._silent_frames = 0 if self._voiced else self._silent_frames + 1
         self._speaking = self.evident or (self._speaking and self._silent_frames < SILENT_FRAMES)
 
 

@@ -186,6 +186,7 @@ class AlsaCard:
         while len(self._captured) < self.period:
             if self._capture_ready(give_up):
                 self._capture_more()
+                give_up = time.monotonic() + LOST_S
         captured, self._captured = self._captured[: self.period], self._captured[self.period :]
         return captured
 

@@ -197,15 +197,16 @@ def test_a_session_that_ends_is_taken_over_and_the_person_notices_nothing(tmp_pa
     question = voice("question", RATE)
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, ANSWER[:48_000], "--expire-s", "75") as service,
+        OpenAIService(tmp_path, ANSWER[:48_000], "--expire-s", "64") as service,
         boxed(world, service) as box,
     ):
         box.call()
         box.say(question)
         service.wait_for("fake", "answered")
-        service.wait(lambda: [line for line in service.lines("client", "session.update") if line["connection"] == 2], "")
         box.wait_for_turn("listening", within_s=15)
+        service.wait_for("client", "session.update", 2, within_s=40)
         said_at = box.say(question)
         box.wait_for_sound(said_at + len(question))
+        assert [line["connection"] for line in service.lines("client", "session.update")] == [1, 2]
         assert "call to openai over" not in box.journal
     assert service.lines("fake", "violation") == []
