@@ -139,12 +139,12 @@ def false_alarms(detectors: Detectors, minutes: float) -> None:
     steps = np.arange(60 * RATE)
     hum = np.sin(2 * np.pi * 50 / RATE * steps)
     steady = {"zeros": 0 * hum, "offset": 0 * hum + 3000, "hum": at_level(hum, -30), "loud hum": at_level(hum, -20)}
-    for name, noise in steady.items():
-        sure = evidence(detectors(), to_int16(noise))
+    for name, sound in steady.items():
+        sure = evidence(detectors(), to_int16(sound))
         print(f"{name:<16} {1.0:>7.1f} {periods(sure[SETTLING:]):>7}  and in the first 2 s {periods(sure[:SETTLING])}")
     for name, knock in {"clicks": click, "knocks": thump}.items():
-        noise = at_level(pink(62 * RATE, rng), ROOM_DBFS) + knocks(60, knock, rng)
-        print(f"{name:<16} {1.0:>7.1f} {periods(evidence(detectors(), to_int16(noise))):>7}  of 60, in a room of 0.3 s")
+        sound = at_level(pink(62 * RATE, rng), ROOM_DBFS) + knocks(60, knock, rng)
+        print(f"{name:<16} {1.0:>7.1f} {periods(evidence(detectors(), to_int16(sound))):>7}  of 60, in a room of 0.3 s")
 
 
 def cost(detectors: Detectors) -> None:
@@ -189,7 +189,7 @@ def fan_noise(samples: int, rng: np.random.Generator) -> Sound:
     """Return air that breathes slowly and flutters, and three tones of the blades."""
     at = np.arange(samples) / RATE
     noise = _coloured(samples, rng, 1.4)
-    noise *= noise.std() ** -1 * (1 + 0.12 * np.sin(2 * np.pi * 0.7 * at) + 0.08 * np.sin(2 * np.pi * 23 * at))
+    noise *= (1 / noise.std()) * (1 + 0.12 * np.sin(2 * np.pi * 0.7 * at) + 0.08 * np.sin(2 * np.pi * 23 * at))
     for blade, loud in ((142, 0.5), (284, 0.3), (426, 0.15)):
         noise += loud * np.sin(2 * np.pi * blade * at + 0.5 * np.sin(2 * np.pi * 0.3 * at))
     return noise
@@ -206,7 +206,8 @@ def knocks(count: int, knock: Callable[[np.random.Generator], Sound], rng: np.ra
     room = 0.03 * rng.standard_normal(len(decay)) * 10 ** (-3 * decay / len(decay))  # 5 dB below the direct sound
     room[0] = 1.0
     size = 2 ** (len(dry) + len(room)).bit_length()
-    return np.fft.irfft(np.fft.rfft(dry, size) * np.fft.rfft(room, size), size)[: len(dry)]
+    wet: Sound = np.fft.irfft(np.fft.rfft(dry, size) * np.fft.rfft(room, size), size)
+    return wet[: len(dry)]
 
 
 def click(rng: np.random.Generator) -> Sound:
@@ -215,7 +216,7 @@ def click(rng: np.random.Generator) -> Sound:
 
 
 def thump(rng: np.random.Generator) -> Sound:
-    """Return a hand on the table: a low tone that fades within 0.1 s, and the noise of the touch."""
+    """Return a fist on the table: a low tone that fades within 0.1 s, and the noise of the touch."""
     at = np.arange(RATE // 5) / RATE
     tone = np.sin(2 * np.pi * rng.uniform(70, 160) * at) * np.exp(-at / 0.04)
     return tone + 0.1 * rng.standard_normal(len(at)) * np.exp(-at / 0.0125)
@@ -223,7 +224,7 @@ def thump(rng: np.random.Generator) -> Sound:
 
 def at_level(noise: Sound, dbfs: float) -> Sound:
     """Return `noise` with an RMS of `dbfs`, in units of int16."""
-    return noise * (32768 * 10 ** (dbfs / 20) / np.sqrt((noise**2).mean()))
+    return noise * float(32768 * 10 ** (dbfs / 20) / np.sqrt((noise**2).mean()))
 
 
 def to_int16(x: Sound) -> Samples:
@@ -235,7 +236,8 @@ def _coloured(samples: int, rng: np.random.Generator, exponent: float) -> Sound:
     hz = np.arange(samples // 2 + 1) / samples * RATE
     spectrum = rng.standard_normal(len(hz)) + 1j * rng.standard_normal(len(hz))
     spectrum *= np.where(hz < 20, 0, np.maximum(hz, 20) ** (-exponent / 2))
-    return np.fft.irfft(spectrum, samples)
+    noise: Sound = np.fft.irfft(spectrum, samples)
+    return noise
 
 
 if __name__ == "__main__":

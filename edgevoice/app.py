@@ -7,7 +7,6 @@ import gc
 import logging
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -26,8 +25,8 @@ from edgevoice.appliance import (
     CardReady,
     Effect,
     EndCall,
-    Happening,
     HangUpAsked,
+    Happening,
     HeldLong,
     Mute,
     MuteAsked,

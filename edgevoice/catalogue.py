@@ -16,7 +16,6 @@ from edgevoice.tools import TOOLS
 from edgevoice.wire import Wire
 
 
-
 class Files(Protocol):
     """The files that a configuration names. Both raise ConfigError, naming the `key`."""
 

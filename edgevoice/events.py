@@ -225,6 +225,4 @@ class HangUp:
     reason: str
 
 
-Command: TypeAlias = (
-    Answer | Play | Mark | Clear | BargeIn | Tone | Listen | Interrupt | Respond | ToolResult | HangUp
-)
+Command: TypeAlias = Answer | Play | Mark | Clear | BargeIn | Tone | Listen | Interrupt | Respond | ToolResult | HangUp

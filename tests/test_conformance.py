@@ -160,5 +160,3 @@ def test_no_message_and_no_command_breaks_it(service: str, steps: list[tuple[str
         over = over or any(isinstance(event, Closed) for event in reply.events)
         replies.append(reply)
     assert not any(KEY in str(message) for reply in replies for message in reply.send), "the key is in the header only"
-
-

@@ -156,8 +156,8 @@ def test_a_turn_that_this_program_does_not_know_is_grey() -> None:
 def test_figures_are_shown_as_given_and_not_computed() -> None:
     html = page(figures=FIGURES | {"turns": 77, "mic_to_silence_ms": None, "loudness": 5, "drift": -0.01})
     assert "<td>77<small> </small></td>" in html
-    assert "<td>–<small> ms</small></td>" in html  # noqa: RUF001
-    assert "<td>−10.0<small> ms</small></td>" in html  # noqa: RUF001
+    assert "<td>–<small> ms</small></td>" in html
+    assert "<td>−10.0<small> ms</small></td>" in html
     assert "<td>0.0<small> </small></td><th scope=row>drift" in html
     assert "<td>5<small> </small></td><th scope=row>loudness" in html
 
@@ -171,7 +171,7 @@ def test_a_decision_that_is_not_on_record_is_left_out() -> None:
     cut = CUT | {"decided_at": None, "drop_to_silence_ms": None, "claimed_ms": None, "heard_error_ms": None}
     html = page(figures=FIGURES | {"each": [cut]})
     assert "decision" not in words(pictures(html)[1])
-    assert "the agent was told <b>–</b>" not in html  # noqa: RUF001
+    assert "the agent was told <b>–</b>" not in html
     assert "the agent was told nothing" in html
 
 

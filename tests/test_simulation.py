@@ -65,7 +65,7 @@ def test_an_interruption_is_told_with_what_was_heard() -> None:
     box.press()
     box.run(7.0)
     (barged,) = [note for note in box.notes if note["what"] == "BargedIn"]
-    assert [note for note in box.notes if note["what"] == "Interrupt"][0]["heard_ms"] == barged["heard_ms"]
+    assert next(note for note in box.notes if note["what"] == "Interrupt")["heard_ms"] == barged["heard_ms"]
     reply = np.nonzero(np.abs(box.card.speaker[round(2.6 * RATE) : round(3.9 * RATE)]) > 0)[0]
     assert barged["heard_ms"] == pytest.approx((reply[-1] - reply[0] + 1) / 16, abs=3)
 

@@ -32,7 +32,7 @@ RATE = 16_000
 FRAME = 160  # 10 ms, the shortest that webrtcvad takes
 FULL_SCALE = 32768.0**2
 
-RUMBLE_LAG = 4  # x[n] - x[n-4]: nothing of an offset, -19 dB at 50 Hz, all between 0.7 and 3.3 kHz
+RUMBLE_LAG = 4  # x[n] - x[n-4]: nothing of an offset, -25 dB at 50 Hz, within 3 dB from 0.7 to 3.3 kHz
 SMOOTHING = 0.2  # of each new frame, 50 ms: a closed mouth (t, k, p) shows as a gap, a zero crossing does not
 BLOCK_FRAMES = 10
 BLOCKS = 15  # 1.5 s: there is a gap in any 1.5 s of speech, and a louder fan is forgiven within 2 s
@@ -41,22 +41,22 @@ UNKNOWN_DBFS = -55.0  # the floor at first, or lower: who speaks at once is loud
 FADED_DB = 10.0  # a room of 0.3 s fades so far in 50 ms; 6 dB would cut off the ends of short words as well
 FADING_FRAMES = 16  # 160 ms: after that a click in a room is gone, and a fainter voice than before is heard again
 HOLD_DB = 2.0  # how much closer to the floor a voice may come once it speaks
-SILENT_FRAMES = 20  # 200 ms: the gap before a stop consonant is half as long; a pause for thought is no end either
+SILENT_FRAMES = 20  # 200 ms: a closed mouth within a word is half as long
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """How readily a sound is taken for speech."""
 
-    mode: int  # webrtcvad's: 0 takes most sounds for a voice, 3 few; 3 misses faint voices altogether
+    mode: int  # webrtcvad's: 0 takes most sounds for a voice, 3 few, and no faint ones
     margin_db: float  # above the floor, to begin
     share: float  # of the frames in the last `confirm_ms` that must be voiced
 
 
 OPERATING_POINTS = {
-    "low": OperatingPoint(mode=2, margin_db=9.0, share=0.6),  # a noisy room: 30 ms later, misses faint words
-    "normal": OperatingPoint(mode=1, margin_db=6.0, share=0.4),
-    "high": OperatingPoint(mode=0, margin_db=5.0, share=0.3),  # a quiet room: 20 ms earlier, a cough is enough
+    "low": OperatingPoint(mode=2, margin_db=8.0, share=0.6),  # for a lively room: 30 ms later; faint words do not count
+    "normal": OperatingPoint(mode=1, margin_db=6.0, share=0.4),  # 70 ms from the first sound of a voice to evidence
+    "high": OperatingPoint(mode=0, margin_db=6.0, share=0.3),  # for a still room: 20 ms earlier; more knocks count
 }
 
 

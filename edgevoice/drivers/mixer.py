@@ -31,7 +31,7 @@ class Mixer(Protocol):
         """What it is, in a sentence."""
 
     def volume(self) -> int | None:
-        """Return the volume, or None where there is none. Raises DeviceError when the card is gone."""
+        """Return the volume, or None where there is none, or no card any more."""
 
     def set_volume(self, percent: int) -> None:
         """Set the volume, 0 to 100, and unmute. Raises DeviceError where that cannot be done."""
@@ -100,9 +100,12 @@ class AlsaMixer:
             self._first_levels = mixer.getvolume(alsaaudio.PCM_PLAYBACK, alsaaudio.VOLUME_UNITS_RAW)
             self._first_mutes = mixer.getmute() if self._has_mute else []
 
-    def volume(self) -> int:
-        with self._open() as mixer:
-            return int(max(mixer.getvolume(alsaaudio.PCM_PLAYBACK)))
+    def volume(self) -> int | None:
+        try:
+            with self._open() as mixer:
+                return int(max(mixer.getvolume(alsaaudio.PCM_PLAYBACK)))
+        except DeviceError:
+            return None
 
     def set_volume(self, percent: int) -> None:
         with self._open() as mixer:

@@ -100,6 +100,7 @@ class FakeMixer:
 def card(monkeypatch: pytest.MonkeyPatch) -> Card:
     """A USB card: what one hears of oneself comes first, the loudspeaker is muted and unbalanced."""
     controls = {
+        "Line": Control([4], abilities=("Playback Volume", "Capture Volume")),
         "Mic": Control([7], abilities=("Playback Volume", "Capture Volume")),
         "Mic Boost": Control([1], abilities=("Playback Volume",)),
         "Auto Gain Control": Control([], abilities=()),
@@ -155,11 +156,12 @@ def test_the_volume_is_what_it_is_now_not_what_we_set(card: Card) -> None:
     assert mixer.volume() == 90
 
 
-def test_a_card_that_is_unplugged_is_an_error_to_set_and_none_to_restore(
+def test_a_card_that_is_unplugged_has_no_volume_and_cannot_be_set_but_restored_without_harm(
     card: Card, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     mixer = open_mixer("hw:CARD=voice", "Speaker", 50)
     install(monkeypatch)
+    assert mixer.volume() is None
     with pytest.raises(DeviceError, match=r'mixer "Speaker" of hw:voice: No such file or directory'):
         mixer.set_volume(60)
     mixer.restore()
@@ -167,7 +169,9 @@ def test_a_card_that_is_unplugged_is_an_error_to_set_and_none_to_restore(
 
 
 def test_a_control_that_the_card_lacks_is_an_error_that_names_those_it_has(card: Card) -> None:
-    with pytest.raises(DeviceError, match=r'no mixer control "Speeker", expected one of Mic, .*Speaker, Headphone'):
+    with pytest.raises(
+        DeviceError, match=r'no mixer control "Speeker", expected one of Line, Mic, .*Speaker, Headphone'
+    ):
         open_mixer("hw:CARD=voice", "Speeker", 70)
 
 

@@ -225,6 +225,12 @@ def test_the_rhythm_alone_tells_whether_the_microphone_may_be_open(fades: bool) 
     assert not set(opens) & set(closed)
 
 
+def test_a_pin_that_cannot_fade_is_on_for_as_long_as_the_pulse_is_lit() -> None:
+    pulse = Pattern("pulse", RED, on_s=0.5, off_s=0.25, fade_s=1.0)
+    assert rhythm(pulse, fades=True) == (0.5, 0.25, 1.0)
+    assert rhythm(pulse, fades=False) == (2.5, 0.25, 0.0)
+
+
 def test_a_closed_panel_is_dark_has_freed_its_pins_and_ignores_what_comes(opened: Opener) -> None:
     presses: list[float] = []
     panel = opened(on_press=presses.append)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgevoice.drivers.room import Room, RoomCard, Utterance, VirtualClock
 from edgevoice.errors import DeviceError
@@ -18,11 +19,11 @@ def quiet_card(**options: float) -> RoomCard:
     return RoomCard(Room(RATE, noise_dbfs=SILENT_ROOM), VirtualClock(), seconds=2.0, **options)  # type: ignore[arg-type]
 
 
-def ramp(frames: int) -> np.ndarray:  # type: ignore[type-arg]
+def ramp(frames: int) -> NDArray[np.int16]:
     return np.arange(1, frames + 1).astype(np.int16)
 
 
-def play(card: RoomCard, pcm: np.ndarray) -> None:  # type: ignore[type-arg]
+def play(card: RoomCard, pcm: NDArray[np.int16]) -> None:
     """Write all of it, a period at a time, as the program does."""
     while len(pcm):
         room = card.ahead - card.queued()

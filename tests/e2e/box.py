@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edgevoice.drivers import control
 from edgevoice.drivers.wav import read_wav
 from edgevoice.errors import DeviceError
+from edgevoice_measure import onset
 from tests.lab.labcard.labcard import World
 from tests.lab.labgpio.pins import Pins
 
@@ -190,9 +191,14 @@ class RunningBox:
         raise AssertionError(f"nothing was heard within {within_s} s\n{self.journal}")
 
 
+def first_word(pcm: Samples, rate: int) -> int:
+    """Return the sample at which a person who says `pcm` is first to be heard."""
+    first = onset(pcm, rate)
+    assert first is not None, "there is nothing to hear"
+    return first
+
+
 def last_sound(speaker: Samples) -> int:
     """Return the index of the last sample that is not silence, or -1."""
     sounding = np.nonzero(speaker)[0]
     return int(sounding[-1]) if len(sounding) else -1
-
-

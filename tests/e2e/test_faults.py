@@ -154,7 +154,11 @@ def test_a_wrong_file_is_told_at_once_and_systemd_does_not_restart(tmp_path: Pat
     file = tmp_path / "edgevoice.toml"
     file.write_text('[card]\nrte = 48000\nperiod_ms = "ten"\n[call]\nbutton = "openay"\n')
     done = subprocess.run(
-        [sys.executable, "-m", "edgevoice", "run", "-c", str(file)], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "edgevoice", "run", "-c", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 78
     assert 'card.rte: unknown key; did you mean "rate"?' in done.stderr
@@ -169,7 +173,11 @@ def test_a_key_that_cannot_be_read_is_told_at_once(tmp_path: Path, content: byte
     if content is not None:
         (tmp_path / "openai-api-key").write_bytes(content)
     done = subprocess.run(
-        [sys.executable, "-m", "edgevoice", "run", "-c", str(file)], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "edgevoice", "run", "-c", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 78
     assert words in done.stderr

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgevoice_measure import onset
-from tests.e2e.box import TRUSTING, RunningBox, last_sound, voice
+from tests.e2e.box import TRUSTING, RunningBox, first_word, last_sound, voice
 from tests.e2e.openai_service import OpenAIService
 from tests.e2e.test_parrot import similarity
 from tests.lab.labcard.labcard import World
@@ -36,7 +35,7 @@ def test_a_conversation_and_an_interruption(tmp_path: Path) -> None:
         replied_at = box.wait_for_sound(said_at + len(question))
         box.pause(1.5)
         talked_at = box.say(interruption)
-        first = talked_at + onset(interruption, RATE)
+        first = talked_at + first_word(interruption, RATE)
         truncated = service.wait_for("client", "conversation.item.truncate")
         box.pause(0.2)
         silent_at = replied_at + last_sound(world.spk[replied_at : first + RATE])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgevoice_measure import onset
-from tests.e2e.box import LED, TRUSTING, RunningBox, last_sound, voice
+from tests.e2e.box import LED, TRUSTING, RunningBox, Samples, first_word, last_sound, voice
 from tests.lab.labcard.labcard import World
 
 RATE = 48_000
 
 
-def similarity(played: np.ndarray, said: np.ndarray) -> float:  # type: ignore[type-arg]
+def similarity(played: Samples, said: Samples) -> float:
     """Return the greatest normalised correlation of what was played with what was said."""
     a, b = played[::6].astype(float), said[::6].astype(float)
     products = np.correlate(a, b, "valid") if len(a) >= len(b) else np.correlate(b, a, "valid")
@@ -50,7 +49,7 @@ def test_talk_over_it_and_it_falls_silent() -> None:
         box.pause(1.0)
         talked_at = box.say(interruption)
         box.pause(0.2 + len(interruption) / RATE)
-        first = talked_at + onset(interruption, RATE)
+        first = talked_at + first_word(interruption, RATE)
         silent_at = replied_at + last_sound(world.spk[replied_at : first + RATE])
         assert silent_at > first, "it spoke until it was interrupted"
         assert (silent_at - first) / RATE < 0.3

@@ -6,6 +6,7 @@ These are tests of a device, so they take real time; what they assert is samples
 from __future__ import annotations
 
 import ctypes
+import queue
 import select
 import subprocess
 import sys
@@ -109,19 +110,19 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
-def failure_of(call: Callable[[], object]) -> threading.Thread:
-    """Repeat a blocking call in a thread until it fails; the thread's name becomes what it said."""
+def failure_of(call: Callable[[], object]) -> queue.SimpleQueue[str]:
+    """Repeat a blocking call in a thread until it fails; what it says then arrives in the queue."""
+    failure: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def repeat() -> None:
         try:
             while True:
                 call()
         except alsaaudio.ALSAAudioError as error:
-            threading.current_thread().name = str(error)
+            failure.put(str(error))
 
-    thread = threading.Thread(target=repeat, daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=repeat, daemon=True).start()
+    return failure
 
 
 # -------------------------------------------------------------------------------------------------- the loudspeaker
@@ -139,6 +140,7 @@ def test_every_sample_sounds_in_order_until_the_drop(make_world: Callable[..., W
         first, stop = last(world, "speaker", "start").details["idx"], last(world, "speaker", "stop").details
         played = stop["played"]
         assert played + stop["discarded"] == written
+        assert stop["idx"] == first + played
         assert 8 * PERIOD < played < written
         assert np.array_equal(world.spk[first : first + written], np.append(ramp(played), ramp(written)[played:] * 0))
         assert not world.spk[world.now() + 1 :].any()
@@ -462,8 +464,7 @@ def test_unplugging_ends_a_read_that_waits(make_world: Callable[..., World]) -> 
     record(mic, PERIOD)
     reader = failure_of(mic.read)
     world.unplug()
-    reader.join(SOON_S)
-    assert reader.name == "No such device [card]"
+    assert reader.get(timeout=SOON_S) == "No such device [card]"
     assert mic.avail() == GONE
     assert mic.state() == alsaaudio.PCM_STATE_DISCONNECTED
     mic.close()
@@ -476,8 +477,7 @@ def test_unplugging_ends_a_write_that_waits(make_world: Callable[..., World]) ->
     until(lambda: world.spk.any())
     world.unplug()
     silent_from = world.now() + 1
-    writer.join(SOON_S)
-    assert writer.name == "No such device [card]"
+    assert writer.get(timeout=SOON_S) == "No such device [card]"
     assert not world.spk[silent_from:].any()
     assert speaker.avail() == GONE
     with pytest.raises(alsaaudio.ALSAAudioError, match="No such device"):

@@ -34,6 +34,8 @@ void arm(struct card *card);         /* make the descriptor readable when it has
 
 /* speaker.c */
 void speaker_accept(struct card *card, const snd_pcm_channel_area_t *areas, snd_pcm_uframes_t offset, int64_t size);
+/* World time: a frame is fetched at its card time, and is then `fifo` frames on its way. */
+int64_t speaker_sounds_at(const struct card *card, int64_t frame);
 void speaker_sound(struct card *card, int64_t from, int64_t until); /* stream frames [from, until) of the ring */
 void speaker_silence(struct card *card, int64_t from, int64_t until);
 void speaker_keep_up(struct card *card);

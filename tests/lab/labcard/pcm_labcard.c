@@ -3,7 +3,7 @@
  *     program -> alsa-lib -> this plugin -> world file <- labcard.py <- test
  *
  * It keeps the rules of hardware. Frames are consumed and produced by the clock, not by the program; an empty or an
- * overfull ring is an XRUN; drop() silences what has not been fetched yet; the other errors are those of a kernel device.
+ * overfull ring is an XRUN; drop() silences what has not been fetched yet; all errors are those of a kernel device.
  *
  * Every callback ends in arm(), which makes the one poll descriptor readable exactly when the program has something to
  * do, so that a program may poll it raw, without asking alsa-lib what the event meant.
@@ -18,8 +18,8 @@
 
 #define DRAIN_LIMIT_MS 10000 /* the kernel gives up draining after this time, too */
 
-/* Make avail() return `error`. alsa-lib has no way for that: what it returns is hw_ptr - appl_ptr (plus the buffer, of a
- * speaker), brought into range by adding `boundary` once. Prepare sets both pointers to 0 again. */
+/* Make avail() return `error`. alsa-lib has no way for that: what it returns is hw_ptr - appl_ptr (plus the buffer, of
+ * a speaker), brought into range by adding `boundary` once. Prepare sets both pointers to 0 again. */
 static snd_pcm_sframes_t fail_avail(struct card *card, int error)
 {
     card->io.hw_ptr = 0;
@@ -82,24 +82,28 @@ static int on_start(snd_pcm_ioplug_t *io)
     card->phase = RUNNING;
     if (is_speaker(card))
         speaker_sound(card, 0, card->appl);
-    int64_t at = world_of_card(&card->world, card->start) + (is_speaker(card) ? card->world.header->fifo : 0);
+    int64_t at = is_speaker(card) ? speaker_sounds_at(card, 0) : world_of_card(&card->world, card->start);
     note(card, "start idx=%lld prefill=%lld", (long long)at, (long long)card->appl);
     arm(card);
     return 0;
+}
+
+static void stop_speaker(struct card *card)
+{
+    int64_t fetched = position(card), played = fetched < card->appl ? fetched : card->appl;
+    speaker_silence(card, played, card->appl);
+    note(card, "stop idx=%lld played=%lld discarded=%lld", (long long)speaker_sounds_at(card, played),
+         (long long)played, (long long)(card->appl - played));
 }
 
 static int on_stop(snd_pcm_ioplug_t *io)
 {
     struct card *card = io->private_data;
     if (card->phase == RUNNING && !is_gone(card)) {
-        int64_t at = position(card), end = card->appl;
-        if (is_speaker(card)) {
-            at = at < end ? at : end;
-            speaker_silence(card, at, end);
-            note(card, "stop played=%lld discarded=%lld", (long long)at, (long long)(end - at));
-        } else {
-            note(card, "stop recorded=%lld read=%lld", (long long)at, (long long)end);
-        }
+        if (is_speaker(card))
+            stop_speaker(card);
+        else
+            note(card, "stop idx=%lld read=%lld", (long long)world_now(&card->world), (long long)card->appl);
     }
     card->phase = STOPPED;
     arm(card); /* wakes a thread that is blocked in poll, write or read */

@@ -19,8 +19,7 @@ void speaker_accept(struct card *card, const snd_pcm_channel_area_t *areas, snd_
     card->appl += size;
 }
 
-/* The world time at which a frame sounds: it is fetched at its card time, and is `fifo` frames on its way. */
-static int64_t sounds_at(const struct card *card, int64_t frame)
+int64_t speaker_sounds_at(const struct card *card, int64_t frame)
 {
     return world_of_card(&card->world, card->start + frame) + card->world.header->fifo;
 }
@@ -28,7 +27,7 @@ static int64_t sounds_at(const struct card *card, int64_t frame)
 void speaker_silence(struct card *card, int64_t from, int64_t until)
 {
     for (int64_t frame = from; frame < until; frame++)
-        world_put(&card->world, sounds_at(card, frame), 0);
+        world_put(&card->world, speaker_sounds_at(card, frame), 0);
 }
 
 static bool is_silent(const struct card *card)
@@ -42,10 +41,10 @@ void speaker_sound(struct card *card, int64_t from, int64_t until)
 {
     if (is_silent(card))
         return;
-    card->world.header->speaker_end = sounds_at(card, until);
+    card->world.header->speaker_end = speaker_sounds_at(card, until);
     for (int64_t frame = from; frame < until; frame++) {
         int16_t sample = card->ring[frame % (int64_t)card->io.buffer_size];
-        world_put(&card->world, sounds_at(card, frame), card->world.header->mute_speaker ? 0 : sample);
+        world_put(&card->world, speaker_sounds_at(card, frame), card->world.header->mute_speaker ? 0 : sample);
     }
     __sync_synchronize();
     if (is_silent(card))
