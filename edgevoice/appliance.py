@@ -11,10 +11,34 @@ Rules
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from edgevoice.events import Closed, End, ToolCalled
+from edgevoice.happenings import (
+    CallAsked,
+    CallEnded,
+    CallOpened,
+    CardLost,
+    CardReady,
+    Effect,
+    EndCall,
+    HangUpAsked,
+    Happening,
+    HeldLong,
+    Mute,
+    MuteAsked,
+    PlaceCall,
+    PowerOff,
+    Pressed,
+    Released,
+    Sound,
+    StopAsked,
+    Stopped,
+    Talk,
+    ToolDone,
+    TurnChanged,
+    TurnVolume,
+)
 from edgevoice.light import Box, Pattern, Turn, pattern
 from edgevoice.tools import HangUpTool, SetVolume, parse
 
@@ -28,147 +52,6 @@ GOODBYE_S = 10.0  # an agent that hangs up may finish its sentence
 DRAIN_S = 2.0  # the same when the box itself is stopped
 TICK_S = 2.0  # a soft tick that often while connecting
 
-# ------------------------------------------------------------------------------------------- what happens to it
-
-
-@dataclass(frozen=True, slots=True)
-class Pressed:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class HeldLong:
-    """The button is down for `hold_s`."""
-
-
-@dataclass(frozen=True, slots=True)
-class CardReady:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class CardLost:
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallOpened:
-    """The other side is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnChanged:
-    turn: Turn
-
-
-@dataclass(frozen=True, slots=True)
-class CallEnded:
-    """Both legs are closed; `closed` says why."""
-
-    closed: Closed
-
-
-@dataclass(frozen=True, slots=True)
-class CallAsked:
-    """Somebody (ctl) wants a call to `target`."""
-
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class HangUpAsked:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class MuteAsked:
-    on: bool | None  # None: the other way round
-
-
-@dataclass(frozen=True, slots=True)
-class StopAsked:
-    """The service is being stopped."""
-
-
-Happening: TypeAlias = (
-    Pressed
-    | Released
-    | HeldLong
-    | CardReady
-    | CardLost
-    | CallOpened
-    | TurnChanged
-    | CallEnded
-    | CallAsked
-    | HangUpAsked
-    | MuteAsked
-    | StopAsked
-    | ToolCalled
-)
-
-# ------------------------------------------------------------------------------------------------- what it does
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceCall:
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class EndCall:
-    """End the call now, or when the agent has finished speaking, at the latest in `within_s`."""
-
-    reason: str
-    within_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """A tone outside of a call, or into it."""
-
-    tone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Talk:
-    on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Mute:
-    on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TurnVolume:
-    """Set the loudspeaker, and tell the agent's tool call `id` what came of it."""
-
-    percent: int
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToolDone:
-    id: str
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
-class PowerOff:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Nothing is left to wait for: the program may end."""
-
-
-Effect: TypeAlias = PlaceCall | EndCall | Sound | Talk | Mute | TurnVolume | ToolDone | PowerOff | Stopped
 Effects: TypeAlias = list[Effect]
 
 

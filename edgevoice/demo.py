@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from edgevoice.agents.parrot import Parrot
-from edgevoice.appliance import Appliance, HangUpAsked
+from edgevoice.appliance import Appliance
 from edgevoice.audio.duplex import Duplex
 from edgevoice.audio.resample import Resampler
 from edgevoice.audio.speech import SpeechDetector
 from edgevoice.drivers.room import Room, RoomCard, Utterance, VirtualClock
 from edgevoice.drivers.wav import read_wav, write_wav
+from edgevoice.happenings import HangUpAsked
 from edgevoice.report import report
 from edgevoice.simulation import Note, Simulation
 

@@ -13,8 +13,14 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from edgevoice.appliance import (
-    Appliance,
+from edgevoice.appliance import Appliance
+from edgevoice.audio.duplex import Duplex, cycle
+from edgevoice.call import Call
+from edgevoice.conversation import Conversation, Detection, Orders
+from edgevoice.drivers.room import RoomCard
+from edgevoice.errors import DeviceError
+from edgevoice.events import Answer, Audio, BargeIn, Closed, Command, End, Event, Play, Tone
+from edgevoice.happenings import (
     CallEnded,
     CallOpened,
     CardLost,
@@ -30,12 +36,6 @@ from edgevoice.appliance import (
     ToolDone,
     TurnChanged,
 )
-from edgevoice.audio.duplex import Duplex, cycle
-from edgevoice.call import Call
-from edgevoice.conversation import Conversation, Detection, Orders
-from edgevoice.drivers.room import RoomCard
-from edgevoice.errors import DeviceError
-from edgevoice.events import Answer, Audio, BargeIn, Closed, Command, End, Event, Play, Tone
 from edgevoice.light import Pattern, Turn
 from edgevoice.wire import Wire
 

@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevoice.appliance import (
-    BOUNCE_S,
-    DRAIN_S,
-    FAULT_SHOWN_S,
-    GOODBYE_S,
-    PUSH_IDLE_S,
-    RETRY_S,
-    TICK_S,
-    Appliance,
+from edgevoice.appliance import BOUNCE_S, DRAIN_S, FAULT_SHOWN_S, GOODBYE_S, PUSH_IDLE_S, RETRY_S, TICK_S, Appliance
+from edgevoice.events import Closed, End, ToolCalled
+from edgevoice.happenings import (
     CallAsked,
     CallEnded,
     CallOpened,
@@ -41,7 +35,6 @@ from edgevoice.appliance import (
     TurnChanged,
     TurnVolume,
 )
-from edgevoice.events import Closed, End, ToolCalled
 from edgevoice.light import Box, Turn
 
 HUNG_UP = CallEnded(Closed(End.HUNG_UP, "hung up"))

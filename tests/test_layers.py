@@ -13,14 +13,15 @@ PACKAGE = ROOT / "edgevoice"
 # From the bottom up. A module may import modules of lower rows only: siblings never import each other.
 LAYERS: list[list[str]] = [
     ["events", "errors", "light"],
-    ["wire", "schema", "tools", "audio.pcm", "audio.tones", "audio.resample"],
+    ["wire", "schema", "tools", "happenings", "pictures", "audio.pcm", "audio.tones", "audio.resample"],
     ["config", "audio.playout", "audio.speech", "agents.openai_session"],
     ["agents.openai_answers"],
     ["audio.duplex", "agents.openai", "agents.parrot", "report"],
     ["conversation", "appliance"],
     ["call"],
     ["bridge", "drivers.*", "catalogue"],
-    ["simulation", "app"],
+    ["simulation", "box"],
+    ["app"],
     ["demo"],
     ["cli"],
     ["__main__"],

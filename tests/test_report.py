@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice.light import BOX_PATTERNS, TURN_PATTERNS, Box, Turn
-from edgevoice.report import CLOSE_UPS, LETTER, report
+from edgevoice.pictures import LETTER
+from edgevoice.report import CLOSE_UPS, report
 
 RATE = 48000
 CUT: dict[str, Any] = {

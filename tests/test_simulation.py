@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice.agents.parrot import Parrot
-from edgevoice.appliance import Appliance, HangUpAsked, MuteAsked, Released
+from edgevoice.appliance import Appliance
 from edgevoice.audio.duplex import Duplex
 from edgevoice.conversation import Detection
 from edgevoice.drivers.room import Room, RoomCard, Utterance, VirtualClock
 from edgevoice.events import Audio, Command, Event, Opened, Respond, ResponseDone, ResponseStarted, TurnCommitted
+from edgevoice.happenings import HangUpAsked, MuteAsked, Released
 from edgevoice.light import Box, Turn
 from edgevoice.simulation import Simulation
 from edgevoice.wire import Reply, Wire

@@ -164,9 +164,9 @@ class Answers:
         if asked is None or not (busy or problem.event_id == asked.id):
             return
         self._asked, self._begun_by = None, inf
-        if busy and not asked.dead and not self.answering:
+        if busy and not asked.dead:  # by a response that we know nothing of: ours would have been told
             self._wish = asked.instructions if self._wish is None else self._wish
-            self._retry_at = inf if self._making() else at + RETRY_S
+            self._retry_at = at + RETRY_S
         self._ask(at)
 
     # --------------------------------------------------------------------------------------------- making
@@ -231,7 +231,6 @@ class Answers:
             for item in outcome.output or ():  # some look-alikes tell of a tool only here
                 self._call(response, item)
         self._finish(outcome.id, response)
-        self._retry_at = inf
         self._go_on(response)
         self._ask(at)
 
@@ -291,7 +290,6 @@ class Answers:
     def _go_on(self, response: _Response) -> None:
         """Let the agent speak again, once, when it has the results of all its tools."""
         if response.used_tools and response.done and not response.dead and not response.calls:
-            response.used_tools = False
             self._wish = self._wish or ""
 
     # --------------------------------------------------------------------------------------- interruption

@@ -252,6 +252,18 @@ def test_an_item_that_appears_after_the_interruption_is_deleted_in_the_end() -> 
     assert service.sent_fields("conversation.item.delete") == [{"item_id": "late"}]
 
 
+def test_an_answer_that_waited_is_not_given_after_an_interruption() -> None:
+    service = speaking(500)
+    service.commits().does(Respond(), Interrupt("a", 200)).ends("a", "cancelled")
+    assert "response.create" not in service.sent_types()
+
+
+def test_nor_is_one_that_was_refused_meanwhile() -> None:
+    service = speaking(500).ends("a").commits().does(Respond(), Interrupt("a", 500))
+    service.objects(BUSY, "create_1").passes(60)
+    assert service.sent_types() == ["response.create"]
+
+
 def test_an_interruption_of_something_unknown_harms_nobody() -> None:
     service = speaking(500).does(Interrupt("nothing_1", 100), Interrupt("", 100))
     assert service.sent == []
@@ -280,6 +292,14 @@ def test_the_agent_goes_on_once_when_the_last_of_its_tools_is_done() -> None:
     ]
     assert service.sent_types() == ["conversation.item.create"]
     service.does(ToolResult("c1", "one"))
+    assert service.sent_types() == ["conversation.item.create", "response.create"]
+
+
+def test_a_result_that_comes_before_the_next_tool_is_called_does_not_hurry_the_agent() -> None:
+    service = Service().opens().begins("a").calls("a", "c1", "x", "{}").does(ToolResult("c1", "one"))
+    service.calls("a", "c2", "y", "{}").ends("a")
+    assert service.sent_types() == ["session.update", "conversation.item.create"]
+    service.does(ToolResult("c2", "two"))
     assert service.sent_types() == ["conversation.item.create", "response.create"]
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +54,23 @@ def voice(name: str, rate: int = 16_000) -> Samples:
     return np.interp(at, np.arange(len(pcm)), pcm).astype(np.int16)
 
 
+class SoundCardLab(Protocol):
+    """What a program is run on: the virtual card, or PulseAudio."""
+
+    @property
+    def rate(self) -> int:
+        """Hz."""
+
+    def env(self) -> dict[str, str]:
+        """Return the environment in which a program finds the card."""
+
+
 class RunningBox:
     """The process. `say` injects speech, `heard` reads the loudspeaker, `pins` has the button and the light."""
 
     def __init__(
         self,
-        world: World,
+        lab: SoundCardLab,
         more: str = "",
         *,
         card: str = "",
@@ -68,8 +79,8 @@ class RunningBox:
         rate: int | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        self.world = world
-        self.rate = rate or world.rate
+        self._lab = lab
+        self.rate = rate or lab.rate
         self._folder = tempfile.TemporaryDirectory(prefix="edgevoice-test.")
         self.folder = Path(self._folder.name)
         self.socket = str(self.folder / "run" / "control.sock")
@@ -80,7 +91,7 @@ class RunningBox:
                 card=card, capture=capture, playback=playback, rate=self.rate, socket=self.socket, more=more
             )
         )
-        self._env = {**world.env(), **self.pins.env(), **(env or {}), "PYTHONWARNINGS": "error"}
+        self._env = {**lab.env(), **self.pins.env(), **(env or {}), "PYTHONWARNINGS": "error"}
         self._lines: list[str] = []
 
     def __enter__(self) -> RunningBox:
@@ -116,6 +127,11 @@ class RunningBox:
         assert self.process.stdout
         for line in self.process.stdout:
             self._lines.append(line)
+
+    @property
+    def world(self) -> World:
+        assert isinstance(self._lab, World), "only the virtual card has a world to look into"
+        return self._lab
 
     @property
     def journal(self) -> str:

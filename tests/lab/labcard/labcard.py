@@ -119,12 +119,13 @@ class World:
             raise ValueError(f"rates are {rates}, expected at most {RATES} with {rate} among them")
         if abs(skew_ppm) > 100_000:
             raise ValueError(f"skew_ppm is {skew_ppm}, expected at most 100000")
+        plugin = build()
         self.cap = int(max(rates) * seconds)
         self.dir = tempfile.mkdtemp(prefix="labcard.", dir="/dev/shm")
         self.path = os.path.join(self.dir, "world")
         self.conf = os.path.join(self.dir, "asound.conf")
         self._map()
-        self._write_conf()
+        self._write_conf(plugin)
         header = self._header
         header["bytes"], header["capacity"], header["epoch_ns"] = HEADER.itemsize, self.cap, time.monotonic_ns()
         header["rate"], header["rates"][: len(rates)] = rate, rates
@@ -144,9 +145,9 @@ class World:
         self.spk = np.frombuffer(shared, np.int16, self.cap, taps_end)
         self.air = np.frombuffer(shared, np.int16, self.cap, taps_end + self.cap * 2)
 
-    def _write_conf(self) -> None:
-        plugin = shutil.copy(build(), self.dir)  # beside the world: one directory to bind into a container
-        Path(self.conf).write_text(CONF.format(plugin=plugin, world=self.path))
+    def _write_conf(self, plugin: Path) -> None:
+        beside = shutil.copy(plugin, self.dir)  # so that there is one directory to bind into a container
+        Path(self.conf).write_text(CONF.format(plugin=beside, world=self.path))
         os.chmod(self.dir, 0o777)
         os.chmod(self.path, 0o666)
 

@@ -11,6 +11,7 @@ a time is monotonic seconds, which all processes of a machine share.
     high 17         drive an input high            -> likewise
     get 25          read any pin                   -> its level
     edges 25        read all changes of a pin      -> JSON [[time, level], ...], oldest first
+    edges 25 4 2.5  the same, once there are 4     -> likewise; waits 2.5 s at most
     wait 25 1 2.5   wait until it has this level   -> the time; 2.5 s at most
     anything else                                  -> "error: " and why
 """
@@ -71,7 +72,9 @@ class LabFactory(MockFactory):  # type: ignore[misc]
                 case ["get", pin]:
                     return f"{float(self._used(pin).state):g}"
                 case ["edges", pin]:
-                    return json.dumps(list(self._used(pin).trace))
+                    return self._edges(pin, 0, 0.0)
+                case ["edges", pin, count, within_s]:
+                    return self._edges(pin, int(count), float(within_s))
                 case ["wait", pin, level, within_s]:
                     return self._wait(pin, float(level), float(within_s))
             raise ValueError(
@@ -96,6 +99,13 @@ class LabFactory(MockFactory):  # type: ignore[misc]
         else:
             pin.drive_low()
         return f"{at:.6f}"
+
+    def _edges(self, number: str, count: int, within_s: float) -> str:
+        trace = self._used(number).trace
+        with self.changed:
+            if not self.changed.wait_for(lambda: len(trace) >= count, within_s):
+                raise ValueError(f"GPIO{number} changed {len(trace)} times, expected {count} within {within_s:g} s")
+            return json.dumps(trace)
 
     def _wait(self, number: str, level: float, within_s: float) -> str:
         pin = self._used(number)

@@ -44,12 +44,18 @@ class Pins:
     def level(self, pin: int) -> float:
         return float(self.ask(f"get {pin}"))
 
-    def edges(self, pin: int) -> list[Edge]:
-        """Return every change of the pin since the program started, oldest first."""
-        return [Edge(at, level) for at, level in json.loads(self.ask(f"edges {pin}"))]
+    def edges(self, pin: int, at_least: int = 0, within_s: float = 0.0) -> list[Edge]:
+        """Return every change of the pin since the program started, oldest first.
+
+        Waits until there are `at_least` so many; raises ValueError if there never are.
+        """
+        return [Edge(at, level) for at, level in json.loads(self.ask(f"edges {pin} {at_least} {within_s:g}"))]
 
     def wait(self, pin: int, level: float, within_s: float) -> float:
-        """Wait until the pin has this level and return when that was seen; raise ValueError if it never has."""
+        """Wait until the pin has this level and return when that was seen; raise ValueError if it never has.
+
+        A light that blinks may have had it for a moment and lost it again: wait for its `edges`.
+        """
         return float(self.ask(f"wait {pin} {level:g} {within_s:g}"))
 
     def ask(self, line: str) -> str:

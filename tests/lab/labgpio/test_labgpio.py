@@ -51,6 +51,7 @@ def test_a_dimmed_light_has_a_level_between_nothing_and_all(pins: Pins) -> None:
         ("low seventeen", "invalid literal"),
         ("get 5", "the program does not use GPIO5"),
         ("low 25", "GPIO25 is an output of the program"),
+        ("edges 25 2 0", "GPIO25 changed 1 times, expected 2 within 0 s"),
         ("wait 25 1 0", "GPIO25 is 0.25, expected 1 within 0 s"),
     ],
 )

@@ -1,0 +1,335 @@
+"""The box on the event loop: carries out what `Appliance` decides, and tells it what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, assert_never
+
+from edgevoice import __version__
+from edgevoice.appliance import Appliance
+from edgevoice.audio.duplex import Duplex
+from edgevoice.bridge import Bridge
+from edgevoice.call import Call
+from edgevoice.catalogue import Agents
+from edgevoice.conversation import Conversation
+from edgevoice.drivers import control, systemd
+from edgevoice.drivers.audio_thread import OpenedCard, SoundCard
+from edgevoice.drivers.local import LocalLeg
+from edgevoice.drivers.mixer import Mixer, NoMixer, open_mixer
+from edgevoice.drivers.panel import Panel, open_panel
+from edgevoice.drivers.websocket import WebSocketLeg
+from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.events import Closed, End, Tone
+from edgevoice.happenings import (
+    CallAsked,
+    CallEnded,
+    CallOpened,
+    CardLost,
+    CardReady,
+    Effect,
+    EndCall,
+    HangUpAsked,
+    Happening,
+    HeldLong,
+    Mute,
+    MuteAsked,
+    PlaceCall,
+    PowerOff,
+    Pressed,
+    Released,
+    Sound,
+    Stopped,
+    Talk,
+    ToolDone,
+    TurnChanged,
+    TurnVolume,
+)
+from edgevoice.light import Box
+from edgevoice.schema import Config
+
+log = logging.getLogger(__name__)
+
+
+class RunningBox:
+    """The box on the event loop: carries out what `Appliance` decides, and tells it what happens."""
+
+    def __init__(
+        self,
+        config: Config,
+        agents: Agents,
+        open_card: Callable[[], OpenedCard],
+        duplex: Callable[[int], Duplex],
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.sound = SoundCard(open_card, duplex, on_ready=self._card_ready, on_lost=self._card_lost)
+        self._config = config
+        self._agents = agents
+        self._appliance = Appliance(
+            button=config.call.button,
+            at_start=config.call.at_start,
+            fallback=config.call.fallback,
+            push_to_talk=config.panel.press == "push_to_talk",
+            max_s=config.call.max_s,
+            power_off=config.panel.power_off,
+        )
+        self._panel = Panel(facts="not opened")
+        self._mixer: Mixer = NoMixer("no card yet")
+        self._card_facts: dict[str, object] = {}
+        self._bridge: Bridge | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._shown: tuple[Box, str] | None = None  # state and fault, as last told to the journal
+        self._ready = False
+        self._stop = asyncio.Event()
+        self._started_at = self.loop.time()
+
+    async def live(self, group: asyncio.TaskGroup) -> None:
+        """Run until stopped; calls and the watchdog are tasks of `group`."""
+        self._group = group
+        watchdog = group.create_task(self._feed_watchdog())
+        await self._stop.wait()
+        watchdog.cancel()
+
+    # --------------------------------------------------------------------------------------------- the panel
+
+    def open_panel(self) -> None:
+        panel = self._config.panel
+        try:
+            self._panel = open_panel(
+                pins=panel.pins,
+                button=panel.button,
+                pull=panel.button_pull,
+                light=panel.light,
+                hold_s=panel.hold_s,
+                on_press=self._pressed,
+                on_release=lambda at: self._post_soon(Released()),
+                on_hold=lambda at: self._post_soon(HeldLong()),
+            )
+        except DeviceError as error:  # a box without its button still answers to ctl, and says what is wrong
+            self._panel = Panel(facts=f"out of order: {error}")
+            log.error("panel: %s", error)
+        log.info("panel: %s", self._panel.facts)
+        self._panel.show(self._appliance.light)
+
+    def close_panel(self) -> None:
+        self._panel.close()
+
+    def _pressed(self, at: float) -> None:
+        """Called on gpiozero's thread: the audio thread is told first, by the shortest path."""
+        self.sound.barge_in()
+        self._post_soon(Pressed())
+
+    def _post_soon(self, happening: Happening) -> None:
+        self.loop.call_soon_threadsafe(self.post, happening)
+
+    # ------------------------------------------------------------------------------------- what happens to it
+
+    def post(self, happening: Happening) -> None:
+        """Tell the box what happened, and do what it decides. Called on the loop."""
+        self._carry_out(self._appliance.receive(happening, self.loop.time()))
+
+    def _expired(self) -> None:
+        self._timer = None
+        self._carry_out(self._appliance.expire(self.loop.time()))
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        self._panel.show(self._appliance.light)
+        self._tell_state()
+        for effect in effects:
+            self._do(effect)
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._appliance.deadline is not None:
+            self._timer = self.loop.call_at(self._appliance.deadline, self._expired)
+
+    def _do(self, effect: Effect) -> None:
+        at = self.loop.time()
+        match effect:
+            case PlaceCall(target):
+                self._place(target)
+            case EndCall(reason, within_s):
+                self._want(lambda conversation: conversation.leave(reason, within_s, at))
+            case Mute(on):
+                self._want(lambda conversation: conversation.mute(on, at))
+            case Talk(on):
+                self._want(lambda conversation: conversation.talk(on, at))
+            case ToolDone(id, output):
+                self._want(lambda conversation: conversation.tool_result(id, output))
+            case Sound(tone):
+                self.sound.perform(Tone(tone), at)
+            case TurnVolume(percent, id):
+                outcome = self._turn_volume(percent)
+                self._want(lambda conversation: conversation.tool_result(id, outcome))
+            case PowerOff():
+                self._group.create_task(_power_off())
+            case Stopped():
+                self._stop.set()
+            case _:
+                assert_never(effect)
+
+    def _turn_volume(self, percent: int) -> str:
+        """Set the loudspeaker; say in words what came of it."""
+        try:
+            self._mixer.set_volume(percent)
+        except DeviceError as error:
+            return f"error: {error}"
+        return f"the volume is {percent} per cent"
+
+    def _tell_state(self) -> None:
+        """Say in the journal, and to systemd, what has changed."""
+        box = self._appliance
+        if (box.state, box.fault) == self._shown:
+            return
+        self._shown = (box.state, box.fault)
+        words = box.state.value + (f": {box.fault}" if box.fault else "")
+        log.log(logging.WARNING if box.state is Box.FAULT else logging.INFO, "box: %s", words)
+        systemd.status(words)
+
+    # ------------------------------------------------------------------------------------------------ the card
+
+    def _card_ready(self, facts: dict[str, object]) -> None:
+        self._card_facts = facts
+        log.info("card: %s", ", ".join(f"{name} {value}" for name, value in facts.items()))
+        if isinstance(self._mixer, NoMixer):
+            self._open_mixer()
+        self.post(CardReady())
+        self._tell_ready()
+
+    def _open_mixer(self) -> None:
+        card = self._config.card
+        if card.simulate:
+            self._mixer = NoMixer("the simulated room has none")
+            return
+        try:
+            self._mixer = open_mixer(card.playback, card.mixer, card.volume)
+        except DeviceError as error:
+            self._mixer = NoMixer(str(error))
+        log.info("mixer: %s", self._mixer.facts)
+
+    def restore_mixer(self) -> None:
+        self._mixer.restore()
+
+    def _card_lost(self, reason: str) -> None:
+        self._card_facts = {}
+        self.post(CardLost(reason))
+        self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        if not self._ready:
+            self._ready = True
+            systemd.ready(self._appliance.state.value)
+
+    # ------------------------------------------------------------------------------------------------- a call
+
+    def _place(self, target: str) -> None:
+        try:
+            reached = self._agents.make(target, self.loop.time)
+        except ConfigError as error:
+            closed = Closed(End.REFUSED, " ".join(error.problems))
+            self.loop.call_soon(self.post, CallEnded(closed))
+            return
+        wire = reached.wire
+        far = LocalLeg(wire) if wire.request() is None else WebSocketLeg(wire)
+        conversation = Conversation(reached.detection, wire.rate, silence_ms=reached.silence_ms)
+        call = Call(conversation, self.sound.perform, far.perform, wire.rate)
+        call.on_opened = lambda: self.post(CallOpened())
+        call.on_turn = lambda turn: self.post(TurnChanged(turn))
+        call.on_tool = self.post
+        self._bridge = Bridge(call, self.sound, far)
+        self._group.create_task(self._call(target, self._bridge))
+
+    async def _call(self, target: str, bridge: Bridge) -> None:
+        began = self.loop.time()
+        await bridge.run()
+        closed = bridge.call.conversation.over
+        assert closed is not None, "a call that is over knows why"
+        figures = bridge.call.figures
+        log.info(
+            "call to %s over after %.1f s: %s (%s); %d turns, %d interruptions, %.1f s heard, %.1f s said",
+            target,
+            self.loop.time() - began,
+            closed.reason,
+            closed.end.value,
+            figures.responses,
+            figures.interruptions,
+            figures.sent_ms / 1000,
+            figures.played_ms / 1000,
+        )
+        self._bridge = None
+        self.post(CallEnded(closed))
+
+    def _want(self, orders: Callable[[Conversation], Any]) -> None:
+        if self._bridge:
+            self._bridge.want(orders)
+
+    # --------------------------------------------------------------------------------------------- the control
+
+    def answer(self, request: control.Request) -> dict[str, object]:
+        """Answer one line of the control socket."""
+        match request:
+            case control.Status():
+                return self.status()
+            case control.Press():
+                self.sound.barge_in()
+                self.post(Pressed())
+            case control.Release():
+                self.post(Released())
+            case control.Call(target):
+                if target not in self._agents.names:
+                    known = ", ".join(self._agents.names)
+                    raise DeviceError(f'there is no "{target}" to call; there are: {known}')
+                self.post(CallAsked(target))
+            case control.HangUp():
+                self.post(HangUpAsked())
+            case control.Mute(on):
+                self.post(MuteAsked(on))
+            case control.Volume(percent):
+                self._mixer.set_volume(percent)  # a DeviceError becomes the answer
+            case _:
+                assert_never(request)
+        return {"state": self._appliance.state.value, "muted": self._appliance.muted}
+
+    def status(self) -> dict[str, object]:
+        """Say how the box is: facts for a program, and none that a person spoke."""
+        box, duplex = self._appliance, self.sound.duplex
+        call_s = None if box.call_since is None else round(self.loop.time() - box.call_since, 1)
+        return {
+            "state": box.state.value,
+            "turn": box.turn.value if box.state is Box.IN_CALL else None,
+            "light": box.light.name,
+            "fault": box.fault or None,
+            "call": box.target if box.call_since is not None else None,
+            "call_s": call_s,
+            "muted": box.muted,
+            "volume": self._mixer.volume(),
+            "card": self._card_facts or None,
+            "counters": self.sound.counters(),
+            "half_duplex": None if duplex is None else duplex.half_duplex,
+            "microphone_dbfs": None if duplex is None else round(duplex.detector.level_dbfs, 1),
+            "panel": self._panel.facts,
+            "mixer": self._mixer.facts,
+            "uptime_s": round(self.loop.time() - self._started_at, 1),
+            "version": __version__,
+        }
+
+    # -------------------------------------------------------------------------------------------- the watchdog
+
+    async def _feed_watchdog(self) -> None:
+        """Feed systemd's watchdog while this loop and the audio thread both advance."""
+        interval = systemd.watchdog_interval_s()
+        if interval is None:
+            return
+        progress = -1
+        while True:
+            await asyncio.sleep(interval / 2)
+            if self.sound.progress != progress:
+                progress = self.sound.progress
+                systemd.alive()
+
+
+async def _power_off() -> None:
+    process = await asyncio.create_subprocess_exec("systemctl", "poweroff")
+    if await process.wait():
+        log.error("the box could not be switched off: systemctl poweroff failed; allow it to this user by polkit")

@@ -1,0 +1,66 @@
+"""The signals that the box gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgevoice.audio.tones import TONES, tone
+
+MEANINGS = ("connected", "ended", "ringing", "busy", "trouble", "refused", "muted", "unmuted", "waiting")
+RATES = (8_000, 16_000, 44_100, 48_000)
+
+
+def pitches(name: str) -> list[float]:
+    return [note.hz for note in TONES[name]]
+
+
+def test_there_is_a_tone_for_everything_that_the_box_says() -> None:
+    assert set(TONES) == set(MEANINGS)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("name", MEANINGS)
+def test_a_tone_is_quiet_short_and_does_not_click(name: str, rate: int) -> None:
+    signal = tone(name, rate)
+    assert 0 < len(signal) <= rate
+    assert 3200 <= np.abs(signal).max() <= 3277
+    assert signal[0] == signal[-1] == 0
+    assert np.abs(np.diff(signal.astype(np.int32))).max() <= 3277 * 2 * np.pi * 880 / rate + 1  # no step in it
+    assert np.abs(signal[: rate // 1000]).max() <= 400  # the first of five milliseconds of fading in
+
+
+def test_connected_rises_and_ended_falls() -> None:
+    assert pitches("connected") == sorted(pitches("connected"))
+    assert pitches("ended") == sorted(pitches("ended"), reverse=True)
+    assert pitches("muted") < pitches("unmuted")
+
+
+def test_trouble_is_three_times_the_lowest_note_of_all() -> None:
+    lowest = min(note.hz for notes in TONES.values() for note in notes)
+    assert pitches("trouble") == [lowest] * 3
+    assert all(lowest not in pitches(name) for name in TONES if name != "trouble")
+
+
+def test_two_notes_with_a_rest_between_are_heard_as_two() -> None:
+    signal = tone("busy", 16_000)
+    assert not signal[4000:8000].any()
+    assert signal[:4000].any()
+    assert signal[8000:].any()
+
+
+def test_a_note_has_its_pitch_at_every_rate() -> None:
+    for rate in RATES:
+        spectrum = np.abs(np.fft.rfft(tone("muted", rate), rate))  # 1 Hz per bin
+        assert abs(int(spectrum.argmax()) - 523) <= 2
+
+
+def test_a_tone_is_made_once_and_cannot_be_spoilt() -> None:
+    assert tone("connected", 48_000) is tone("connected", 48_000)
+    with pytest.raises(ValueError, match="read-only"):
+        tone("connected", 48_000)[0] = 1
+
+
+def test_an_unknown_tone_is_an_error_that_lists_the_known() -> None:
+    with pytest.raises(ValueError, match='tone is "fanfare", expected one of connected, ended'):
+        tone("fanfare", 48_000)
