@@ -143,6 +143,7 @@ def false_alarms(detectors: Detectors, minutes: float) -> None:
         sure = evidence(detectors(), to_int16(sound))
         print(f"{name:<16} {1.0:>7.1f} {periods(sure[SETTLING:]):>7}  and in the first 2 s {periods(sure[:SETTLING])}")
     for name, knock in {"clicks": click, "knocks": thump}.items():
+        rng = np.random.default_rng(6)
         sound = at_level(pink(62 * RATE, rng), ROOM_DBFS) + knocks(60, knock, rng)
         print(f"{name:<16} {1.0:>7.1f} {periods(evidence(detectors(), to_int16(sound))):>7}  of 60, in a room of 0.3 s")
 

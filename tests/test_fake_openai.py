@@ -1,4 +1,4 @@
-"""The fake OpenAI server behaves like the real one, and as nastily as it is told to: tried from outside, as a process."""
+"""The fake OpenAI server behaves like the real one, or as nastily as it is told to: tried as a process."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_the_voice_of_a_file_is_sent_faster_than_it_sounds(start: Callable[..., 
         events = until(socket, "response.done")
     deltas = [base64.b64decode(event["delta"]) for event in events if event["type"] == "response.output_audio.delta"]
     assert b"".join(deltas) == voice(2050)
-    assert 0.09 < time.monotonic() - began < 1
+    assert 0.09 < time.monotonic() - began < 2
     (answered,) = fake.log("fake", "answered")
     assert list(answered["sent_ms"].values()) == [2050.0]
 
@@ -181,9 +181,9 @@ def test_after_a_cancel_three_deltas_come_late_and_the_cut_is_checked(start: Cal
         say(socket, "response.create")
         first = until(socket, "response.output_audio.delta")
         say(socket, "response.cancel", response_id=first[0]["response"]["id"])
-        late = until(socket, "response.done")
-        assert 3 <= types(late).count("response.output_audio.delta") <= 5  # one or two were on their way
-        assert late[-1]["response"]["status"] == "cancelled"
+        assert until(socket, "response.done")[-1]["response"]["status"] == "cancelled"
+        kinds = types(fake.log())
+        assert kinds[kinds.index("response.cancel") :].count("response.output_audio.delta") == 3
         item = first[-1]["item_id"]
         say(socket, "conversation.item.truncate", item_id=item, content_index=0, audio_end_ms=60)
         assert until(socket, "conversation.item.truncated")[-1]["audio_end_ms"] == 60
@@ -238,7 +238,7 @@ def test_a_session_expires_and_the_network_is_slow(start: Callable[..., Fake]) -
     fake = start("--expire-s", "0.3", "--delay-ms", "80")
     with client(fake) as socket:
         expires_at = until(socket, "session.created")[0]["session"]["expires_at"]
-        assert abs(expires_at - time.time()) < 2
+        assert abs(expires_at - time.time()) < 5
         asked = time.monotonic()
         say(socket, "input_audio_buffer.clear")
         until(socket, "input_audio_buffer.cleared")
@@ -263,8 +263,7 @@ def test_it_can_refuse_the_connection(start: Callable[..., Fake], status: int) -
 @pytest.mark.parametrize(("options", "code"), [(("--close-at-once",), 1000), (("--beta-off",), 4000)])
 def test_it_can_close_at_once(start: Callable[..., Fake], options: tuple[str, ...], code: int) -> None:
     with client(start(*options)) as socket, pytest.raises(ConnectionClosed) as end:
-        while True:
-            socket.recv(PATIENCE_S)
+        until(socket, "its end")
     assert end.value.rcvd
     assert end.value.rcvd.code == code
 
@@ -301,7 +300,7 @@ class Caller:
 def test_our_wire_holds_a_conversation_that_is_interrupted(
     start: Callable[..., Fake], options: tuple[str, ...]
 ) -> None:
-    fake = start(*options)
+    fake = start("--speed", "3", *options)
     with client(fake) as socket:
         caller = Caller(fake, socket)
         caller.does(Play(voice(300) + silence(600)))

@@ -25,9 +25,9 @@ _Doubles = NDArray[np.float64]
 
 RATES = (8_000, 16_000, 24_000, 44_100, 48_000)
 
-TAPS = 24  # at the slower rate: 1.5 ms of delay at 8 kHz, 0.75 ms at 16 kHz; more would leave nothing for the rest
-BETA = 6.0  # Kaiser: 70 dB of rejection; more would widen the transition, which costs treble
-CUTOFF = 0.44  # of the slower rate: flat up to 0.37, -3 dB at 0.42; what folds back (above 0.52 at -60 dB) stays treble
+TAPS = 24  # at the slower rate: 1.5 ms of delay at 8 kHz, 0.75 ms at 16 kHz; 2 ms are allowed
+BETA = 6.0  # Kaiser: 69 dB of rejection; more would widen the transition and cost treble
+CUTOFF = 0.44  # of the slower rate: flat to 0.36, -3 dB at 0.42, -63 dB from 0.53, so that all below 0.47 is spared
 GRAIN = 2.0**24  # taps are multiples of 1/GRAIN: 144 dB down, and 16 + 24 bits leave 13 of a double's 53 for the sum
 
 

@@ -342,6 +342,23 @@ def test_a_response_that_was_cut_by_the_end_of_a_session_ends_and_goes_on_in_the
     assert service.told_of(ResponseDone) == [ResponseDone("a")]
 
 
+def test_an_answer_that_had_not_begun_when_sessions_changed_is_asked_for_again() -> None:
+    service = Service().opens().commits().does(Respond())
+    service.sent.clear()
+    service.opens()
+    assert service.sent_types() == ["session.update", "response.create"]
+    service.begins("b", "y").speaks("b", "y", 20)
+    assert service.heard("b") == sound(20)
+
+
+def test_one_that_was_interrupted_before_it_began_is_not() -> None:
+    service = Service().opens().begins("a").ends("a").commits().does(Respond(), Interrupt("a", 0))
+    service.sent.clear()
+    service.opens()
+    assert service.sent_types() == ["session.update"]
+    assert service.begins("b", "y").speaks("b", "y", 20).heard("b") == sound(20)
+
+
 def test_a_response_of_an_earlier_session_is_interrupted_without_a_word_to_the_new_one() -> None:
     service = Service().opens().begins("a", "x").speaks("a", "x", 1000, "one two three four").ends("a").opens()
     service.sent.clear()

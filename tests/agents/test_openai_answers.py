@@ -264,6 +264,11 @@ def test_nor_is_one_that_was_refused_meanwhile() -> None:
     assert service.sent_types() == ["response.create"]
 
 
+def test_a_response_is_interrupted_once() -> None:
+    service = speaking(1000).does(Interrupt("a", 300), Interrupt("a", 100))
+    assert service.sent_types() == ["response.cancel", "conversation.item.truncate"]
+
+
 def test_an_interruption_of_something_unknown_harms_nobody() -> None:
     service = speaking(500).does(Interrupt("nothing_1", 100), Interrupt("", 100))
     assert service.sent == []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgevoice.audio.resample import RATES, Resampler
+from edgevoice.audio.resample import GRAIN, RATES, Resampler
 
 Samples = NDArray[np.int16]
 
@@ -73,6 +73,13 @@ def test_one_sample_at_a_time_gives_the_same_as_all_at_once(source: int, target:
     resampler = Resampler(source, target)
     singly = np.concatenate([resampler.process(x[k : k + 1]) for k in range(len(x))])
     assert singly.tolist() == Resampler(source, target).process(x).tolist()
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_every_sum_is_exact_so_that_every_machine_gives_the_same(source: int, target: int) -> None:
+    taps = Resampler(source, target)._bank * GRAIN
+    assert np.array_equal(taps, np.rint(taps))
+    assert np.abs(taps).sum(axis=1).max() * 32768 < 2**53
 
 
 @pytest.mark.parametrize("rate", RATES)

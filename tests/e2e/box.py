@@ -35,7 +35,7 @@ CONFIGURATION = """
 capture = "{capture}"
 playback = "{playback}"
 rate = {rate}
-buffer_ms = 80  # machines that run tests are shared: a box has 40
+buffer_ms = {buffer_ms}
 {card}
 
 [status]
@@ -77,6 +77,7 @@ class RunningBox:
         capture: str = "mic",
         playback: str = "speaker",
         rate: int | None = None,
+        buffer_ms: int = 80,  # machines that run tests are shared: a box has 40
         env: Mapping[str, str] | None = None,
     ) -> None:
         self._lab = lab
@@ -88,7 +89,13 @@ class RunningBox:
         self.configuration = self.folder / "edgevoice.toml"
         self.configuration.write_text(
             CONFIGURATION.format(
-                card=card, capture=capture, playback=playback, rate=self.rate, socket=self.socket, more=more
+                card=card,
+                capture=capture,
+                playback=playback,
+                rate=self.rate,
+                buffer_ms=buffer_ms,
+                socket=self.socket,
+                more=more,
             )
         )
         self._env = {**lab.env(), **self.pins.env(), **(env or {}), "PYTHONWARNINGS": "error"}
