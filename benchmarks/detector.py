@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from onset import level_dbfs, onset, percentiles, read_phrases
 
+from benchmarks.onset import level_dbfs, onset, percentiles, read_phrases
 from edgevoice.audio.resample import Resampler
 from edgevoice.audio.speech import SpeechDetector
 

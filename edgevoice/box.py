@@ -17,7 +17,7 @@ from edgevoice.conversation import Conversation
 from edgevoice.drivers import control, systemd
 from edgevoice.drivers.audio_thread import OpenedCard, SoundCard
 from edgevoice.drivers.local import LocalLeg
-from edgevoice.drivers.mixer import Mixer, NoMixer, open_mixer
+from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
 from edgevoice.drivers.panel import Panel, open_panel
 from edgevoice.drivers.websocket import WebSocketLeg
 from edgevoice.errors import ConfigError, DeviceError
@@ -76,12 +76,14 @@ class RunningBox:
         )
         self._panel = Panel(facts="not opened")
         self._mixer: Mixer = NoMixer("no card yet")
+        self._volume = config.card.volume
         self._card_facts: dict[str, object] = {}
         self._bridge: Bridge | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._shown: tuple[Box, str] | None = None  # state and fault, as last told to the journal
         self._ready = False
         self._stop = asyncio.Event()
+        self._mistake: BaseException | None = None
         self._started_at = self.loop.time()
 
     async def live(self, group: asyncio.TaskGroup) -> None:
@@ -90,6 +92,13 @@ class RunningBox:
         watchdog = group.create_task(self._feed_watchdog())
         await self._stop.wait()
         watchdog.cancel()
+        if self._mistake:
+            raise self._mistake
+
+    def fail(self, mistake: BaseException) -> None:
+        """End the program with a mistake of ours that nobody caught: systemd starts it again, the journal has it."""
+        self._mistake = self._mistake or mistake
+        self._stop.set()
 
     # --------------------------------------------------------------------------------------------- the panel
 
@@ -160,7 +169,11 @@ class RunningBox:
             case Sound(tone):
                 self.sound.perform(Tone(tone), at)
             case TurnVolume(percent, id):
-                outcome = self._turn_volume(percent)
+                try:
+                    self._turn_volume(percent)
+                    outcome = f"the volume is {percent} per cent"
+                except DeviceError as error:
+                    outcome = f"error: {error}"
                 self._want(lambda conversation: conversation.tool_result(id, outcome))
             case PowerOff():
                 self._group.create_task(_power_off())
@@ -169,13 +182,9 @@ class RunningBox:
             case _:
                 assert_never(effect)
 
-    def _turn_volume(self, percent: int) -> str:
-        """Set the loudspeaker; say in words what came of it."""
-        try:
-            self._mixer.set_volume(percent)
-        except DeviceError as error:
-            return f"error: {error}"
-        return f"the volume is {percent} per cent"
+    def _turn_volume(self, percent: int) -> None:
+        self._mixer.set_volume(percent)
+        self._volume = percent
 
     def _tell_state(self) -> None:
         """Say in the journal, and to systemd, what has changed."""
@@ -183,30 +192,39 @@ class RunningBox:
         if (box.state, box.fault) == self._shown:
             return
         self._shown = (box.state, box.fault)
-        words = box.state.value + (f": {box.fault}" if box.fault else "")
-        log.log(logging.WARNING if box.state is Box.FAULT else logging.INFO, "box: %s", words)
-        systemd.status(words)
+        log.log(logging.WARNING if box.state is Box.FAULT else logging.INFO, "box: %s", self._words)
+        systemd.status(self._words)
+
+    @property
+    def _words(self) -> str:
+        """The state as a person reads it in `systemctl status`."""
+        box = self._appliance
+        return f"{box.state.value}: {box.fault}" if box.fault else box.state.value
 
     # ------------------------------------------------------------------------------------------------ the card
 
     def _card_ready(self, facts: dict[str, object]) -> None:
         self._card_facts = facts
         log.info("card: %s", ", ".join(f"{name} {value}" for name, value in facts.items()))
-        if isinstance(self._mixer, NoMixer):
-            self._open_mixer()
+        self._set_mixer()
         self.post(CardReady())
         self._tell_ready()
 
-    def _open_mixer(self) -> None:
+    def _set_mixer(self) -> None:
+        """Set the volume of a card that has just been opened, for the first time or again."""
         card = self._config.card
         if card.simulate:
             self._mixer = NoMixer("the simulated room has none")
             return
         try:
-            self._mixer = open_mixer(card.playback, card.mixer, card.volume)
+            if isinstance(self._mixer, NoMixer):
+                self._mixer = open_mixer(card.playback, card.mixer, self._volume)
+                log.info("mixer: %s", self._mixer.facts)
+            elif self._volume != UNTOUCHED:
+                self._mixer.set_volume(self._volume)
         except DeviceError as error:
             self._mixer = NoMixer(str(error))
-        log.info("mixer: %s", self._mixer.facts)
+            log.warning("mixer: %s", error)
 
     def restore_mixer(self) -> None:
         self._mixer.restore()
@@ -219,7 +237,7 @@ class RunningBox:
     def _tell_ready(self) -> None:
         if not self._ready:
             self._ready = True
-            systemd.ready(self._appliance.state.value)
+            systemd.ready(self._words)
 
     # ------------------------------------------------------------------------------------------------- a call
 
@@ -286,7 +304,7 @@ class RunningBox:
             case control.Mute(on):
                 self.post(MuteAsked(on))
             case control.Volume(percent):
-                self._mixer.set_volume(percent)  # a DeviceError becomes the answer
+                self._turn_volume(percent)  # a DeviceError becomes the answer
             case _:
                 assert_never(request)
         return {"state": self._appliance.state.value, "muted": self._appliance.muted}

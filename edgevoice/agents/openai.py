@@ -217,7 +217,6 @@ class OpenAI:
         sound = b"" if since is None else b"".join(self._frames)
         if since is not None:
             sound = sound[max(0, len(sound) - (self._appended - since)) :]
-        self._frames.clear()
         self._appended = self._committed = 0
         self._speech_from = None
         for i in range(0, len(sound), FRAME):

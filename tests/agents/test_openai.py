@@ -183,8 +183,8 @@ def test_the_persons_sound_goes_out_in_frames_without_a_gap() -> None:
     for i in range(0, len(spoken), 334):
         service.does(Play(spoken[i : i + 334]))
     assert service.appended() == spoken[: 3 * FRAME]
-    service.does(Respond())
-    assert service.appended() == spoken
+    service.does(Respond(), Play(spoken[:FRAME]))
+    assert service.appended() == spoken + spoken[:FRAME]
 
 
 def test_the_sound_of_a_response_is_not_taken_for_the_persons() -> None:
@@ -217,6 +217,8 @@ def test_a_turn_too_short_to_commit_gets_an_empty_answer_at_once() -> None:
     assert service.told[1:] == [ResponseStarted("nothing_1"), ResponseDone("nothing_1")]
     service.does(Play(sound(20)), Respond())
     assert service.sent_types() == ["input_audio_buffer.commit", "response.create"]
+    service.does(Play(sound(90)), Respond())
+    assert service.sent_types() == []
 
 
 def test_what_both_say_is_told() -> None:
@@ -234,10 +236,11 @@ def test_what_both_say_is_told() -> None:
 
 def test_a_session_is_renewed_in_the_first_pause_of_its_last_five_minutes() -> None:
     service = of_limited_time(60).passes(HOUR - 301)
-    service.commits().does(Respond()).begins("a", "x").speaks("a", "x", 3000)
-    service.passes(2).ends("a")  # it sounds for another second
+    service.commits().does(Respond()).begins("a", "x")
+    service.speaks("a", "x", 1000).speaks("a", "x", 1000).speaks("a", "x", 1000)
+    service.passes(2).ends("a").passes(0.9)  # it sounds for three seconds
     assert not service.renew
-    service.passes(1.5)
+    service.passes(0.5)
     assert service.renew
 
 
@@ -299,10 +302,10 @@ def test_words_of_the_person_that_come_late_stand_before_the_answer() -> None:
 def test_of_a_long_conversation_only_the_end_is_told_again() -> None:
     service = Service().opens()
     for i in range(60):
-        service.commits(f"i{i}", f"{i:02} " + "x" * 997)
+        service.commits(f"i{i}", f"{i:02} " + "x" * 697)
     service.opens()
     texts = [item["item"]["content"][0]["text"] for item in service.sent_fields("conversation.item.create")]
-    assert [text[:2] for text in texts] == [str(i) for i in range(44, 60)]
+    assert [text[:2] for text in texts] == ["xx", *(str(i) for i in range(38, 60))]
     assert sum(map(len, texts)) == 16_000
 
 
@@ -317,6 +320,32 @@ def test_a_turn_that_is_being_spoken_while_sessions_change_is_sent_again() -> No
     assert service.appended() == spoken[48 * 1500 : 48 * 2500]
     service.does(Play(spoken[48 * 2510 :]))
     assert service.appended() == spoken[48 * 1500 :]
+
+
+def test_a_turn_that_outlives_two_sessions_is_sent_whole_to_the_third() -> None:
+    service = Service().opens().does(Play(sound(5000)))
+    service.says("input_audio_buffer.speech_started", audio_start_ms=4000, item_id="i")
+    service.opens().does(Play(sound(500)))
+    service.says("input_audio_buffer.speech_started", audio_start_ms=100, item_id="i")
+    service.sent.clear()
+    service.opens()
+    assert service.appended() == (sound(5000)[-48_000:] + sound(500))[48 * 100 :]
+
+
+def test_what_the_new_session_does_not_take_for_speech_is_not_sent_a_third_time() -> None:
+    service = Service().opens().does(Play(sound(500)))
+    service.says("input_audio_buffer.speech_started", audio_start_ms=0, item_id="i")
+    service.opens()
+    service.sent.clear()
+    assert service.opens().appended() == b""
+
+
+def test_a_tool_that_was_running_when_sessions_changed_is_forgotten() -> None:
+    service = of_limited_time(60).begins("a").calls("a", "c1", "x", "{}").ends("a")
+    service.opens(expires_at=1e6 + service.at + HOUR).does(ToolResult("c1", "late"))
+    assert service.sent_fields("conversation.item.create") == []
+    service.passes(HOUR - 299)
+    assert service.renew
 
 
 def test_of_a_very_long_turn_the_last_15_seconds_are_sent_again() -> None:
@@ -378,7 +407,10 @@ def test_the_new_session_believes_only_what_was_heard() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ["", "garbage", "null", "[]", b"\x00\xff", '{"type":7}', '{"type":"error","error":[]}', "[" * 100_000, '"\ud800"'],
+    [
+        *("", "garbage", "null", "[]", b"\x00\xff", '{"type":7}', '{"type":"error","error":[]}', '{"type":"\ud800"}'),
+        '{"type":"x","y":' + "[" * 100_000,
+    ],
 )
 def test_garbage_is_counted_and_otherwise_ignored(message: str | bytes) -> None:
     service = Service().opens()

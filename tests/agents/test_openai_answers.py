@@ -132,6 +132,11 @@ def test_nor_if_our_request_crosses_its_answer() -> None:
     assert service.sent_types() == ["session.update", "response.create"]
 
 
+def test_a_turn_for_which_an_answer_was_asked_is_not_answered_twice() -> None:
+    service = Service().opens().commits().does(Respond(), Respond()).begins("a").does(Respond()).ends("a")
+    assert service.sent_types() == ["session.update", "response.create"]
+
+
 def test_a_request_that_is_refused_for_good_does_not_block_the_next() -> None:
     service = Service().opens().commits().does(Respond()).objects("invalid_value", "create_1")
     service.commits().does(Respond())
@@ -298,6 +303,8 @@ def test_the_agent_goes_on_once_when_the_last_of_its_tools_is_done() -> None:
     assert service.sent_types() == ["conversation.item.create"]
     service.does(ToolResult("c1", "one"))
     assert service.sent_types() == ["conversation.item.create", "response.create"]
+    service.ends("a").begins("b").ends("b")
+    assert service.sent_types() == []
 
 
 def test_a_result_that_comes_before_the_next_tool_is_called_does_not_hurry_the_agent() -> None:

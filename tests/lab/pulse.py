@@ -4,8 +4,8 @@
         program = subprocess.Popen([...], env=pulse.env())   # opens "speaker" and "mic"
 
 `speaker` is where the program plays, `air` is what its microphone hears; `speaker_monitor` lets a test record the
-first, and a test that plays into `air` speaks to the program. The server is a process with a directory of its own; it is
-stopped by its process id.
+first, and a test that plays into `air` speaks to the program. The server is a process with a directory of its own;
+it is stopped by its process id.
 """
 
 from __future__ import annotations
