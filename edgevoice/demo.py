@@ -27,7 +27,7 @@ from edgevoice.simulation import Note, Simulation
 
 VOICES = Path(__file__).parent / "voices"
 RATE = 48_000
-TITLE = "edgevoice: a conversation in the simulated room"
+TITLE = "A conversation in the simulated room (a headset: the microphone does not hear the loudspeaker)"
 ANSWER_S = 0.9  # silence that ends a turn, the answer's way through the card, and some room
 INTERRUPTED_AFTER_S = 1.6  # into the parrot's second answer
 

@@ -133,7 +133,10 @@ def _unfit(word: str, name: str, info: dict[str, Any], channels: int) -> str:
     if info["rate"] not in RATES:
         return f'{word} rate is {info["rate"]} Hz, expected one of {RATES} {asked}: use "plughw:..."'
     if word == "capture" and info["channels"] < channels:
-        return f"{word} has {info['channels']} channels, expected channel {channels - 1} {asked}: set capture_channel"
+        return (
+            f"{word} opens with {info['channels']} channels, expected {channels} or more for "
+            f"card.capture_channel = {channels - 1} {asked}"
+        )
     if info["channels"] > MOST_CHANNELS:
         return f"{word} has {info['channels']} channels, expected at most {MOST_CHANNELS} {asked}"
     if info["buffer_size"] < 2 * info["period_size"]:

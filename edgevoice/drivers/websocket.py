@@ -132,7 +132,7 @@ class WebSocketLeg:
                 self._carry_out(self._wire.receive(message, self._loop.time()))
         except ConnectionClosed:
             pass
-        if socket is self._socket and not self._done.is_set():
+        if socket is self._socket and not self._leaving:
             code, reason = socket.close_code or 1006, socket.close_reason or ""
             self._end(self._wire.closed(code, reason, self._loop.time()))
 

@@ -1,0 +1,254 @@
+"""The socket of an agent's leg, against a real server on loopback and a wire that only counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request as HttpRequest
+from websockets.http11 import Response
+
+from edgevoice.drivers.websocket import WebSocketLeg
+from edgevoice.events import Closed, Command, End, Event, HangUp, Opened, Play
+from edgevoice.wire import NOTHING, Reply, Request
+
+Service = Callable[[ServerConnection], Awaitable[None]]
+
+
+class CountingWire:
+    """Says hello, sends what it is told to play, repeats every message as its reason to close."""
+
+    rate = 16_000
+
+    def __init__(self, port: int) -> None:
+        self.deadline: float | None = None
+        self.received: list[str | bytes] = []
+        self.openings = 0
+        self.welcomed = asyncio.Event()
+        self._port = port
+
+    def request(self) -> Request:
+        return Request(f"ws://127.0.0.1:{self._port}/", {"Authorization": "Bearer secret"})
+
+    def opened(self, at: float) -> Reply:
+        self.openings += 1
+        return Reply(send=(f"hello {self.openings}",), events=(Opened(),) if self.openings == 1 else ())
+
+    def receive(self, message: str | bytes, at: float) -> Reply:
+        self.received.append(message)
+        match message:
+            case "renew":
+                return Reply(renew=True)
+            case "welcome":
+                self.welcomed.set()
+            case "wait":
+                self.deadline = at + 0.05
+            case "end":
+                return Reply(events=(Closed(End.REFUSED, "they said so"),))
+            case _:
+                pass
+        return NOTHING
+
+    def perform(self, command: Command, at: float) -> Reply:
+        match command:
+            case Play(pcm):
+                return Reply(send=(pcm,))
+            case HangUp(reason):
+                return Reply(send=("goodbye",), events=(Closed(End.HUNG_UP, reason),), close=True)
+            case _:
+                return NOTHING
+
+    def expire(self, at: float) -> Reply:
+        self.deadline = None
+        return Reply(send=("expired",))
+
+    def closed(self, code: int, reason: str, at: float) -> Closed:
+        return Closed(End.LINK_LOST, f"{code} {reason}".strip())
+
+
+class Call:
+    """A leg in a task group of its own, and what it told."""
+
+    def __init__(self, leg: WebSocketLeg) -> None:
+        self.leg = leg
+        self.events: list[Event] = []
+        self.opened = asyncio.Event()
+
+    def deliver(self, event: Event, at: float) -> None:
+        self.events.append(event)
+        if isinstance(event, Opened):
+            self.opened.set()
+
+    async def run(self) -> None:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            await self.leg.run(self.deliver, group)
+
+
+@asynccontextmanager
+async def calling(service: Service) -> AsyncIterator[tuple[Call, CountingWire, asyncio.Task[None]]]:
+    async with serve(service, "127.0.0.1", 0) as server:
+        wire = CountingWire(next(iter(server.sockets)).getsockname()[1])
+        call = Call(WebSocketLeg(wire))
+        task = asyncio.create_task(call.run())
+        try:
+            yield call, wire, task
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def _listen(socket: ServerConnection, heard: list[str | bytes]) -> None:
+    try:
+        async for message in socket:
+            heard.append(message)
+    except ConnectionClosed:
+        pass
+
+
+def test_it_says_hello_sends_in_order_and_says_goodbye() -> None:
+    heard: list[str | bytes] = []
+
+    async def story() -> None:
+        async with calling(lambda socket: _listen(socket, heard)) as (call, _, task):
+            await call.opened.wait()
+            for number in range(5):
+                call.leg.perform(Play(bytes([number])), 0.0)
+            call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert call.events == [Opened(), Closed(End.HUNG_UP, "enough")]
+
+    asyncio.run(story())
+    assert heard == ["hello 1", *(bytes([number]) for number in range(5)), "goodbye"]
+
+
+def test_the_end_of_the_connection_is_told_with_its_code() -> None:
+    async def service(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.close(1011, "overloaded")
+
+    async def story() -> None:
+        async with calling(service) as (call, _, task):
+            await task
+            assert call.events == [Opened(), Closed(End.LINK_LOST, "1011 overloaded")]
+
+    asyncio.run(story())
+
+
+def test_a_refused_upgrade_is_told_with_its_status_and_body() -> None:
+    def refuse(socket: ServerConnection, request: HttpRequest) -> Response:
+        assert request.headers["Authorization"] == "Bearer secret"
+        return socket.respond(HTTPStatus.UNAUTHORIZED, "wrong key")
+
+    async def story() -> None:
+        async with serve(lambda socket: socket.wait_closed(), "127.0.0.1", 0, process_request=refuse) as server:
+            call = Call(WebSocketLeg(CountingWire(next(iter(server.sockets)).getsockname()[1])))
+            await call.run()
+            assert call.events == [Closed(End.LINK_LOST, "401 wrong key")]
+
+    asyncio.run(story())
+
+
+def test_a_service_that_cannot_be_reached_is_told() -> None:
+    async def story() -> None:
+        call = Call(WebSocketLeg(CountingWire(9)))
+        await call.run()
+        (closed,) = call.events
+        assert isinstance(closed, Closed)
+        assert closed.reason.startswith("0 ")
+
+    asyncio.run(story())
+
+
+def test_hanging_up_while_it_connects_ends_it_at_once() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def story() -> None:
+        async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+            call = Call(WebSocketLeg(CountingWire(server.sockets[0].getsockname()[1])))
+            task = asyncio.create_task(call.run())
+            await asyncio.sleep(0)
+            call.leg.perform(HangUp("changed my mind"), 0.0)
+            await task
+            assert call.events == [Closed(End.HUNG_UP, "changed my mind")]
+
+    asyncio.run(story())
+
+
+def test_an_end_told_by_the_wire_closes_the_socket() -> None:
+    async def service(socket: ServerConnection) -> None:
+        await socket.send("end")
+        await socket.wait_closed()
+
+    async def story() -> None:
+        async with calling(service) as (call, _, task):
+            await task
+            assert call.events == [Opened(), Closed(End.REFUSED, "they said so")]
+
+    asyncio.run(story())
+
+
+def test_a_deadline_is_kept() -> None:
+    heard: list[str | bytes] = []
+
+    async def service(socket: ServerConnection) -> None:
+        await socket.send("wait")
+        heard.extend([await socket.recv(), await socket.recv()])
+        await socket.close()
+
+    async def story() -> None:
+        async with calling(service) as (_, _, task):
+            await task
+
+    asyncio.run(story())
+    assert heard == ["hello 1", "expired"]
+
+
+def test_a_renewed_session_takes_over_and_nobody_is_told() -> None:
+    heard: list[list[str | bytes]] = []
+
+    async def service(socket: ServerConnection) -> None:
+        mine: list[str | bytes] = []
+        heard.append(mine)
+        mine.append(await socket.recv())
+        if len(heard) == 1:
+            await socket.send("renew")
+            await _listen(socket, mine)
+        else:
+            await socket.send("welcome")
+            mine.append(await socket.recv())
+            await socket.close(1000)
+
+    async def story() -> None:
+        async with calling(service) as (call, wire, task):
+            await wire.welcomed.wait()
+            call.leg.perform(Play(b"ab"), 0.0)
+            await task
+            assert [type(event) for event in call.events] == [Opened, Closed]
+
+    asyncio.run(story())
+    assert heard == [["hello 1"], ["hello 2", b"ab"]]
+
+
+def test_a_service_that_takes_nothing_is_lost_not_answered_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgevoice.drivers.websocket.OUTBOX_S", 0.3)
+
+    async def service(socket: ServerConnection) -> None:
+        socket.transport.pause_reading()
+        await asyncio.sleep(5)
+
+    async def story() -> None:
+        async with calling(service) as (call, _, task):
+            await call.opened.wait()
+            while not task.done():
+                call.leg.perform(Play(bytes(1_000_000)), 0.0)
+                await asyncio.sleep(0.02)
+            assert call.events[-1] == Closed(End.LINK_LOST, "the service took nothing for 0.3 s")
+
+    asyncio.run(story())
