@@ -16,7 +16,7 @@ DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev
 
 # With a sound card the appliance, on the built-in parrot unless edgevoice.toml says otherwise; else the demo.
 run: $(VENV)/.run
-	@if grep -q '^ *[0-9]' /proc/asound/cards 2>/dev/null; then \
+	@if grep -q '^ *[0-9]' /proc/asound/cards 2>/dev/null || grep -qs '^ *simulate *= *true' edgevoice.toml; then \
 	    echo 'Press the button (or type "$(BIN)/edgevoice ctl press" in another window) and talk. Ctrl-C ends it.'; \
 	    $(BIN)/edgevoice run $(if $(wildcard edgevoice.toml),-c edgevoice.toml); \
 	else \

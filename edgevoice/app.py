@@ -21,7 +21,7 @@ from edgevoice.audio.speech import SpeechDetector
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.drivers import control, systemd
-from edgevoice.drivers.alsa import CardSettings, open_card
+from edgevoice.drivers.alsa import CardSettings, hush, open_card
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.drivers.room import RealClock, Room, RoomCard, Utterance
 from edgevoice.drivers.wav import read_wav
@@ -34,6 +34,7 @@ VOICES = Path(__file__).parent / "voices"
 
 async def run(config: Config, agents: Agents) -> None:
     """Be the appliance until SIGTERM or SIGINT. Raises DeviceError when another one is running on this socket."""
+    hush()
     async with AsyncExitStack() as stack:
         box = RunningBox(config, agents, partial(_open_card, config), partial(_duplex, config))
         await stack.enter_async_context(control.serve(config.status.socket, box.answer))

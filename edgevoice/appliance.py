@@ -11,6 +11,7 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypeAlias, assert_never
 
 from edgevoice.events import Closed, End, ToolCalled
@@ -67,6 +68,7 @@ class Appliance:
         push_to_talk: bool = False,
         max_s: float = 600.0,
         power_off: bool = False,
+        tools: Collection[str] = (),
     ) -> None:
         self.state = Box.STARTING
         self.turn = Turn.OPENING
@@ -80,6 +82,7 @@ class Appliance:
         self._push_to_talk = push_to_talk
         self._max_s = max_s
         self._power_off = power_off
+        self._tools = tools
         self._card = False
         self._down = False
         self._pressed_at = -BOUNCE_S
@@ -142,7 +145,7 @@ class Appliance:
 
     def _pressed(self, at: float) -> Effects:
         bounced = at - self._pressed_at < BOUNCE_S
-        if bounced or self._down or self._stopping:
+        if bounced or self._stopping:
             return []
         self._pressed_at = at
         self._down = True
@@ -294,6 +297,8 @@ class Appliance:
 
     def _tool(self, called: ToolCalled) -> Effects:
         try:
+            if called.name not in self._tools:
+                raise ValueError(f"{called.name} is not allowed here")
             wanted = parse(called.name, called.arguments)
         except ValueError as problem:
             return [ToolDone(called.id, f"error: {problem}")]

@@ -73,6 +73,7 @@ class RunningBox:
             push_to_talk=config.panel.press == "push_to_talk",
             max_s=config.call.max_s,
             power_off=config.panel.power_off,
+            tools=config.agent.openai.tools,
         )
         self._panel = Panel(facts="not opened")
         self._mixer: Mixer = NoMixer("no card yet")
@@ -88,6 +89,7 @@ class RunningBox:
 
     async def live(self, group: asyncio.TaskGroup) -> None:
         """Run until stopped; calls and the watchdog are tasks of `group`."""
+        log.info("edgevoice %s starts as %s", __version__, self._config.device.name)
         self._group = group
         watchdog = group.create_task(self._feed_watchdog())
         await self._stop.wait()
@@ -314,6 +316,7 @@ class RunningBox:
         box, duplex = self._appliance, self.sound.duplex
         call_s = None if box.call_since is None else round(self.loop.time() - box.call_since, 1)
         return {
+            "name": self._config.device.name,
             "state": box.state.value,
             "turn": box.turn.value if box.state is Box.IN_CALL else None,
             "light": box.light.name,

@@ -46,7 +46,7 @@ class Story:
     """A box and the clock."""
 
     def __init__(self, **options: Any) -> None:
-        self.box = Appliance(**({"button": "parrot"} | options))
+        self.box = Appliance(**({"button": "parrot", "tools": ("hang_up", "set_volume")} | options))
         self.at = 1000.0
 
     def __call__(self, happening: Happening, *, after: float = 1.0) -> list[Effect]:
@@ -251,6 +251,17 @@ def test_tools_are_done_and_bad_arguments_are_told_in_words() -> None:
     assert isinstance(answer, ToolDone)
     assert answer.output.startswith("error: set_volume cannot be run")
     assert story(ToolCalled("3", "hang_up", "")) == [EndCall("the agent hung up", GOODBYE_S)]
+
+
+def test_a_tool_that_the_owner_did_not_allow_is_not_run() -> None:
+    story = in_call(tools=("set_volume",))
+    assert story(ToolCalled("1", "hang_up", "{}")) == [ToolDone("1", "error: hang_up is not allowed here")]
+
+
+def test_presses_without_a_release_count_too() -> None:
+    story = idle()
+    assert story(Pressed()) == [PlaceCall("parrot")]
+    assert story(Pressed()) == [EndCall("hung up at the box")]
 
 
 def test_a_long_press_switches_off_only_where_that_is_allowed() -> None:

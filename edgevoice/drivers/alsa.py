@@ -12,6 +12,7 @@ handles left. Source: pyalsaaudio 0.11.0, alsaaudio.c.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import select
 import time
@@ -63,6 +64,15 @@ class Opened:
     channels: int
     period: int  # frames
     buffer: int  # frames
+
+
+_ErrorHandler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
+_say_nothing = _ErrorHandler(lambda *_: None)  # kept here: alsa-lib has only its address
+
+
+def hush() -> None:
+    """Keep alsa-lib from printing eight lines for each failed opening: we say ourselves why it failed."""
+    ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_say_nothing)
 
 
 def open_card(settings: CardSettings) -> AlsaCard:
