@@ -38,9 +38,14 @@ def beginnings(rate: int, digits: Path | None = None) -> list[Samples]:
     return said
 
 
+def recordings(rate: int) -> list[Samples]:
+    """Return the package's recordings, whole."""
+    return [resample(*read_wav(path), rate) for path in sorted(VOICES.glob("*.wav"))]
+
+
 def reply(rate: int) -> Samples:
     """Return what the agent says: nine seconds in which nothing comes twice."""
-    return np.concatenate([resample(*read_wav(VOICES / f"{name}.wav"), rate) for name in _REPLY])
+    return np.concatenate(recordings(rate)[::-1])
 
 
 def room(samples: int, rate: int, dbfs: float, seed: int = 1) -> Samples:
@@ -52,9 +57,6 @@ def room(samples: int, rate: int, dbfs: float, seed: int = 1) -> Samples:
     noise = np.fft.irfft(spectrum, size)
     noise *= 32768 * 10 ** (dbfs / 20) / np.sqrt((noise**2).mean())
     return np.resize(np.rint(noise).astype(np.int16), samples)
-
-
-_REPLY = ("story", "question", "interruption")
 
 
 def _after_pauses(pcm: Samples, rate: int) -> Iterator[Samples]:

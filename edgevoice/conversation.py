@@ -354,7 +354,7 @@ class Conversation:
         wanted = self._wanted_uplink()
         if wanted is not self._uplink:
             self._uplink = wanted
-            orders.append((Side.NEAR, Listen(wanted)))
+            orders.append((Side.NEAR, Listen(wanted, reflex=self._detection is not Detection.MANUAL)))
         if self._owed and self._asked is None and not self._ending and not self._live:
             self._owed = False
             self._asked = at

@@ -196,9 +196,10 @@ class Tone:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """What becomes of the microphone's samples from now on."""
+    """What becomes of the microphone's samples from now on, and whether a voice may interrupt (push to talk: not)."""
 
     uplink: Uplink
+    reflex: bool = True
 
 
 @dataclass(frozen=True, slots=True)

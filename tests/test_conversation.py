@@ -238,16 +238,16 @@ def test_the_interrupting_words_are_the_next_turn() -> None:
 def test_push_to_talk_opens_the_microphone_while_the_button_is_held() -> None:
     story = opened(Detection.MANUAL)
     assert story.turn is Turn.WAITING
-    assert story.conversation.talk(True, story.at) == [(NEAR, Listen(Uplink.OPEN))]
+    assert story.conversation.talk(True, story.at) == [(NEAR, Listen(Uplink.OPEN, reflex=False))]
     assert story.turn is Turn.LISTENING
     story.near(Listening(Uplink.OPEN))
-    assert story.conversation.talk(False, story.at) == [(NEAR, Listen(Uplink.HELD)), (FAR, Respond())]
+    assert story.conversation.talk(False, story.at) == [(NEAR, Listen(Uplink.HELD, reflex=False)), (FAR, Respond())]
 
 
 def test_push_to_talk_stops_the_agent_first() -> None:
     story = opened(Detection.MANUAL)
     story.speaking("r1")
-    assert story.conversation.talk(True, story.at) == [(NEAR, BargeIn()), (NEAR, Listen(Uplink.OPEN))]
+    assert story.conversation.talk(True, story.at) == [(NEAR, BargeIn()), (NEAR, Listen(Uplink.OPEN, reflex=False))]
     assert story.near(BargedIn("r1", 40.0)) == [(FAR, Interrupt("r1", 40.0))]
 
 

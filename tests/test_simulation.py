@@ -100,6 +100,17 @@ def test_push_to_talk_keeps_what_was_said_while_the_button_was_down() -> None:
     assert what(box).count("Played") == 1
 
 
+def test_letting_go_of_the_button_in_mid_word_does_not_interrupt_the_answer() -> None:
+    box = box_in([Utterance(2.0, noise(3 * RATE, -15))], detection=Detection.MANUAL, push_to_talk=True)
+    box.run(1.9)
+    box.press()
+    box.run(3.1)
+    box.happen(Released())
+    box.run(6.0)
+    assert "BargedIn" not in what(box)
+    assert what(box).count("Played") == 1
+
+
 class Chatterbox:
     """An agent that hears everything, and answers each committed turn at once with two seconds of noise."""
 

@@ -127,6 +127,7 @@ class Duplex:
         self._to_hearing = Resampler(rate, HEARING_RATE)
         self._to_far = Resampler(HEARING_RATE, HEARING_RATE)
         self._uplink = Uplink.OFF
+        self._reflex = True
         self._held: deque[Samples] = deque()  # HELD: captured, not sent
         self._held_samples = 0
         self._held_limit = pre_roll_ms * HEARING_RATE // 1000
@@ -163,7 +164,7 @@ class Duplex:
             self._tell_speaking(False)
             return
         self._tell_speaking(self.detector.speaking)
-        if self.detector.evident and self.playout.sounding:
+        if self._reflex and self.detector.evident and self.playout.sounding:
             self._dropping = BargeIn()
 
     def _tell_speaking(self, speaking: bool) -> None:
@@ -213,7 +214,8 @@ class Duplex:
                     self._dropping = command
             case Clear():
                 self._dropping = command
-            case Listen(uplink):
+            case Listen(uplink, reflex):
+                self._reflex = reflex
                 self._listen(uplink)
             case Answer(rate):
                 self._answer(rate)
