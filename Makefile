@@ -28,12 +28,12 @@ demo: $(VENV)/.run
 	$(BIN)/edgevoice demo
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/python -m pytest
 
 check: $(VENV)/.test
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
@@ -51,9 +51,9 @@ define debian
 	fi
 endef
 
-# $(call venv,extras): the virtual environment, with this package in it. A Pi's lgpio may come from Debian.
+# $(call venv,extras): the virtual environment, with this package in it. On a Pi, lgpio may come from Debian.
 define venv
-	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv --system-site-packages $(VENV)
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv $(if $(wildcard /dev/gpiochip*),--system-site-packages) $(VENV)
 	@echo 'Python packages ...'
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.$(1)'
 	@touch $@
