@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray

@@ -13,6 +13,8 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from elevenlabs.conversational_ai.default_audio_interface import DefaultAudioInterface
@@ -25,11 +27,23 @@ FRAME = RATE // 100
 CHUNK = RATE // 10 * 2  # bytes of 100 ms: one audio event of the service. Theirs may be longer; each plays to its end
 
 
+class AudioInterface(Protocol):
+    """What the SDK wants of a sound card; theirs has no types."""
+
+    def start(self, input_callback: Callable[[bytes], None]) -> None: ...
+    def output(self, audio: bytes) -> None: ...
+    def interrupt(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+OPEN: Callable[[], AudioInterface] = DefaultAudioInterface
+
+
 class Agent:
     """Speaks when told to, until it hears a voice."""
 
     def __init__(self) -> None:
-        self._interface = DefaultAudioInterface()
+        self._interface = OPEN()
         self._detector = SpeechDetector()
         self._speaking = threading.Event()
 

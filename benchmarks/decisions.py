@@ -24,10 +24,10 @@ def evident_at(microphone: Samples, first: int, rate: int) -> NDArray[np.int64]:
     detector = SpeechDetector()
     duplex = Duplex(rate, detector, half_duplex=False, pre_roll_ms=0)
     period = round(PERIOD_S * rate)
-    ends = range(first + period, len(microphone), period)
-    sure = []
-    for end in ends:
+    ends = []
+    for end in range(first + period, len(microphone) + 1, period):
         duplex.capture(microphone[end - period : end], 0)
         duplex.take_events()
-        sure.append(detector.evident)
-    return np.array(ends, np.int64)[np.array(sure, bool)]
+        if detector.evident:
+            ends.append(end)
+    return np.array(ends, np.int64)

@@ -45,7 +45,7 @@ class TimelessCard:
         self.captured_at = time.perf_counter()
         self._pace_s = pace_s
         self._queued = 0
-        self._noise = np.random.default_rng(1).normal(0, 300, 100 * PERIOD).astype(np.int16).reshape(100, PERIOD)
+        self._noise: Samples = np.random.default_rng(1).normal(0, 300, 100 * PERIOD).astype(np.int16)
         self._reads = 0
 
     def read(self) -> Samples:
@@ -55,7 +55,8 @@ class TimelessCard:
             time.sleep(late)  # lets go of the interpreter, as poll() does
         self._queued = max(0, self._queued - PERIOD)
         self._reads += 1
-        return self._noise[self._reads % 100]
+        first = self._reads % 100 * PERIOD
+        return self._noise[first : first + PERIOD]
 
     def queued(self) -> int:
         return self._queued
@@ -97,7 +98,7 @@ def in_a_thread(periods: int, pace_s: float) -> dict[str, float]:
     thread.start()
     thread.join()
     p999 = float(np.percentile(found[0], 99.9, method="inverted_cdf"))
-    return {"mean_ms": float(found[0].mean()), "p999_ms": p999, "max_ms": float(found[0].max()), "n": periods}
+    return {"n": periods, "mean": float(found[0].mean()), "p99.9": p999, "max": float(found[0].max())}
 
 
 def burn(over: threading.Event) -> None:

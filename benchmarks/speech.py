@@ -1,7 +1,8 @@
 """What the people in the benchmarks say: beginnings of real recordings, each long enough to interrupt somebody.
 
-Two kinds: from the package's three recordings, cut where somebody begins to speak after a pause; and, from a folder of
-spoken digits, the first words of every phrase of the speakers that no detector was tuned on.
+They come from the package's recordings and from those in `tests/speech`, cut where somebody begins to speak after a
+pause; and, from a folder of spoken digits, the beginning of each phrase. The voice detector was tuned on none of these
+people.
 """
 
 from __future__ import annotations
@@ -17,20 +18,23 @@ from edgevoice_measure import read_wav, resample
 
 Samples = NDArray[np.int16]
 
-VOICES = Path(__file__).parent.parent / "edgevoice" / "voices"
+ROOT = Path(__file__).parent.parent
+VOICES = [ROOT / "edgevoice" / "voices" / f"{name}.wav" for name in ("story", "question", "interruption")]
 HELD_OUT = ("jackson", "nicolas", "yweweler")
 SPOKEN_S = 0.6  # of each: an interruption is over within half a second of it, or has failed
-LEAD_S = 0.06  # kept from before the first sound: breath, and the noise of the recording
+PAUSE_S = 0.070  # a closed mouth within a word is mostly shorter
+LEAD_S = 0.060  # of the pause is kept: breath, and the noise of the recording
 FADE_S = 0.005
-PAUSE_FRAMES = 4  # 40 ms: a closed mouth within a word is mostly shorter
 FRAME_S, ONSET_DB = 0.010, 20.0
 LOOP_S = 16  # of a room's noise: too long for an ear to notice
 
 
 def beginnings(rate: int, digits: Path | None = None) -> list[Samples]:
     """Return all that can be said, at `rate`."""
-    own = [beginning for path in sorted(VOICES.glob("*.wav")) for beginning in _after_pauses(*read_wav(path))]
-    said = [resample(pcm, 16_000, rate) for pcm in own]
+    said = []
+    for path in [*VOICES, *(ROOT / "tests" / "speech" / f"{name}.wav" for name in HELD_OUT)]:
+        pcm, recorded_at = read_wav(path)
+        said += [resample(beginning, recorded_at, rate) for beginning in _after_pauses(pcm, recorded_at)]
     if digits:
         phrases, recorded_at = read_phrases(digits)
         for speaker in HELD_OUT:
@@ -40,16 +44,16 @@ def beginnings(rate: int, digits: Path | None = None) -> list[Samples]:
 
 def recordings(rate: int) -> list[Samples]:
     """Return the package's recordings, whole."""
-    return [resample(*read_wav(path), rate) for path in sorted(VOICES.glob("*.wav"))]
+    return [resample(*read_wav(path), rate) for path in VOICES]
 
 
 def reply(rate: int) -> Samples:
     """Return what the agent says: nine seconds in which nothing comes twice."""
-    return np.concatenate(recordings(rate)[::-1])
+    return np.concatenate(recordings(rate))
 
 
 def room(samples: int, rate: int, dbfs: float, seed: int = 1) -> Samples:
-    """Return pink noise of a quiet room, repeated every LOOP_S."""
+    """Return the pink noise of a quiet room, repeated every LOOP_S."""
     size = LOOP_S * rate
     rng = np.random.default_rng(seed)
     hz = np.arange(size // 2 + 1) / LOOP_S
@@ -60,15 +64,15 @@ def room(samples: int, rate: int, dbfs: float, seed: int = 1) -> Samples:
 
 
 def _after_pauses(pcm: Samples, rate: int) -> Iterator[Samples]:
-    """Yield what begins after each pause and lasts."""
+    """Yield what begins after each pause and lasts long enough."""
     size = round(FRAME_S * rate)
     power = (pcm[: len(pcm) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1)
     voiced = 10 * np.log10(power / 32768**2 + 1e-12) >= level_dbfs(pcm, rate) - ONSET_DB
-    quiet = PAUSE_FRAMES
+    quiet_s = PAUSE_S  # before the recording nobody spoke
     for frame, loud in enumerate(voiced):
-        if loud and quiet >= PAUSE_FRAMES and (frame + 1) * size + SPOKEN_S * rate <= len(pcm):
+        if loud and quiet_s >= PAUSE_S and frame * size + SPOKEN_S * rate <= len(pcm):
             yield _cut(pcm, frame * size, rate)
-        quiet = 0 if loud else quiet + 1
+        quiet_s = 0 if loud else quiet_s + FRAME_S
 
 
 def _cut(pcm: Samples, first: int, rate: int) -> Samples:

@@ -221,6 +221,15 @@ def first_word(pcm: Samples, rate: int) -> int:
     return first
 
 
+def similarity(long: Samples, short: Samples) -> float:
+    """Return how well `short` is found somewhere in `long`: 1 is the same samples, 0 has nothing to do with it."""
+    a, b = long.astype(float), short.astype(float)
+    size = len(a) + len(b)
+    products = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)[: len(a) - len(b) + 1]
+    energies = np.cumsum(np.concatenate(([0.0], a**2)))
+    return float(np.max(products / np.sqrt((energies[len(b) :] - energies[: -len(b)]) * (b @ b) + 1)))
+
+
 def last_sound(speaker: Samples) -> int:
     """Return the index of the last sample that is not silence, or -1."""
     sounding = np.nonzero(speaker)[0]
