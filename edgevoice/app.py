@@ -37,6 +37,7 @@ async def run(config: Config, agents: Agents) -> None:
     hush()
     async with AsyncExitStack() as stack:
         box = RunningBox(config, agents, partial(_open_card, config), partial(_duplex, config))
+        _let_mistakes_end_us(box)
         await stack.enter_async_context(control.serve(config.status.socket, box.answer))
         stack.callback(box.restore_mixer)
         stack.callback(box.close_panel)
@@ -45,7 +46,6 @@ async def run(config: Config, agents: Agents) -> None:
         box.sound.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             box.loop.add_signal_handler(number, box.post, StopAsked())
-        _let_mistakes_end_us(box)
         sys.setswitchinterval(SWITCH_S)
         _settle_memory()
         async with asyncio.TaskGroup() as group:

@@ -290,7 +290,7 @@ HAPPENINGS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(HAPPENINGS, max_size=80),
     st.booleans(),

@@ -130,7 +130,7 @@ def test_every_end_of_a_connection_has_a_sentence_and_no_secret(service: str, co
 
 
 @each_service
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.one_of(

@@ -327,7 +327,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(STEPS, st.sampled_from(Detection))
 def test_whatever_happens_the_rules_hold(steps: list[tuple[str, object]], detection: Detection) -> None:
     conversation = Conversation(detection, RATE)

@@ -106,7 +106,7 @@ def test_a_signal_of_the_box_is_no_reply(name: str, rate: int) -> None:
 
 
 @given(seed=st.integers(0, 10_000), ms=st.integers(60, 400))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_scrap_of_speech_is_no_chime(seed: int, ms: int) -> None:
     assert not is_chime(speech(0.1 + ms / 1000, seed=seed)[4800:], RATE)
 
@@ -195,7 +195,7 @@ def test_fill_silence_inside_a_reply_was_not_heard() -> None:
 
 
 @given(cut=st.integers(300, 90_000), start=st.integers(0, 5000), volume=st.sampled_from([1, 2, 3]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_copy_of_the_reference_is_counted_to_the_sample(cut: int, start: int, volume: int) -> None:
     reference = speech(2, level=3000)
     reference[cut - 1] = reference[cut - 1] or 1

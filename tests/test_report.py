@@ -201,7 +201,7 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(["<b
 
 
 @given(title=TEXT, name=TEXT)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_word_from_outside_becomes_markup(title: str, name: str) -> None:
     odd = f"<i>{name}</i>&\"'$style{{0}}"
     events = [
@@ -219,7 +219,7 @@ def test_no_word_from_outside_becomes_markup(title: str, name: str) -> None:
 
 
 @given(at=st.lists(st.floats(0, 6), min_size=1, max_size=25), barged=st.sets(st.integers(0, 24)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_marker_covers_the_words_of_another(at: list[float], barged: set[int]) -> None:
     kinds = [
         {"what": "BargedIn", "heard_ms": 1.0} if n in barged else {"what": "Played", "response": "r1"}

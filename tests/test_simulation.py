@@ -144,7 +144,7 @@ MOMENTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(MOMENTS, st.booleans(), st.sampled_from(Detection), st.integers(0, 9))
 def test_the_microphone_leaves_the_audio_thread_only_under_a_light_that_says_so(
     moments: list[tuple[str, int]], half_duplex: bool, detection: Detection, seed: int

@@ -260,7 +260,7 @@ COMMANDS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.lists(COMMANDS, max_size=3), st.booleans(), st.integers(1, 12)), max_size=25),
     st.booleans(),

@@ -162,7 +162,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 def test_heard_never_exceeds_what_was_handed_over_and_the_dead_stay_dead(steps: list[tuple[str, str, int]]) -> None:
     playout = joined()

@@ -126,7 +126,7 @@ def test_the_same_room_is_the_same_twice() -> None:
     assert hear() == hear()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(st.just("read"), st.just("drop"), st.integers(0, 640)), max_size=80))
 def test_nothing_is_played_twice_or_made_up(steps: list[str | int]) -> None:
     card = quiet_card()

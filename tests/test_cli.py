@@ -1,0 +1,68 @@
+"""The command line, as typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgevoice import __version__
+
+
+def edgevoice(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgevoice", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_it_says_its_version() -> None:
+    assert edgevoice("--version").stdout == f"edgevoice {__version__}\n"
+
+
+def test_devices_names_every_kind_also_where_there_is_none() -> None:
+    found = json.loads(edgevoice("devices", "--json").stdout)
+    assert [kind.partition(" ")[0] for kind in found] == ["capture", "playback", "mixer", "GPIO"]
+    assert edgevoice("devices").stdout.count(":\n") >= 4
+
+
+def test_a_file_that_is_not_there_is_a_matter_of_configuration(tmp_path: Path) -> None:
+    done = edgevoice("run", "-c", str(tmp_path / "no.toml"))
+    assert done.returncode == 78
+    assert "no.toml: cannot be read: No such file or directory" in done.stderr
+
+
+def test_a_file_that_is_not_text_is_a_matter_of_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "binary.toml"
+    file.write_bytes(b"\xff\xfe\x00")
+    done = edgevoice("run", "-c", str(file))
+    assert done.returncode == 78
+    assert "is not UTF-8 text" in done.stderr
+
+
+def test_ctl_without_an_appliance_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "edgevoice.toml"
+    file.write_text(f'[status]\nsocket = "{tmp_path}/control.sock"\n')
+    done = edgevoice("ctl", "-c", str(file), "status")
+    assert done.returncode == 69
+    assert "edgevoice is not running" in done.stderr
+
+
+def test_demo_writes_where_it_is_told_and_says_what_to_look_at(tmp_path: Path) -> None:
+    done = edgevoice("demo", "--out", "there", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "report.html" in done.stdout
+    assert {path.name for path in (tmp_path / "there").iterdir()} == {
+        "events.jsonl",
+        "microphone.wav",
+        "report.html",
+        "speaker.wav",
+    }
+
+
+@pytest.mark.parametrize("words", [[], ["sing"], ["ctl"], ["ctl", "volume", "200"], ["ctl", "mute", "perhaps"]])
+def test_what_makes_no_sense_is_told_with_the_usage(words: list[str]) -> None:
+    done = edgevoice(*words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage:")
