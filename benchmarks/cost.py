@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,10 @@ def measure(seconds: float) -> Cost:
         box.pause(SETTLE_S)
         idle, _ = _watch(box, seconds)
         box.call()
-        turns = _script(world, seconds)
+        _script(world, seconds)
         in_call, audio = _watch(box, seconds)
         memory = _memory(box.process.pid)
-        return Cost(idle, in_call, audio, turns, *memory)
+        return Cost(idle, in_call, audio, *memory)
 
 
 def ready_s() -> float:
@@ -73,15 +74,15 @@ def may_have_real_time() -> bool:
     return True
 
 
-def _script(world: World, seconds: float) -> int:
-    """Let the person say everything in turn, with room for the parrot's answer; return the turns in `seconds`."""
-    at, begun, turns = time.monotonic() + 0.1, time.monotonic(), 0
-    while at < begun + seconds:
-        for utterance in speech.recordings(RATE):
-            world.inject(utterance, at)
-            at += 2 * len(utterance) / RATE + PAUSE_S
-            turns += at < begun + seconds
-    return turns
+def _script(world: World, seconds: float) -> None:
+    """Let the person say everything in turn, with room for the parrot's answers, for so long."""
+    at = time.monotonic() + 0.1
+    end = at + seconds
+    for utterance in cycle(speech.recordings(RATE)[::-1]):  # the longest last
+        if at > end:
+            break
+        world.inject(utterance, at)
+        at += 2 * len(utterance) / RATE + PAUSE_S
 
 
 def _watch(box: RunningBox, seconds: float) -> tuple[float, float]:

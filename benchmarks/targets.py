@@ -37,7 +37,6 @@ class Cost:
     idle: float
     in_call: float
     audio_thread: float  # in the call; part of `in_call`
-    turns: int  # that were taken meanwhile
     memory: float  # without the virtual card's own
     most_memory: float
 

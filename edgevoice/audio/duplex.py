@@ -103,16 +103,17 @@ class Detector(Protocol):
 def cycle(card: Card, duplex: Duplex, commands: deque[Command]) -> list[Event]:
     """Run one period; return what happened in it. `commands` may be appended to by other threads meanwhile."""
     captured = card.read()
-    duplex.capture(captured, card.queued())
-    if duplex.dropping:
-        duplex.dropped(card.drop())
-    while commands:
-        duplex.perform(commands.popleft())
+    held = card.queued()  # asked once: asking costs as much as all our arithmetic, and it is true for a period
+    duplex.capture(captured, held)
+    while True:
         if duplex.dropping:
             duplex.dropped(card.drop())
-    room = card.ahead - card.queued()
-    if room > 0:
-        card.write(duplex.refill(room))
+            held = 0
+        if not commands:
+            break
+        duplex.perform(commands.popleft())
+    if card.ahead > held:
+        card.write(duplex.refill(card.ahead - held))
     return duplex.take_events()
 
 

@@ -205,16 +205,16 @@ class AlsaCard:
 
     def _capture_ready(self, give_up: float) -> bool:
         """Wait for the next interrupt of the card; True when there is something to read, or to recover from."""
+        left = give_up - time.monotonic()
+        self._poll.poll(max(0.0, left * 1000))
         wanted = min(self.period - len(self._captured), self._capture.period)
         available = self._call(self._capture.pcm.avail)
         if available >= wanted or available == -errno.EPIPE:
             return True
         if available < 0:
             raise DeviceError(f"the microphone is gone: {errno.errorcode.get(-available, available)}")
-        left = give_up - time.monotonic()
         if left <= 0:
             raise DeviceError(f"no sound from the microphone for {LOST_S:g} s")
-        self._poll.poll(left * 1000)
         return False
 
     def _capture_more(self) -> None:
