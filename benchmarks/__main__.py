@@ -79,8 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="little of everything: to see that it works")
     parser.add_argument("--speech", type=Path, metavar="DIR", help="spoken digits: phrases.csv, one WAV per speaker")
     parser.add_argument("--json", type=Path, default=RESULTS / "figures.json", metavar="FILE", help="%(default)s")
-    options = parser.parse_args()
-    return options
+    return parser.parse_args()
 
 
 def _machine(options: argparse.Namespace) -> str:

@@ -23,8 +23,10 @@ def picture(title: str, curves: Mapping[str, Sequence[float]]) -> str:
     ):  # one colour is enough for each
         parts.append(f"<path class='curve' stroke='{colour}' d='{_path(sorted(values), end)}'/>")
         y = HEIGHT - BOTTOM - 16 - 20 * (len(curves) - 1 - row)
-        parts.append(f"<line x1='{WIDTH - 250}' x2='{WIDTH - 226}' y1='{y - 4}' y2='{y - 4}' stroke='{colour}'/>")
-        parts.append(f"<text x='{WIDTH - 218}' y='{y}'>{escape(name)} (n = {len(values)})</text>")
+        parts.append(
+            f"<line x1='{WIDTH - 290}' x2='{WIDTH - 266}' y1='{y - 4}' y2='{y - 4}' class='curve' stroke='{colour}'/>"
+        )
+        parts.append(f"<text x='{WIDTH - 258}' y='{y}'>{escape(name)} (n = {len(values)})</text>")
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}'><style>{STYLE}</style>"
         f"<rect width='{WIDTH}' height='{HEIGHT}' fill='#fff'/>{''.join(parts)}</svg>\n"
