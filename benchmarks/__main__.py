@@ -83,8 +83,8 @@ def _options() -> argparse.Namespace:
 
 
 def _machine(options: argparse.Namespace) -> str:
-    own = "the package's recordings only: --speech adds speakers"
-    people = "the package's recordings and the held-out speakers" if options.speech else own
+    own = "the recordings of this checkout"
+    people = f"{own}, and the held-out speakers' phrases" if options.speech else f"{own}; --speech adds more"
     real_time = "yes" if cost.may_have_real_time() else "no"
     return (
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {_load()}, "

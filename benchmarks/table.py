@@ -51,7 +51,7 @@ def single(figure: str, card: str, value: float, unit: str, at_most: float | Non
 
 def text(rows: Sequence[Row]) -> str:
     """Return the table, each column as wide as it must be."""
-    header = ("figure", "on the card", *COLUMNS, "", "xruns", "target", "")
+    header = ("figure", "condition", *COLUMNS, "", "xruns", "target", "")
     lines = [header, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     sides = ("<", "<", *">" * len(COLUMNS), "<", "<", "<", "<")

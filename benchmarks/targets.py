@@ -87,4 +87,4 @@ def costs(cost: Cost, card_percent: float, ready_s: float) -> Iterator[Row]:
 def periods(found: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
     """Yield what one period costs: alone, and beside a Python thread that computes."""
     for figure, name in {"alone": "a period's work, alone", "beside": "a period beside a busy Python thread"}.items():
-        yield Row(name, "none", "ms", found[figure])
+        yield Row(name, "no card", "ms", found[figure])
