@@ -109,8 +109,8 @@ class Appliance:
     def receive(self, happening: Happening, at: float) -> Effects:
         """Take one happening; return what to do, in order."""
         match happening:
-            case Pressed():
-                return self._pressed(at)
+            case Pressed(stops):
+                return self._pressed(stops, at)
             case Released():
                 return self._released(at)
             case HeldLong():
@@ -143,7 +143,7 @@ class Appliance:
 
     # ---------------------------------------------------------------------------------------------- the button
 
-    def _pressed(self, at: float) -> Effects:
+    def _pressed(self, stops: bool, at: float) -> Effects:
         bounced = at - self._pressed_at < BOUNCE_S
         if bounced or self._stopping:
             return []
@@ -158,9 +158,9 @@ class Appliance:
                 return [] if self._push_to_talk else self._give_up(at)
             case Box.IN_CALL if self._push_to_talk:
                 return [Talk(True)]
-            case Box.IN_CALL if self.turn is not Turn.SPEAKING:
+            case Box.IN_CALL if not stops:
                 return self._give_up(at)
-            case _:  # speaking: the audio thread has stopped it; starting, or no card: the light says so
+            case _:  # the agent was speaking: it has been stopped; starting, or no card: the light says so
                 return []
 
     def _released(self, at: float) -> Effects:

@@ -46,7 +46,7 @@ from edgevoice.happenings import (
     TurnChanged,
     TurnVolume,
 )
-from edgevoice.light import Box
+from edgevoice.light import Box, Turn
 from edgevoice.schema import Config
 
 log = logging.getLogger(__name__)
@@ -128,8 +128,16 @@ class RunningBox:
 
     def _pressed(self, at: float) -> None:
         """Called on gpiozero's thread: the audio thread is told first, by the shortest path."""
+        self._post_soon(self._stop_agent())
+
+    def _stop_agent(self) -> Pressed:
+        """Tell the audio thread that the button is down; return what to tell the box. Any thread may call it.
+
+        Whether the agent speaks is looked at before: afterwards the silence may be quicker than the press.
+        """
+        pressed = Pressed(stops=self._appliance.turn is Turn.SPEAKING)
         self.sound.barge_in()
-        self._post_soon(Pressed())
+        return pressed
 
     def _post_soon(self, happening: Happening) -> None:
         self.loop.call_soon_threadsafe(self.post, happening)
@@ -292,8 +300,7 @@ class RunningBox:
             case control.Status():
                 return self.status()
             case control.Press():
-                self.sound.barge_in()
-                self.post(Pressed())
+                self.post(self._stop_agent())
             case control.Release():
                 self.post(Released())
             case control.Call(target):

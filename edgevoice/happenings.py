@@ -13,7 +13,9 @@ from edgevoice.light import Turn
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    pass
+    """The button went down. `stops`: an agent was speaking then, and the audio thread was told to stop it."""
+
+    stops: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,8 +93,9 @@ class Simulation:
 
     def press(self) -> None:
         """Press the button: the audio side hears of it first, as on the real panel."""
+        pressed = Pressed(stops=self.appliance.turn is Turn.SPEAKING)
         self.commands.append(BargeIn())
-        self.happen(Pressed())
+        self.happen(pressed)
 
     def happen(self, happening: Happening) -> None:
         """Let something happen to the box."""

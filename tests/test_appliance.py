@@ -54,7 +54,7 @@ class Story:
         return self.box.receive(happening, self.at)
 
     def press(self) -> list[Effect]:
-        effects = self(Pressed())
+        effects = self(Pressed(stops=self.box.turn is Turn.SPEAKING))
         return effects + self(Released(), after=0.1)
 
     def wait(self) -> list[Effect]:
@@ -101,6 +101,13 @@ def test_a_press_while_the_agent_speaks_does_not_hang_up() -> None:
     assert story.press() == []
     story(TurnChanged(Turn.LISTENING))
     assert story.press() == [EndCall("hung up at the box")]
+
+
+def test_a_press_that_stopped_the_agent_does_not_hang_up_though_it_is_told_late() -> None:
+    story = in_call()
+    story(TurnChanged(Turn.SPEAKING))
+    story(TurnChanged(Turn.LISTENING))  # the audio thread was quicker
+    assert story(Pressed(stops=True)) == []
 
 
 def test_fifty_presses_in_a_second_are_a_bouncing_contact() -> None:
@@ -280,7 +287,10 @@ def test_stopping_ends_the_call_politely_and_then_the_program() -> None:
 
 ENDS = st.builds(lambda end: CallEnded(Closed(end, "so it ended")), st.sampled_from(End))
 HAPPENINGS = st.one_of(
-    *(st.just(happening) for happening in (Pressed(), Released(), HeldLong(), CardReady(), HangUpAsked())),
+    *(
+        st.just(happening)
+        for happening in (Pressed(), Pressed(stops=True), Released(), HeldLong(), CardReady(), HangUpAsked())
+    ),
     *(st.just(happening) for happening in (CardLost("gone"), CallOpened(), CallAsked("openai"), None, None)),
     st.builds(TurnChanged, st.sampled_from(Turn)),
     st.builds(MuteAsked, st.sampled_from([True, False, None])),
