@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import gc
 import signal
+import ssl
 import sys
 import threading
 from contextlib import AsyncExitStack
@@ -20,15 +21,15 @@ from edgevoice.audio.resample import Resampler
 from edgevoice.audio.speech import SpeechDetector
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
-from edgevoice.drivers import control, systemd
+from edgevoice.drivers import control
 from edgevoice.drivers.alsa import CardSettings, hush, open_card
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.drivers.room import RealClock, Room, RoomCard, Utterance
 from edgevoice.drivers.wav import read_wav
-from edgevoice.happenings import StopAsked
 from edgevoice.schema import Config
 
 SWITCH_S = 0.001  # how long Python may keep the audio thread waiting: a tenth of a period
+BROKEN_CONNECTION = (ConnectionError, TimeoutError, ssl.SSLError)
 VOICES = Path(__file__).parent / "voices"
 
 
@@ -45,12 +46,11 @@ async def run(config: Config, agents: Agents) -> None:
         box.open_panel()
         box.sound.start()
         for number in (signal.SIGTERM, signal.SIGINT):
-            box.loop.add_signal_handler(number, box.post, StopAsked())
+            box.loop.add_signal_handler(number, box.stop)
         sys.setswitchinterval(SWITCH_S)
         _settle_memory()
         async with asyncio.TaskGroup() as group:
             await box.live(group)
-        systemd.stopping()
 
 
 def _let_mistakes_end_us(box: RunningBox) -> None:
@@ -58,7 +58,7 @@ def _let_mistakes_end_us(box: RunningBox) -> None:
 
     def on_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         mistake = context.get("exception")
-        if mistake is None or isinstance(mistake, OSError):  # a broken connection, which its leg hears of
+        if mistake is None or isinstance(mistake, BROKEN_CONNECTION):  # its leg hears of it
             loop.default_exception_handler(context)
         else:
             box.fail(mistake)

@@ -47,7 +47,8 @@ RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S = 30.0  # a call that lasted this long was not the fault of the link: start the delays anew
 REFUSED_S = 300.0  # a key may have been mended meanwhile
 FAULT_SHOWN_S = 30.0  # the light tells why a call failed for so long
-BOUNCE_S = 0.2  # presses closer together than this are one: contacts bounce, fingers do not
+BOUNCE_S = 0.2  # presses closer together than this are one: no finger is that quick
+RELEASE_S = 0.03  # a contact that closes again within this has bounced: the finger is still there
 PUSH_IDLE_S = 60.0  # push to talk: nobody pressed for so long, the call ends
 GOODBYE_S = 10.0  # an agent that hangs up may finish its sentence
 DRAIN_S = 2.0  # the same when the box itself is stopped
@@ -72,6 +73,7 @@ class Appliance:
     ) -> None:
         self.state = Box.STARTING
         self.turn = Turn.OPENING
+        self.speaking = False  # a response sounds
         self.muted = False
         self.target = ""  # whom the running, or the next, call is to
         self.fault = ""  # why the state is FAULT or WAITING_TO_RETRY, in words
@@ -86,9 +88,11 @@ class Appliance:
         self._card = False
         self._down = False
         self._pressed_at = -BOUNCE_S
+        self._released_at: float | None = None  # the contact opened; whether it bounces shows within RELEASE_S
         self._tries = 0
         self._ending = False  # the call was told to end; `CallEnded` has not come yet
         self._stopping = False
+        self._refused_until = 0.0  # a service that refused us is left alone, by a box that is always on
         self._next_target = ""  # asked for while another call was ending
         self._wake: float | None = None  # when a retry, the end of a fault or a tick is due
         self._idle_since = 0.0  # push to talk
@@ -100,19 +104,29 @@ class Appliance:
     @property
     def deadline(self) -> float | None:
         times = [] if self._wake is None else [self._wake]
+        if self._released_at is not None:
+            times.append(self._released_at + RELEASE_S)
         if self.state is Box.IN_CALL and self.call_since is not None and not self._ending:
             times.append(self.call_since + self._max_s)
-            if self._push_to_talk and not self._down:
+            if self._idle:
                 times.append(self._idle_since + PUSH_IDLE_S)
         return min(times, default=None)
 
+    @property
+    def _idle(self) -> bool:
+        """Push to talk: nobody talks, and nobody is talked to."""
+        return self._push_to_talk and not self._down and self.turn in (Turn.WAITING, Turn.MUTED) and not self.speaking
+
     def receive(self, happening: Happening, at: float) -> Effects:
         """Take one happening; return what to do, in order."""
+        if self._stopping and not isinstance(happening, CallEnded | TurnChanged):
+            return []
         match happening:
             case Pressed(stops):
                 return self._pressed(stops, at)
             case Released():
-                return self._released(at)
+                self._released_at = at if self._down else None
+                return []
             case HeldLong():
                 return [EndCall("the box is switched off"), PowerOff()] if self._power_off else []
             case CardReady():
@@ -121,10 +135,9 @@ class Appliance:
                 return self._card_lost(reason)
             case CallOpened():
                 return self._call_opened(at)
-            case TurnChanged(turn):
-                self.turn = turn
-                if turn is not Turn.WAITING:
-                    self._idle_since = at
+            case TurnChanged(turn, speaking):
+                self.turn, self.speaking = turn, speaking
+                self._idle_since = at
                 return []
             case CallEnded(closed):
                 return self._call_ended(closed, at)
@@ -144,15 +157,18 @@ class Appliance:
     # ---------------------------------------------------------------------------------------------- the button
 
     def _pressed(self, stops: bool, at: float) -> Effects:
-        bounced = at - self._pressed_at < BOUNCE_S
-        if bounced or self._stopping:
+        still_down = self._released_at is not None
+        self._released_at = None
+        if still_down or at - self._pressed_at < BOUNCE_S:
             return []
         self._pressed_at = at
         self._down = True
         match self.state:
             case Box.IDLE | Box.WAITING_TO_RETRY if self._push_to_talk or self.state is Box.IDLE:
+                self._tries = 0
                 return self._place(self._button, at)
             case Box.FAULT if self._card:
+                self._tries = 0
                 return self._place(self.target or self._button, at)
             case Box.WAITING_TO_RETRY | Box.CONNECTING:
                 return [] if self._push_to_talk else self._give_up(at)
@@ -164,9 +180,11 @@ class Appliance:
                 return []
 
     def _released(self, at: float) -> Effects:
-        was_down, self._down = self._down, False
+        """The contact has stayed open: the finger is gone."""
+        self._released_at = None
+        self._down = False
         self._idle_since = at
-        return [Talk(False)] if was_down and self._push_to_talk and self.state is Box.IN_CALL else []
+        return [Talk(False)] if self._push_to_talk and self.state is Box.IN_CALL else []
 
     # ------------------------------------------------------------------------------------------------ the card
 
@@ -174,6 +192,7 @@ class Appliance:
         self._card = True
         if self.state is Box.STARTING or (self.state is Box.FAULT and not self._ending):
             return self._rest(at)
+        self.fault = ""
         return []
 
     def _card_lost(self, reason: str) -> Effects:
@@ -189,7 +208,8 @@ class Appliance:
     def _place(self, target: str, at: float) -> Effects:
         self._enter(Box.CONNECTING)
         self.target = target
-        self.turn = Turn.OPENING
+        self._next_target = ""
+        self.turn, self.speaking = Turn.OPENING, False
         self._wake = at + TICK_S
         return [PlaceCall(target)]
 
@@ -205,22 +225,25 @@ class Appliance:
     def _call_ended(self, closed: Closed, at: float) -> Effects:
         lasted = at - self.call_since if self.call_since is not None else 0.0
         self.call_since = None
-        self._ending = False
+        wanted, self._ending = self._ending, False
         if self._stopping:
             return [Stopped()]
         if lasted >= STEADY_S:
             self._tries = 0
         if not self._card:
+            self._next_target = ""
             self._enter(Box.FAULT)
             return []
         if self._next_target:
             target, self._next_target = self._next_target, ""
             return self._place(target, at)
-        match closed.end:
+        match End.HUNG_UP if wanted and closed.end is not End.CARD_LOST else closed.end:
             case End.HUNG_UP:
                 self._tries = 0
                 return [Sound("ended"), *self._rest(at)]
             case End.REFUSED:
+                if self.target == self._at_start:
+                    self._refused_until = at + REFUSED_S
                 return [Sound("refused"), *self._fall_back(closed.reason, at)]
             case End.LINK_LOST | End.BROKEN:
                 return [Sound("trouble"), *self._retry(closed.reason, at)]
@@ -232,12 +255,17 @@ class Appliance:
         if not self._at_start:
             self._enter(Box.IDLE)
             return []
-        if self.state is Box.STARTING or self.state is Box.FAULT:
+        if self.state is Box.STARTING:
             return self._place(self._at_start, at)
-        self._enter(Box.WAITING_TO_RETRY)
+        self._enter(Box.WAITING_TO_RETRY)  # not at once: a card may come and go every second
         self.target = self._at_start
-        self._wake = at + RETRY_S[0]
+        self._wake = max(at + self._next_delay(), self._refused_until)
         return []
+
+    def _next_delay(self) -> float:
+        """Return how long to wait this time; each time longer, until a call has lasted."""
+        self._tries += 1
+        return RETRY_S[min(self._tries, len(RETRY_S)) - 1]
 
     def _retry(self, reason: str, at: float) -> Effects:
         always_on = self.target == self._at_start
@@ -246,8 +274,7 @@ class Appliance:
             return self._fall_back(reason, at)
         self._enter(Box.WAITING_TO_RETRY)
         self.fault = reason
-        self._wake = at + RETRY_S[min(self._tries, len(RETRY_S) - 1)]
-        self._tries += 1
+        self._wake = at + self._next_delay()
         return []
 
     def _fall_back(self, reason: str, at: float) -> Effects:
@@ -259,14 +286,13 @@ class Appliance:
     def _show_fault(self, reason: str, at: float) -> Effects:
         self._enter(Box.FAULT)
         self.fault = reason
-        self._wake = at + (REFUSED_S if self._at_start else FAULT_SHOWN_S)
+        self._wake = at + FAULT_SHOWN_S
         return []
 
     def _give_up(self, at: float) -> Effects:
-        """Leave the call, or stop trying to have one."""
+        """Leave the call, at once even if it was about to end, or stop trying to have one."""
+        self._next_target = ""
         if self.state in (Box.CONNECTING, Box.IN_CALL):
-            if self._ending:
-                return []
             self._ending = True
             return [EndCall("hung up at the box")]
         if self.state is Box.WAITING_TO_RETRY:
@@ -277,8 +303,9 @@ class Appliance:
     def _call_asked(self, target: str, at: float) -> Effects:
         match self.state:
             case Box.IN_CALL | Box.CONNECTING:
+                effects = self._give_up(at)
                 self._next_target = target
-                return self._give_up(at)
+                return effects
             case Box.STARTING:
                 return []
             case Box.FAULT if not self._card:
@@ -321,11 +348,13 @@ class Appliance:
 
     def expire(self, at: float) -> Effects:
         """The deadline has passed."""
+        if self._released_at is not None and at >= self._released_at + RELEASE_S:
+            return self._released(at)
         if self.state is Box.IN_CALL and self.call_since is not None and not self._ending:
             if at >= self.call_since + self._max_s:
                 self._ending = True
                 return [EndCall("the longest time of a call is over", GOODBYE_S)]
-            if self._push_to_talk and not self._down and at >= self._idle_since + PUSH_IDLE_S:
+            if self._idle and at >= self._idle_since + PUSH_IDLE_S:
                 return self._give_up(at)
         if self._wake is None or at < self._wake:
             return []

@@ -40,13 +40,14 @@ from edgevoice.happenings import (
     Pressed,
     Released,
     Sound,
+    StopAsked,
     Stopped,
     Talk,
     ToolDone,
     TurnChanged,
     TurnVolume,
 )
-from edgevoice.light import Box, Turn
+from edgevoice.light import Box
 from edgevoice.schema import Config
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ class RunningBox:
 
         Whether the agent speaks is looked at before: afterwards the silence may be quicker than the press.
         """
-        pressed = Pressed(stops=self._appliance.turn is Turn.SPEAKING)
+        pressed = Pressed(stops=self._appliance.speaking)
         self.sound.barge_in()
         return pressed
 
@@ -143,6 +144,11 @@ class RunningBox:
         self.loop.call_soon_threadsafe(self.post, happening)
 
     # ------------------------------------------------------------------------------------- what happens to it
+
+    def stop(self) -> None:
+        """SIGTERM or SIGINT: end politely."""
+        systemd.stopping()
+        self.post(StopAsked())
 
     def post(self, happening: Happening) -> None:
         """Tell the box what happened, and do what it decides. Called on the loop."""
@@ -232,8 +238,7 @@ class RunningBox:
                 log.info("mixer: %s", self._mixer.facts)
             elif self._volume != UNTOUCHED:
                 self._mixer.set_volume(self._volume)
-        except DeviceError as error:
-            self._mixer = NoMixer(str(error))
+        except DeviceError as error:  # one that was found once is tried again when the card is opened again
             log.warning("mixer: %s", error)
 
     def restore_mixer(self) -> None:
@@ -263,7 +268,7 @@ class RunningBox:
         conversation = Conversation(reached.detection, wire.rate, silence_ms=reached.silence_ms)
         call = Call(conversation, self.sound.perform, far.perform, wire.rate)
         call.on_opened = lambda: self.post(CallOpened())
-        call.on_turn = lambda turn: self.post(TurnChanged(turn))
+        call.on_turn = lambda turn, speaking: self.post(TurnChanged(turn, speaking))
         call.on_tool = self.post
         self._bridge = Bridge(call, self.sound, far)
         self._group.create_task(self._call(target, self._bridge))
@@ -303,6 +308,8 @@ class RunningBox:
                 self.post(self._stop_agent())
             case control.Release():
                 self.post(Released())
+            case control.Call(target) if self.sound.card is None:
+                raise DeviceError(f"{target} cannot be called now: {self._appliance.fault or 'the box is starting'}")
             case control.Call(target):
                 if target not in self._agents.names:
                     known = ", ".join(self._agents.names)
@@ -334,6 +341,8 @@ class RunningBox:
             "volume": self._mixer.volume(),
             "card": self._card_facts or None,
             "counters": self.sound.counters(),
+            "waiting_ms": None if duplex is None else round(duplex.playout.waiting_ms),
+            "overflow_ms": None if duplex is None else round(duplex.playout.overflow_ms),
             "half_duplex": None if duplex is None else duplex.half_duplex,
             "microphone_dbfs": None if duplex is None else round(duplex.detector.level_dbfs, 1),
             "panel": self._panel.facts,
@@ -358,6 +367,10 @@ class RunningBox:
 
 
 async def _power_off() -> None:
-    process = await asyncio.create_subprocess_exec("systemctl", "poweroff")
-    if await process.wait():
+    try:
+        process = await asyncio.create_subprocess_exec("systemctl", "poweroff")
+        failed = await process.wait() != 0
+    except OSError:  # there is no systemd
+        failed = True
+    if failed:
         log.error("the box could not be switched off: systemctl poweroff failed; allow it to this user by polkit")

@@ -34,12 +34,12 @@ class Call:
     def __init__(self, conversation: Conversation, near: Perform, far: Perform, rate: int) -> None:
         self.conversation = conversation
         self.figures = Figures()
-        self.on_turn: Callable[[Turn], None] = lambda turn: None
+        self.on_turn: Callable[[Turn, bool], None] = lambda turn, speaking: None
         self.on_opened: Callable[[], None] = lambda: None
         self.on_tool: Callable[[ToolCalled], None] = lambda called: None
         self._perform = {Side.NEAR: near, Side.FAR: far}
         self._rate = rate
-        self._turn: Turn | None = None
+        self._turn: tuple[Turn, bool] | None = None
         self._waiting: deque[tuple[Callable[[], Orders], float]] = deque()
         self._busy = False
 
@@ -88,10 +88,10 @@ class Call:
             self._busy = False
 
     def _carry_out(self, orders: Orders, at: float) -> None:
-        turn = self.conversation.turn
-        if turn is not self._turn:
+        turn = self.conversation.turn, self.conversation.speaking
+        if turn != self._turn:
             self._turn = turn
-            self.on_turn(turn)
+            self.on_turn(*turn)
         for side, command in orders:
             self._count(side, command)
             self._perform[side](command, at)

@@ -77,8 +77,9 @@ Orders: TypeAlias = list[tuple[Side, Command]]
 class _Response:
     """A response that is neither dead nor heard to its end."""
 
-    audio_ms: float = 0.0
-    began: float = 0.0  # when its first audio came
+    last: float  # when the service was last heard making it
+    until: float = 0.0  # its last sound is heard then, if nothing stalls
+    sounds: bool = False
     made: bool = False  # the service is done with it
 
 
@@ -102,6 +103,7 @@ class Conversation:
         self._owed = False  # a turn waits for the end of a dead response
         self._asked: float | None = None  # when `Respond` was ordered, until its response begins
         self._quiet_since: float | None = None  # LOCAL: the person paused
+        self._sounds_until = 0.0  # of all responses, one after the other
         self._finish_by: float | None = None
         self._finish_reason = ""
 
@@ -114,7 +116,7 @@ class Conversation:
             return Turn.OPENING
         if self._muted and self._applied is not Uplink.OPEN:
             return Turn.MUTED
-        if any(response.audio_ms for response in self._live.values()):
+        if self.speaking:
             return Turn.SPEAKING
         if self._asked is not None or self._owed or self._live:
             return Turn.THINKING
@@ -125,15 +127,16 @@ class Conversation:
         return Turn.LISTENING
 
     @property
-    def muted(self) -> bool:
-        return self._muted
+    def speaking(self) -> bool:
+        """A response sounds, also where the light shows something more important."""
+        return any(response.sounds for response in self._live.values())
 
     @property
     def deadline(self) -> float | None:
         """When `expire` must be called at the latest (monotonic seconds)."""
         if self.over:
             return None
-        times = [self._due(response) for response in self._live.values() if response.made]
+        times = [self._due(response) for response in self._live.values()]
         times += self._ending.values()
         if self._asked is not None:
             times.append(self._asked + ANSWER_S)
@@ -144,7 +147,8 @@ class Conversation:
         return min(times, default=None)
 
     def _due(self, response: _Response) -> float:
-        return response.began + response.audio_ms / 1000 + PLAYED_S
+        """When we stop waiting: for its being heard, or for the service to go on making it."""
+        return response.until + PLAYED_S if response.made else max(response.until, response.last) + ANSWER_S
 
     # -------------------------------------------------------------------------------------- the near leg
 
@@ -198,6 +202,7 @@ class Conversation:
             if not response.made:
                 self._ending[name] = at + CANCEL_S
         self._live.clear()
+        self._sounds_until = at
 
     def _remember_dead(self, name: str) -> None:
         if name and name not in self._dead:
@@ -244,27 +249,31 @@ class Conversation:
         if response in self._dead or not pcm:
             return []
         self._asked = None
-        speaking = self._live.setdefault(response, _Response())
-        if not speaking.audio_ms:
-            speaking.began = max([at, *(self._due(other) - PLAYED_S for other in self._live.values() if other.made)])
-        speaking.audio_ms += len(pcm) / 2 / self._rate * 1000
+        speaking = self._live.setdefault(response, _Response(at))
+        self._sounds_until = max(at, self._sounds_until) + len(pcm) / 2 / self._rate
+        speaking.last, speaking.until, speaking.sounds = at, self._sounds_until, True
         return [(Side.NEAR, Play(pcm, response))]
 
     def _response_started(self, response: str, at: float) -> Orders:
         self._asked = None
         if response in self._dead:
             return []
-        self._live.setdefault(response, _Response())
-        if not self._owed:
+        self._live.setdefault(response, _Response(at))
+        overtaken = self._owed or (self._detection is Detection.MANUAL and self._taking)
+        if not overtaken:  # by another turn, or by one that is being spoken
             return []
-        self._kill_all(at)  # it answers a turn that another one has overtaken
+        self._kill_all(at)
         return [(Side.FAR, Interrupt(response, 0.0))]
 
     def _response_done(self, response: str, at: float) -> Orders:
         self._ending.pop(response, None)
         if response not in self._live:
             return []
-        if not self._live[response].audio_ms:
+        return self._made(response)
+
+    def _made(self, response: str) -> Orders:
+        """Nothing more comes of it: wait until it was heard, if there is anything to hear."""
+        if not self._live[response].sounds:
             del self._live[response]
             return []
         self._live[response].made = True
@@ -272,7 +281,7 @@ class Conversation:
 
     def _turn_ended(self, at: float) -> Orders:
         """Answer the person's turn, now or as soon as the service can."""
-        if any(response.audio_ms for response in self._live.values()) or self._finish_by is not None:
+        if self.speaking or self._finish_by is not None:
             return []
         self._owed = True
         if not self._live:
@@ -290,7 +299,7 @@ class Conversation:
         self._taking = on
         if not on:
             return self._settle(self._turn_ended(at), at)
-        if any(response.audio_ms for response in self._live.values()):
+        if self.speaking:
             return self._settle([(Side.NEAR, BargeIn())], at)
         self._owed = False
         if not self._live:
@@ -303,6 +312,9 @@ class Conversation:
         if self.over or on == self._muted:
             return []
         self._muted = on
+        if on and self._detection is Detection.LOCAL:  # half a sentence is no turn
+            self._taking = False
+            self._quiet_since = None
         return self._settle([(Side.NEAR, Tone("muted" if on else "unmuted"))], at)
 
     def tool_result(self, id: str, output: str) -> Orders:
@@ -312,10 +324,10 @@ class Conversation:
         """Hang up when the agent has said what it is saying, at the latest in `within_s`; 0: now."""
         if within_s <= 0:
             return self.hang_up(reason)
-        if self.over or self._finish_by is not None:
+        if self.over:
             return []
-        self._finish_by = at + within_s
-        self._finish_reason = reason
+        self._finish_reason = self._finish_reason or reason
+        self._finish_by = min(at + within_s, at + within_s if self._finish_by is None else self._finish_by)
         return self._settle([], at)
 
     def hang_up(self, reason: str) -> Orders:
@@ -334,8 +346,11 @@ class Conversation:
         orders: Orders = []
         if self._finish_by is not None and at >= self._finish_by:
             return self.hang_up(self._finish_reason)
-        for name in [name for name, response in self._live.items() if response.made and at >= self._due(response)]:
-            del self._live[name]
+        for name in [name for name, response in self._live.items() if at >= self._due(response)]:
+            if self._live[name].made:
+                del self._live[name]
+            else:
+                orders += self._made(name)
         for name in [name for name, until in self._ending.items() if at >= until]:
             del self._ending[name]
         if self._asked is not None and at >= self._asked + ANSWER_S:

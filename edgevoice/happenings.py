@@ -45,7 +45,10 @@ class CallOpened:
 
 @dataclass(frozen=True, slots=True)
 class TurnChanged:
+    """`speaking`: a response sounds, also where the turn shows something more important (muted)."""
+
     turn: Turn
+    speaking: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Simulation:
 
     def press(self) -> None:
         """Press the button: the audio side hears of it first, as on the real panel."""
-        pressed = Pressed(stops=self.appliance.turn is Turn.SPEAKING)
+        pressed = Pressed(stops=self.appliance.speaking)
         self.commands.append(BargeIn())
         self.happen(pressed)
 
@@ -133,9 +133,9 @@ class Simulation:
         self._note("to card", command)
         self.commands.append(command)
 
-    def _turn(self, turn: Turn) -> None:
+    def _turn(self, turn: Turn, speaking: bool) -> None:
         self.notes.append({"at": self.now, "who": "turn", "what": "turn", "turn": turn.value})
-        self.happen(TurnChanged(turn))
+        self.happen(TurnChanged(turn, speaking))
 
     def _end_call(self) -> None:
         """Tell the box when the near leg has closed, or is lost."""

@@ -27,6 +27,10 @@ class LoudnessDetector:
         self._quiet = 0 if loud else self._quiet + len(pcm)
         self.speaking = self.evident or (self.speaking and self._quiet < 3200)
 
+    def forget(self) -> None:
+        self._loud = 0
+        self.speaking = False
+
     @property
     def evident(self) -> bool:
         return self._loud >= 1280

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevoice.appliance import BOUNCE_S, DRAIN_S, FAULT_SHOWN_S, GOODBYE_S, PUSH_IDLE_S, RETRY_S, TICK_S, Appliance
+from edgevoice.appliance import (
+    BOUNCE_S,
+    DRAIN_S,
+    FAULT_SHOWN_S,
+    GOODBYE_S,
+    PUSH_IDLE_S,
+    REFUSED_S,
+    RELEASE_S,
+    RETRY_S,
+    TICK_S,
+    Appliance,
+)
 from edgevoice.events import Closed, End, ToolCalled
 from edgevoice.happenings import (
     CallAsked,
@@ -54,8 +65,14 @@ class Story:
         return self.box.receive(happening, self.at)
 
     def press(self) -> list[Effect]:
-        effects = self(Pressed(stops=self.box.turn is Turn.SPEAKING))
-        return effects + self(Released(), after=0.1)
+        effects = self(Pressed(stops=self.box.speaking))
+        return effects + self.release(after=0.1)
+
+    def release(self, *, after: float = 1.0) -> list[Effect]:
+        """Let go of the button, and let the contact come to rest."""
+        assert self(Released(), after=after) == []
+        self.at += RELEASE_S
+        return self.box.expire(self.at)
 
     def wait(self) -> list[Effect]:
         assert self.box.deadline is not None
@@ -97,7 +114,7 @@ def test_a_press_calls_and_another_hangs_up() -> None:
 
 def test_a_press_while_the_agent_speaks_does_not_hang_up() -> None:
     story = in_call()
-    story(TurnChanged(Turn.SPEAKING))
+    story(TurnChanged(Turn.SPEAKING, speaking=True))
     assert story.press() == []
     story(TurnChanged(Turn.LISTENING))
     assert story.press() == [EndCall("hung up at the box")]
@@ -105,9 +122,86 @@ def test_a_press_while_the_agent_speaks_does_not_hang_up() -> None:
 
 def test_a_press_that_stopped_the_agent_does_not_hang_up_though_it_is_told_late() -> None:
     story = in_call()
-    story(TurnChanged(Turn.SPEAKING))
+    story(TurnChanged(Turn.SPEAKING, speaking=True))
     story(TurnChanged(Turn.LISTENING))  # the audio thread was quicker
     assert story(Pressed(stops=True)) == []
+
+
+def test_a_contact_that_bounces_when_let_go_does_not_hang_up() -> None:
+    story = idle()
+    story(Pressed())
+    story(Released(), after=0.35)
+    assert story(Pressed(), after=0.001) == []
+    story(Released(), after=0.001)
+    story.wait()
+    assert story.state is Box.CONNECTING
+
+
+def test_a_contact_that_bounces_when_pushed_to_talk_still_talks() -> None:
+    story = in_call(push_to_talk=True)
+    assert story(Pressed()) == [Talk(True)]
+    assert story(Released(), after=0.001) == []
+    assert story(Pressed(), after=0.001) == []
+    assert story.release(after=2.0) == [Talk(False)]
+
+
+def test_an_old_request_does_not_open_the_microphone_later() -> None:
+    story = in_call()
+    story(CallAsked("openai"))
+    story(CardLost("gone"))
+    story(CallEnded(Closed(End.CARD_LOST, "gone")))
+    story(CardReady())
+    story.press()
+    story(CallOpened())
+    story.press()
+    assert story(HUNG_UP) == [Sound("ended")]
+
+
+def test_hanging_up_takes_back_what_ctl_asked_for() -> None:
+    story = in_call()
+    story(CallAsked("openai"))
+    story(HangUpAsked())
+    assert story(HUNG_UP) == [Sound("ended")]
+
+
+def test_a_goodbye_is_not_redialled_and_can_be_cut_short() -> None:
+    story = in_call()
+    story(ToolCalled("1", "hang_up", ""))
+    assert story.press() == [EndCall("hung up at the box")]
+    assert story(LINK_LOST) == [Sound("ended")]
+    assert story.state is Box.IDLE
+
+
+def test_a_long_answer_is_not_cut_off_because_nobody_presses() -> None:
+    story = in_call(push_to_talk=True)
+    story(TurnChanged(Turn.SPEAKING, speaking=True))
+    story.at += 2 * PUSH_IDLE_S
+    assert story.box.expire(story.at) == []
+
+
+def test_a_press_while_muted_and_spoken_to_stops_the_agent() -> None:
+    story = in_call()
+    story(TurnChanged(Turn.MUTED, speaking=True))
+    assert story.press() == []
+    story(TurnChanged(Turn.MUTED, speaking=False))
+    assert story.press() == [EndCall("hung up at the box")]
+
+
+def test_a_box_that_is_always_on_leaves_a_service_that_refused_it_alone() -> None:
+    story = Story(at_start="openai", fallback="parrot")
+    assert story(CardReady()) == [PlaceCall("openai")]
+    refused_at = story.at + 1.0
+    assert story(REFUSED) == [Sound("refused"), PlaceCall("parrot")]
+    story(HUNG_UP)
+    assert story.wait() == [PlaceCall("openai")]
+    assert story.at >= refused_at + REFUSED_S
+
+
+def test_nothing_begins_once_the_box_is_being_stopped() -> None:
+    story = Story(at_start="parrot")
+    assert story(StopAsked()) == [Stopped()]
+    assert story(CardReady()) == []
+    assert story(CallAsked("parrot")) == []
 
 
 def test_fifty_presses_in_a_second_are_a_bouncing_contact() -> None:
@@ -206,16 +300,29 @@ def test_a_card_lost_in_a_call_ends_it_and_a_kiosk_calls_again_when_it_is_back()
     assert story.state is Box.IN_CALL, "until the call has ended"
     story(CallEnded(Closed(End.CARD_LOST, "unplugged")))
     assert (story.state, story.box.fault) == (Box.FAULT, "unplugged")
-    assert story(CardReady()) == [PlaceCall("parrot")]
+    assert story(CardReady()) == []
+    assert story.wait() == [PlaceCall("parrot")]
+
+
+def test_a_card_that_comes_and_goes_does_not_make_a_call_every_second() -> None:
+    story = Story(at_start="parrot")
+    story(CardReady())
+    began, calls = story.at, 1
+    while story.at < began + 120:
+        story(CallEnded(Closed(End.CARD_LOST, "deaf")), after=0.5)
+        story(CardLost("deaf"), after=0.0)
+        assert story(CardReady(), after=0.5) == []
+        calls += story.wait() == [PlaceCall("parrot")]
+    assert calls <= 10
 
 
 def test_push_to_talk_calls_talks_and_ends_by_itself() -> None:
     story = idle(push_to_talk=True)
     assert story(Pressed()) == [PlaceCall("parrot")]
     assert story(CallOpened()) == [Talk(True)], "the button is still down"
-    assert story(Released()) == [Talk(False)]
+    assert story.release() == [Talk(False)]
     assert story(Pressed()) == [Talk(True)]
-    assert story(Released()) == [Talk(False)]
+    assert story.release() == [Talk(False)]
     story(TurnChanged(Turn.WAITING))
     began = story.at
     assert story.wait() == [EndCall("hung up at the box")]

@@ -99,6 +99,9 @@ class Detector(Protocol):
     def hear(self, pcm: Samples) -> None:
         """Take the next samples (n,)."""
 
+    def forget(self) -> None:
+        """There is a gap now: what was heard so far says nothing about what comes."""
+
 
 def cycle(card: Card, duplex: Duplex, commands: deque[Command]) -> list[Event]:
     """Run one period; return what happened in it. `commands` may be appended to by other threads meanwhile."""
@@ -145,13 +148,21 @@ class Duplex:
         audible = self.playout.audible
         self._events.extend(self.playout.advance(held))
         heard = self._to_hearing.process(pcm)
-        if self._gated(audible, len(heard)):
+        was_gated, gated = self._tail > 0, self._gated(audible, len(heard))
+        if gated and not was_gated:
+            self._shut()
+        if gated:
             heard = np.zeros(len(heard), np.int16)
-            self._forget_held()
-            self._tell_speaking(False)
         else:
             self._hear(heard)
         self._send(heard)
+
+    def _shut(self) -> None:
+        """Let nothing of what was heard before the gate shut come out later."""
+        self._forget_held()
+        self._to_far.reset()
+        self.detector.forget()
+        self._tell_speaking(False)
 
     def _gated(self, audible: bool, samples: int) -> bool:
         if not self.half_duplex:
@@ -192,7 +203,7 @@ class Duplex:
     def _hold(self, heard: Samples) -> None:
         self._held.append(heard)
         self._held_samples += len(heard)
-        while self._held_samples - len(self._held[0]) >= self._held_limit:
+        while self._held and self._held_samples - len(self._held[0]) >= self._held_limit:
             self._held_samples -= len(self._held.popleft())
 
     def _forget_held(self) -> None:
@@ -232,6 +243,8 @@ class Duplex:
         self._forget_held()
         if uplink not in (Uplink.HELD, Uplink.OPEN):
             self._tell_speaking(False)
+        if uplink is not Uplink.OPEN:
+            self._to_far.reset()  # it holds back a millisecond of what was heard
         self._uplink = uplink
         self._events.append(Listening(uplink))
         if uplink is Uplink.OPEN:

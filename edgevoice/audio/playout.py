@@ -32,7 +32,7 @@ class _Queued:
     """One response (or nameless sound) that is not yet wholly handed to the card."""
 
     response: str
-    chunks: deque[bytes] = field(default_factory=deque)
+    chunks: deque[memoryview] = field(default_factory=deque)  # their rest can be cut off without copying it
     marks: list[str] = field(default_factory=list)
     ended: bool = False
 
@@ -64,7 +64,8 @@ class Playout:
         self.join(rate)
 
     def join(self, rate: int) -> None:
-        """Begin a call whose sound comes at `rate`: everything of the last one is forgotten."""
+        """Begin a call whose sound comes at `rate`: everything of the last one is forgotten, its dead names too."""
+        self._dead.clear()
         self._resampler = Resampler(rate, self.rate)
         self._source_rate = rate
         self._queue: deque[_Queued] = deque()
@@ -83,7 +84,7 @@ class Playout:
         if (self._waiting_bytes + len(pcm)) / 2 / self._source_rate * 1000 > LIMIT_MS:
             self.overflow_ms += len(pcm) / 2 / self._source_rate * 1000
             return
-        self._queued(response).chunks.append(pcm)
+        self._queued(response).chunks.append(memoryview(pcm))
         self._waiting_bytes += len(pcm)
 
     def mark(self, name: str, response: str) -> None:
@@ -157,7 +158,7 @@ class Playout:
         self._ready = self._resampler.process(np.frombuffer(self._pull(queued), "<i2"))
         return True
 
-    def _pull(self, queued: _Queued) -> bytes:
+    def _pull(self, queued: _Queued) -> memoryview:
         """Take at most `PIECE_MS` from the front of `queued`."""
         size = self._source_rate * PIECE_MS // 1000 * 2
         chunk = queued.chunks.popleft()
@@ -168,9 +169,12 @@ class Playout:
         return chunk
 
     def _finish_ended(self) -> None:
-        """Set the marks of the responses of which nothing is left to play."""
-        while self._queue and self._queue[0].ended and not self._queue[0].chunks and not len(self._ready):
-            self._finish(self._queue.popleft())
+        """Set the marks of the responses of which nothing is left to play, also behind one that never ends."""
+        for queued in [queued for queued in self._queue if queued.ended and not queued.chunks]:
+            if len(self._ready):
+                return
+            self._queue.remove(queued)
+            self._finish(queued)
 
     def _finish(self, queued: _Queued) -> None:
         """Set the marks of a response behind its last sample, which the resampler still holds back."""

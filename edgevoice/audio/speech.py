@@ -117,6 +117,13 @@ class SpeechDetector:
             self._judge(pcm[start : start + FRAME])
         self._rest = pcm[whole:].copy()
 
+    def forget(self) -> None:
+        """There is a gap now: keep the noise floor, and no voice of before it."""
+        self._recent.extend([False] * len(self._recent))
+        self._voiced = self._speaking = False
+        self._silent_frames = SILENT_FRAMES
+        self._rest = self._rest[:0]
+
     def _judge(self, frame: Samples) -> None:
         like_a_voice = self._vad.is_speech(frame.tobytes(), RATE)  # every frame: it learns the noise, too
         power = _power_above_rumble(frame)
