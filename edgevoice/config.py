@@ -288,6 +288,9 @@ def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("panel.light",), f"{len(panel.light)} pins; expected none, one, or three for red, green, blue"
     if len({panel.button, *panel.light}) <= len(panel.light):
         yield ("panel.light", "panel.button"), "a pin is used twice; give button and light one each"
+    if panel.press == "push_to_talk" and panel.power_off:
+        sentence = "who holds the button to talk would switch the box off; use false"
+        yield ("panel.power_off", "panel.press"), sentence
     if openai.turn_detection == "none" and panel.press == "talk":
         sentence = '"none" leaves nobody to end a turn; use "local", or set panel.press = "push_to_talk"'
         yield ("agent.openai.turn_detection", "panel.press"), sentence

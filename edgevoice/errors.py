@@ -1,4 +1,4 @@
-"""The handful of errors we raise, sorted by what to do next: fix the configuration, retry, or end the call."""
+"""The handful of errors we raise, sorted by what to do next: fix the configuration, or try again later."""
 
 from __future__ import annotations
 
@@ -19,19 +19,3 @@ class ConfigError(EdgevoiceError):
 
 class DeviceError(EdgevoiceError):
     """A card or a pin does not do what was asked: show the fault, try again later."""
-
-
-class LegError(EdgevoiceError):
-    """A leg of the call cannot go on. Never leaves a driver: it becomes `Closed`."""
-
-
-class LinkLost(LegError):
-    """The network or the service went away: try again, with delays."""
-
-
-class Refused(LegError):
-    """They will not have us: bad key, no credit, wrong model. Do not retry."""
-
-
-class PeerError(LegError):
-    """They broke their own protocol."""

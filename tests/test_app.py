@@ -47,7 +47,7 @@ def test_a_mistake_in_the_audio_thread_ends_the_program(tmp_path: Path, monkeypa
     monkeypatch.setattr(app, "_open_card", mistaken)
     config = configuration(tmp_path)
     with pytest.raises(ExceptionGroup) as ended:
-        asyncio.run(app.run(config, Agents(config, NoFiles())))
+        asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 10))
     assert ended.value.subgroup(ZeroDivisionError) is not None
     assert not (tmp_path / "control.sock").exists(), "and still leaves nothing behind"
 
@@ -59,7 +59,7 @@ def test_a_mistake_on_the_loop_ends_the_program(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(RunningBox, "_card_ready", mistaken)
     config = configuration(tmp_path, "[card]\nsimulate = true\n")
     with pytest.raises(ExceptionGroup) as ended:
-        asyncio.run(app.run(config, Agents(config, NoFiles())))
+        asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 10))
     assert ended.value.subgroup(ZeroDivisionError) is not None
 
 

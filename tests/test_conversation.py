@@ -273,6 +273,71 @@ def test_nothing_is_ordered_after_the_end() -> None:
     assert story.conversation.hang_up("again") == []
 
 
+def test_a_response_that_never_ends_does_not_keep_the_floor() -> None:
+    story = opened()
+    story.far(TurnCommitted())
+    story.speaking("r1", seconds=2)
+    assert story.wait_for_deadline() == [(NEAR, Mark("r1", "r1"))]
+    story.wait_for_deadline()
+    assert story.turn is Turn.LISTENING
+    assert story.far(TurnCommitted()) == [(FAR, Respond())]
+
+
+def test_a_response_that_stalled_can_still_be_interrupted_at_its_end() -> None:
+    story = opened()
+    story.speaking("r1", seconds=2)
+    story.at += 7.0  # five seconds of nothing
+    story.far(Audio(SECOND, "r1"))
+    story.far(ResponseDone("r1"))
+    story.at += 0.9
+    assert story.conversation.expire(story.at) == []
+    assert story.near(BargedIn("r1", 2900.0)) == [(FAR, Interrupt("r1", 2900.0))]
+
+
+def test_a_second_response_at_once_can_be_interrupted_while_it_sounds() -> None:
+    story = opened()
+    story.far(ResponseStarted("r1"))
+    story.far(ResponseStarted("r2"))
+    for _ in range(10):
+        story.far(Audio(SECOND, "r1"))
+        story.far(Audio(SECOND, "r2"))
+    story.far(ResponseDone("r1"))
+    story.far(ResponseDone("r2"))
+    story.near(Played("r1", "r1"))
+    story.at += 19.0
+    story.conversation.expire(story.at)
+    assert story.near(BargedIn("r2", 9000.0)) == [(FAR, Interrupt("r2", 9000.0))]
+
+
+def test_an_answer_that_comes_while_the_button_is_down_is_not_played() -> None:
+    story = opened(Detection.MANUAL)
+    story.conversation.talk(True, story.at)
+    story.conversation.talk(False, story.at)
+    story.conversation.talk(True, story.at)
+    assert story.far(ResponseStarted("r1")) == [(FAR, Interrupt("r1", 0.0))]
+    assert story.far(Audio(SECOND, "r1")) == []
+    story.far(ResponseDone("r1"))
+    assert (FAR, Respond()) in story.conversation.talk(False, story.at)
+
+
+def test_half_a_sentence_before_muting_is_not_answered() -> None:
+    story = opened(Detection.LOCAL)
+    story.near(SpeechStarted())
+    story.conversation.mute(True, story.at)
+    story.near(SpeechStopped())
+    assert story.conversation.deadline is None
+
+
+def test_the_box_being_stopped_does_not_wait_for_a_long_goodbye() -> None:
+    story = opened()
+    story.speaking("r1", seconds=30)
+    story.conversation.leave("the agent hung up", 10.0, story.at)
+    began = story.at
+    story.conversation.leave("the box is being stopped", 2.0, story.at)
+    assert (NEAR, HangUp("the agent hung up")) in story.wait_for_deadline()
+    assert story.at == began + 2.0
+
+
 def test_an_agent_that_hangs_up_finishes_its_sentence() -> None:
     story = opened()
     story.speaking("r1")

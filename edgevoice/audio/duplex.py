@@ -25,6 +25,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevoice.audio.pcm import to_bytes
 from edgevoice.audio.playout import Playout
 from edgevoice.audio.resample import Resampler
 from edgevoice.audio.tones import tone
@@ -198,7 +199,7 @@ class Duplex:
     def _tell_audio(self, heard: Samples) -> None:
         pcm = self._to_far.process(heard)
         if len(pcm):
-            self._events.append(Audio(pcm.tobytes()))
+            self._events.append(Audio(to_bytes(pcm)))
 
     def _hold(self, heard: Samples) -> None:
         self._held.append(heard)

@@ -6,8 +6,8 @@
     write()   as much as there is room for          both handles are non-blocking: nothing here hangs
 
 pyalsaaudio changes what a card refuses without a word, so everything is read back with `info()` after opening. It
-must not be asked anything after `close()` (`info()` on a closed PCM is a segmentation fault), so a closed card has no
-handles left. Source: pyalsaaudio 0.11.0, alsaaudio.c.
+must not be asked anything after `close()` (`info()` on a closed PCM is a segmentation fault): whoever closes a card
+forgets it. Source: pyalsaaudio 0.11.0, alsaaudio.c.
 """
 
 from __future__ import annotations
@@ -206,8 +206,9 @@ class AlsaCard:
     def _capture_ready(self, give_up: float) -> bool:
         """Wait for the next interrupt of the card; True when there is something to read, or to recover from."""
         left = give_up - time.monotonic()
-        self._poll.poll(max(0.0, left * 1000))
         wanted = min(self.period - len(self._captured), self._capture.period)
+        if self._capture.period <= self.period:  # else there may be enough, of an interrupt that is over
+            self._poll.poll(max(0.0, left * 1000))
         available = self._call(self._capture.pcm.avail)
         if available >= wanted or available == -errno.EPIPE:
             return True
@@ -215,6 +216,8 @@ class AlsaCard:
             raise DeviceError(f"the microphone is gone: {errno.errorcode.get(-available, available)}")
         if left <= 0:
             raise DeviceError(f"no sound from the microphone for {LOST_S:g} s")
+        if self._capture.period > self.period:
+            self._poll.poll(left * 1000)
         return False
 
     def _capture_more(self) -> None:

@@ -19,6 +19,8 @@ from edgevoice.errors import DeviceError
 from edgevoice.events import Answer, BargeIn, Closed, Command, End, Event, HangUp, Opened
 
 REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # each failed opening prints a line of alsa-lib's to the journal
+STEADY_S = 5.0  # a card that worked for so long is opened again at once
+WAIT_S = 1.0  # how often waiting counts as progress: the watchdog looks every few seconds
 LEAVE_S = 1.0  # a thread that does not end by then is left behind: the process ends anyway
 PRIORITY = 10  # SCHED_FIFO, above everything ordinary, below the kernel's own threads
 
@@ -122,11 +124,19 @@ class SoundCard:
                 card = self._open_card()
             except DeviceError as error:
                 self._call(self._lost, str(error))
-                self._stop.wait(REOPEN_S[min(failures, len(REOPEN_S) - 1)])
-                failures += 1
-                continue
-            failures = 0
-            self._play(card)
+            else:
+                began = time.monotonic()
+                self._play(card)
+                if time.monotonic() - began > STEADY_S:
+                    failures = 0
+            self._wait(REOPEN_S[min(failures, len(REOPEN_S) - 1)])
+            failures += 1
+
+    def _wait(self, seconds: float) -> None:
+        """Wait before the next attempt; a box that waits for its card is alive."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stop.wait(min(left, WAIT_S)):
+            self.progress += 1
 
     def _play(self, card: OpenedCard) -> None:
         """Run periods until the card is lost or the program ends."""
@@ -141,7 +151,6 @@ class SoundCard:
                     self._call(self._tell, events, time.monotonic())
         except DeviceError as error:
             self._call(self._lost, str(error))
-            self._stop.wait(REOPEN_S[0])
         finally:
             card.close()
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 
 from edgevoice.events import Closed, Command, End, Event, HangUp
 from edgevoice.wire import Reply, Wire
@@ -28,6 +28,13 @@ CLOSE_S = 1.0  # politeness towards a service that does not answer our goodbye
 OUTBOX_S = 10.0  # nobody wants an answer to what was said longer ago
 RENEW_AGAIN_S = 5.0  # after a second connection that did not come about
 LARGEST = 16 * 2**20  # bytes of one message: 15 MiB is the largest that a service announces
+
+
+class _Connect(connect):
+    """Follows no redirect: our key is for the host that was configured."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class WebSocketLeg:
@@ -42,6 +49,7 @@ class WebSocketLeg:
         self._done = asyncio.Event()
         self._leaving = False  # close when the outbox is empty
         self._timer: asyncio.TimerHandle | None = None
+        self._renewing: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._deliver: Callable[[Event, float], None] = lambda event, at: None
@@ -54,10 +62,14 @@ class WebSocketLeg:
         try:
             await self._done.wait()
         finally:
-            if self._timer:
-                self._timer.cancel()
+            self._done.set()
+            for timer in (self._timer, self._renewing):
+                if timer:
+                    timer.cancel()
             for task in self._tasks:
                 task.cancel()
+            if self._socket:
+                self._socket.transport.abort()  # closed already, unless the service would not take our goodbye
 
     def perform(self, command: Command, at: float) -> None:
         if self._done.is_set():
@@ -80,7 +92,7 @@ class WebSocketLeg:
         assert request is not None, "a wire without a request has no use for a socket"
         at = self._loop.time
         try:
-            return await connect(
+            return await _Connect(
                 request.url,
                 additional_headers=dict(request.headers),
                 compression=None,  # a third of the time and a tenth of the memory of deflate, and sound does not shrink
@@ -91,7 +103,9 @@ class WebSocketLeg:
         except InvalidStatus as error:
             body = error.response.body or b""
             return self._wire.closed(error.response.status_code, bytes(body).decode(errors="replace"), at())
-        except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
+        except (ValueError, InvalidURI, InvalidProxy) as error:  # ValueError: a port or a name that cannot be
+            return Closed(End.REFUSED, f"the address of the service, or of the proxy, is wrong: {error}")
+        except (OSError, TimeoutError, InvalidHandshake) as error:
             return self._wire.closed(0, str(error) or type(error).__name__, at())
 
     async def _open(self) -> None:
@@ -109,7 +123,7 @@ class WebSocketLeg:
         connected = await self._connect()
         if isinstance(connected, Closed):
             log.info("a new session was not to be had, trying again: %s", connected.reason)
-            self._loop.call_later(RENEW_AGAIN_S, self._renew_again)
+            self._renewing = self._loop.call_later(RENEW_AGAIN_S, self._renew_again)
             return
         old, self._socket = self._socket, connected
         self._outbox.clear()  # meant for the old session; the wire says again what matters

@@ -194,6 +194,34 @@ def test_a_muted_box_sends_silence_at_the_same_pace() -> None:
     assert heard == bytes(500 * 32)
 
 
+def test_nothing_of_the_last_word_comes_out_after_muting_nor_when_it_is_over() -> None:
+    story = Story()
+    story.run(10, Answer(24_000), Listen(Uplink.OPEN))
+    story.card.say(VOICE[:9600])
+    story.run(100)
+    events = story.run(100, Listen(Uplink.SILENT))
+    assert not any(sent(events[1:])), "from the moment on at which it is told"
+    story.run(200, Listen(Uplink.OFF))
+    assert not any(sent(story.run(50, Listen(Uplink.OPEN))))
+
+
+def test_no_pre_roll_is_no_pre_roll() -> None:
+    story = answered(Uplink.HELD, pre_roll_ms=0)
+    story.card.say(VOICE)
+    story.run(200)
+    assert sent(story.run(10, Listen(Uplink.OPEN))) == b""
+    assert len(sent(story.run(10))) == 320
+
+
+def test_after_half_duplex_the_past_neither_speaks_nor_interrupts() -> None:
+    story = answered(half_duplex=True)
+    story.card.say(VOICE[:9600])
+    story.run(150)
+    story.run(50, Play(speech(0.2), "r1"))  # the person falls silent as it begins; then it starves
+    events = without_audio(story.run(1500, Play(speech(0.2), "r1")))
+    assert not any(isinstance(event, SpeechStarted | BargedIn) for event in events)
+
+
 def test_muting_in_mid_word_ends_the_speech_for_the_other_side() -> None:
     story = answered()
     story.card.say(VOICE)

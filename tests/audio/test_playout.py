@@ -94,6 +94,25 @@ def test_audio_of_a_discarded_response_is_never_played_however_late() -> None:
     assert playout.take(160).tobytes() == ramp(0, 160)
 
 
+def test_an_interruption_in_one_call_does_not_silence_the_next() -> None:
+    playout = joined()
+    playout.play(ramp(0, 1600), "parrot_1")
+    playout.take(160)
+    playout.discard()
+    playout.join(RATE)
+    playout.play(ramp(0, 160), "parrot_1")
+    assert playout.take(160).tobytes() == ramp(0, 160)
+
+
+def test_a_response_that_never_ends_does_not_hold_back_the_marks_of_the_next() -> None:
+    playout = joined()
+    playout.play(ramp(0, 100), "r1")
+    playout.play(ramp(0, 100), "r2")
+    playout.mark("two", "r2")
+    playout.take(400)
+    assert list(playout.advance(0)) == [Played("two", "r2")]
+
+
 def test_two_responses_play_one_after_the_other() -> None:
     playout = joined()
     playout.play(ramp(0, 100), "r1")

@@ -164,6 +164,62 @@ def test_a_service_that_cannot_be_reached_is_told() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("url", ["ws://my..server/", "ws://127.0.0.1:99999/", "ws://127.0.0.1:0x/", "ws://[::1/"])
+def test_an_address_that_cannot_be_is_refused_and_not_tried_again(url: str) -> None:
+    class Misspelt(CountingWire):
+        def request(self) -> Request:
+            return Request(url)
+
+    async def story() -> None:
+        call = Call(WebSocketLeg(Misspelt(0)))
+        await call.run()
+        (closed,) = call.events
+        assert isinstance(closed, Closed)
+        assert closed.end is End.REFUSED
+
+    asyncio.run(story())
+
+
+def test_a_redirect_is_not_followed_with_our_key() -> None:
+    seen: list[str] = []
+
+    def redirect(socket: ServerConnection, request: HttpRequest) -> Response:
+        seen.append(request.path)
+        response = socket.respond(HTTPStatus.FOUND, "")
+        response.headers["Location"] = "/elsewhere"
+        return response
+
+    async def story() -> None:
+        async with serve(lambda socket: socket.wait_closed(), "127.0.0.1", 0, process_request=redirect) as server:
+            call = Call(WebSocketLeg(CountingWire(next(iter(server.sockets)).getsockname()[1])))
+            await call.run()
+            assert call.events == [Closed(End.LINK_LOST, "302")]
+
+    asyncio.run(story())
+    assert seen == ["/"]
+
+
+def test_nothing_is_left_of_a_call_whose_service_takes_no_goodbye() -> None:
+    async def service(socket: ServerConnection) -> None:
+        socket.transport.pause_reading()
+        await asyncio.sleep(5)
+
+    async def story() -> None:
+        async with calling(service) as (call, _, task):
+            await call.opened.wait()
+            for _ in range(20):
+                call.leg.perform(Play(bytes(1_000_000)), 0.0)
+            await asyncio.sleep(0.05)
+            call.leg.perform(HangUp("enough"), 0.0)
+            await asyncio.sleep(0.05)
+            task.cancel()
+            await asyncio.wait({task})
+            assert call.leg._socket is not None
+            assert call.leg._socket.transport.is_closing()
+
+    asyncio.run(story())
+
+
 def test_hanging_up_while_it_connects_ends_it_at_once() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

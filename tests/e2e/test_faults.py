@@ -201,6 +201,20 @@ def test_it_starts_and_stops_as_a_service_of_systemd() -> None:
             assert box.process.wait(5) == 0
 
 
+def test_a_box_that_waits_for_its_card_is_alive_for_the_watchdog() -> None:
+    with World(rate=RATE) as world, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        address = f"{world.dir}/notify"
+        notified.bind(address)
+        notified.settimeout(4)  # the unit's WatchdogSec is 10, and feeding is due every 5 s
+        with RunningBox(
+            world, capture="hw:CARD=Nowhere", env={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "6000000"}
+        ) as box:
+            box.wait_for_state("fault")
+            fed = 0
+            while fed < 4:
+                fed += "WATCHDOG=1" in notified.recv(4096).decode()
+
+
 def test_the_watchdog_is_not_fed_while_the_program_hangs() -> None:
     with World(rate=RATE) as world, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
         address = f"{world.dir}/notify"
