@@ -46,16 +46,16 @@ class Person:
 
 
 def test_talk_over_it_on_pulseaudio_and_it_falls_silent(tmp_path: Path) -> None:
-    story, interruption = voice("story", RATE), voice("interruption", RATE)
-    write_wav(tmp_path / "story.wav", story, RATE)
+    question, interruption = voice("question", RATE), voice("interruption", RATE)
+    write_wav(tmp_path / "question.wav", question, RATE)
     write_wav(tmp_path / "interruption.wav", interruption, RATE)
     with PulseAudio(RATE) as pulse, RunningBox(pulse, TRUSTING) as box:
         person = Person(pulse)
         try:
             box.call()
-            person.tell(f"say {tmp_path}/story.wav", "said")
+            person.tell(f"say {tmp_path}/question.wav", "said")
             box.wait_for_turn("speaking")
-            box.pause(1.5)
+            box.pause(0.5)
             person.tell(f"say {tmp_path}/interruption.wav", "said")
             box.pause(1.0)
             person.tell(f"stop {tmp_path}", "stopped")
