@@ -35,6 +35,7 @@ from edgevoice.happenings import (
     Talk,
     ToolDone,
     TurnChanged,
+    TurnVolume,
 )
 from edgevoice.light import Pattern, Turn
 from edgevoice.wire import Wire
@@ -153,6 +154,9 @@ class Simulation:
                     self._place()
                 case Sound(name):
                     self.commands.append(Tone(name))
+                case TurnVolume(_, id) if self.call:
+                    refused = ToolDone(id, "error: the volume cannot be set: the simulated room has no mixer")
+                    self.call.want(partial(self._ask, effect=refused), self.now)
                 case EndCall() | Mute() | Talk() | ToolDone() if self.call:
                     self.call.want(partial(self._ask, effect=effect), self.now)
                 case _:

@@ -14,7 +14,17 @@ from edgevoice.appliance import Appliance
 from edgevoice.audio.duplex import Duplex
 from edgevoice.conversation import Detection
 from edgevoice.drivers.room import Room, RoomCard, Utterance, VirtualClock
-from edgevoice.events import Audio, Command, Event, Opened, Respond, ResponseDone, ResponseStarted, TurnCommitted
+from edgevoice.events import (
+    Audio,
+    Command,
+    Event,
+    Opened,
+    Respond,
+    ResponseDone,
+    ResponseStarted,
+    ToolCalled,
+    TurnCommitted,
+)
 from edgevoice.happenings import HangUpAsked, MuteAsked, Released
 from edgevoice.light import Box, Turn
 from edgevoice.simulation import Simulation
@@ -197,3 +207,12 @@ def test_the_microphone_leaves_the_audio_thread_only_under_a_light_that_says_so(
                     assert before.microphone, f"the microphone was heard while the light showed {before.name}"
             if box.appliance.turn is Turn.MUTED and box.appliance.state is Box.IN_CALL:
                 assert not box.appliance.light.microphone
+
+
+def test_a_tool_that_the_room_cannot_do_is_answered_in_words() -> None:
+    box = box_in([], tools=("set_volume",))
+    box.run(1.0)
+    box.press()
+    box.happen(ToolCalled("7", "set_volume", '{"percent": 30}'))
+    (result,) = [note for note in box.notes if note["what"] == "ToolResult"]
+    assert (result["id"], result["output"].partition(":")[0]) == ("7", "error")

@@ -54,7 +54,10 @@ def say(path: str) -> None:
     with wave.open(path) as file:
         sound = file.readframes(file.getnframes())
     air = pcm(alsaaudio.PCM_PLAYBACK, "air")
-    air.write(sound)
+    while sound:
+        written = air.write(sound[: 2 * PERIOD * 4])
+        if written > 0:  # an underrun is told as -32, the chunk not taken: the same again
+            sound = sound[2 * written :]
     air.drain()
     air.close()
 
