@@ -5,11 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# Debian packages: to build pyalsaaudio; for the tests a second sound card (PulseAudio's plugin) and systemd-analyze;
+# Debian packages: to build pyalsaaudio; the second choice of echo canceller; for the tests a second sound card (PulseAudio's plugin) and systemd-analyze;
 # for the benchmark's baseline PortAudio.
-DEBIAN_RUN := gcc python3-dev python3-venv libasound2-dev
+DEBIAN_RUN := gcc python3-dev python3-venv libasound2-dev libspeexdsp1
 DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd
-DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev
+DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
 .PHONY: run demo test check bench clean
 .DEFAULT_GOAL := run
@@ -63,14 +63,14 @@ comma := ,
 
 $(VENV)/.run: pyproject.toml
 	$(call debian,$(DEBIAN_RUN))
-	$(call venv,$(if $(wildcard /dev/gpiochip*),[pi],))
+	$(call venv,[aec$(if $(wildcard /dev/gpiochip*),$(comma)pi)])
 
 $(VENV)/.test: pyproject.toml
 	$(call debian,$(DEBIAN_TEST))
-	$(call venv,[dev])
+	$(call venv,[aec$(comma)dev])
 	@touch $(VENV)/.run
 
 $(VENV)/.bench: pyproject.toml
 	$(call debian,$(DEBIAN_BENCH))
-	$(call venv,[dev$(comma)bench])
+	$(call venv,[aec$(comma)dev$(comma)bench])
 	@touch $(VENV)/.run $(VENV)/.test

@@ -3,11 +3,21 @@
 It imports numpy and the standard library, never `edgevoice`: what was heard is read off the samples that left the
 loudspeaker, and the program's own word (`events.jsonl`) is only ever compared with them.
 
-    python -m edgevoice_measure FOLDER        one JSON object, from FOLDER/{microphone.wav,speaker.wav,events.jsonl}
+    python -m edgevoice_measure FOLDER        one JSON object, from what is in FOLDER:
+
+    person.wav       the people alone, as the microphone would hear them in a silent room
+    microphone.wav   what it did hear, with echo and noise; sample aligned with person.wav and speaker.wav
+    speaker.wav      what left the loudspeaker
+    cleaned.wav      the microphone after echo cancellation, at any rate
+    agent.wav        every reply as the agent sent it, at any rate, with silence between them
+    events.jsonl     the experiment's script (who made what sound when, where in agent.wav each reply is), and what the
+                     program says to have done
 
 Rules
-* A digital loudspeaker that says nothing plays exact zeros. What was recorded with a microphone has noise in it, so a
-  reply is never exactly zero for long: zeros in it are fill silence, and are nobody's heard time.
+* A digital loudspeaker that says nothing plays exact zeros. Each passage between them is looked up in agent.wav: so it
+  is known which sample of which reply stood before a silence, and which one after it. What is not found there is no
+  reply (a chime).
+* A person's onset is that of their own track: with an echo in the room, the microphone's level cannot tell it.
 * Positions are samples since the first one of the recording. `silence` and `cut` are the first sample that is silent.
 * An onset is rounded to the start of its 10 ms frame: early, so that a latency is never told too short.
 """
@@ -19,8 +29,9 @@ import json
 import math
 import sys
 import wave
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,16 +39,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Samples = NDArray[np.int16]
+Flags = NDArray[np.bool_]
 
+FULL_SCALE = 32768.0
 BAD_DATA = 65  # EX_DATAERR of sysexits.h
-JOIN_S = 0.150  # a network's hiccup inside a reply is shorter, the pause between two turns is longer
-CHIME_S = 0.5  # no chime lasts longer
-CHIME_GAP_S = 0.020  # chime and reply are told apart even when they follow each other closely
-FILL_S = 0.008  # zeros for longer than this are fill silence: less than a period, longer than faint noise is all zero
 FRAME_S = 0.010
-PURE = 0.98  # share of a note's power in one line: 0.999 for a sine with fades, above this in 0.2 % of spoken scraps
 VOICED_DB, ONSET_DB = 30.0, 20.0
-CLAIM_S = 0.5  # a claim that comes later than this after the silence belongs to something else
+PAUSE_S = (
+    0.005  # zeros for longer than this part two passages: shorter than a period, longer than a faint sound is zero
+)
+WHOLE_S = 0.020  # a reply that was heard to within so much of its end was heard whole: it may end in faintness
+SLACK_S = 0.5  # a pause that begins later than this after the person's last sound is not theirs
+CLAIM_S = 1.0  # a claim that comes later than this after the silence belongs to something else
+OVER_S = 0.8  # who speaks for so long over a reply ought to have interrupted it
+HANG_S = 0.3  # a room's decay: that long after the person the microphone still hears them
+SETTLED_S = 0.1  # of sound from the loudspeaker, until its echo is as loud as it gets
+FADE_S = 0.005  # of a reply that goes on, the first gains a squared sine
 TEMPLATE = 8192  # samples that are compared with the reference: 170 ms at 48 kHz, longer than any two words look alike
 SHORTEST = 240  # fewer samples have no shape of their own
 GAP = 240  # as many zeros in a row, 5 ms at 48 kHz, are fill silence
@@ -58,22 +75,57 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Samples [start, end) of the microphone in which a person's recording was played to it."""
+    """Samples [start, end) in which a person makes a sound; a cough has no `words`."""
 
     start: int
     end: int
+    words: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Interruption:
-    """A reply that fell silent while a person was speaking over it."""
+class Passage:
+    """Samples [start, end) of the loudspeaker, which are [origin, until) of the agent's track and so of one reply."""
 
-    reply: Stretch
-    onset: int
+    start: int
+    end: int
+    origin: float
+    until: float
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What was heard of the reply that is [first, last) of the agent's track: passages, and a pause between each two."""
+
+    first: int
+    last: int
+    passages: tuple[Passage, ...]
+
+    @property
+    def start(self) -> int:
+        return self.passages[0].start
 
     @property
     def silence(self) -> int:
-        return self.reply.last + 1
+        return self.passages[-1].end
+
+    @property
+    def heard(self) -> float:
+        """Samples of it that were heard, from its beginning."""
+        return self.passages[-1].until - self.first
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """All (n,) at one `rate` but `cleaned`; `agent` is a track of its own."""
+
+    rate: int
+    person: Samples
+    microphone: Samples
+    speaker: Samples
+    agent: Samples
+    cleaned: Samples
+    cleaned_rate: int
 
 
 # ------------------------------------------------------------------------------------------------- one recording
@@ -95,39 +147,14 @@ def read_wav(path: Path) -> tuple[Samples, int]:
         raise Unmeasurable(f"{path} is not a WAV file: {error}") from error
 
 
-def sounding(x: Samples, rate: int, *, join_s: float = JOIN_S, least_s: float = 0.0) -> list[Stretch]:
-    """Return where `x` sounds: stretches between zeros of more than `join_s`, those of at least `least_s`."""
+def sounding(x: Samples, rate: int, *, join_s: float = PAUSE_S) -> list[Stretch]:
+    """Return where `x` sounds: stretches between zeros of more than `join_s`."""
     loud = np.flatnonzero(x)
     if not len(loud):
         return []
     breaks = np.flatnonzero(np.diff(loud) - 1 > join_s * rate)
     firsts, lasts = loud[np.r_[0, breaks + 1]], loud[np.r_[breaks, len(loud) - 1]]
-    stretches = (Stretch(int(first), int(last)) for first, last in zip(firsts, lasts, strict=True))
-    return [stretch for stretch in stretches if stretch.last - stretch.first + 1 >= least_s * rate]
-
-
-def replies(speaker: Samples, rate: int) -> list[Stretch]:
-    """Return where somebody speaks from the loudspeaker: all that sounds, less the chimes."""
-    spoken = speaker.copy()
-    for first, last in sounding(speaker, rate, join_s=CHIME_GAP_S):
-        if is_chime(speaker[first : last + 1], rate):
-            spoken[first : last + 1] = 0
-    return sounding(spoken, rate)
-
-
-def is_chime(x: Samples, rate: int) -> bool:
-    """Tell whether `x` is short, and most of the time one pure note at a time. A chord is none."""
-    if len(x) > CHIME_S * rate:
-        return False
-    size = round(0.03 * rate)
-    padded = np.pad(x.astype(np.float64), (0, max(0, size - len(x))))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 2]
-    power = np.abs(np.fft.rfft(frames * np.hanning(size), 4 * size)) ** 2
-    whole = power.sum(axis=1)
-    bins = np.arange(power.shape[1])
-    line = np.abs(bins - power.argmax(axis=1)[:, None]) <= 8  # the main lobe of a Hann window, padded fourfold
-    shares = (power * line).sum(axis=1)[whole > 0] / whole[whole > 0]
-    return bool(len(shares)) and float(np.median(shares)) >= PURE
+    return [Stretch(int(first), int(last)) for first, last in zip(firsts, lasts, strict=True)]
 
 
 def onset(x: Samples, rate: int) -> int | None:
@@ -155,13 +182,6 @@ def last_sounding(x: Samples, after: int, *, quiet: int = QUIET) -> int | None:
         return None
     nexts = np.append(loud[1:], max(len(x), after) + quiet + 1)
     return int(loud[(nexts - loud > quiet) & (nexts > after)][0])
-
-
-def heard_count(speaker: Samples, rate: int, reply: Stretch) -> int:
-    """Return how many samples of `reply` left the loudspeaker: its length without the fill silence in it."""
-    loud = np.flatnonzero(speaker[reply.first : reply.last + 1])
-    zeros = np.diff(loud) - 1
-    return reply.last - reply.first + 1 - int(zeros[zeros > FILL_S * rate].sum())
 
 
 def heard_samples(speaker: Samples, start: int, cut: int, reference: Samples) -> int | None:
@@ -204,8 +224,33 @@ def _ratio(db: float) -> float:
     return math.pow(10.0, db / 10)
 
 
+def level_dbfs(x: Samples, flags: Flags | None = None) -> float | None:
+    """Return the level of the frames that `flags` (or all) pick, those within 30 dB of their loudest; None: silence."""
+    power = _powers(x, len(x) if flags is None else len(x) // max(len(flags), 1))
+    picked = power if flags is None else power[: len(flags)][flags[: len(power)]]
+    if not picked.any():
+        return None
+    return round(10 * math.log10(float(picked[picked >= picked.max() * _ratio(-VOICED_DB)].mean())) - 90.309, 1)
+
+
+def _powers(x: Samples, size: int) -> NDArray[np.float64]:
+    size = max(size, 1)
+    powers: NDArray[np.float64] = (x[: len(x) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1)
+    return powers
+
+
+def _ratio(db: float) -> float:
+    return math.pow(10.0, db / 10)
+
+
 def _find_end(piece: Samples, reference: Samples) -> int | None:
     """Return the index in `reference` at which `piece` ends there, or None when it is not in it."""
+    start = find(piece, reference)
+    return None if start is None else min(round(start) + len(piece), len(reference))
+
+
+def find(piece: Samples, reference: Samples) -> float | None:
+    """Return the index in `reference` at which `piece` begins there, to a fraction; None when it is not in it."""
     n, size = len(piece), 1 << (len(reference) + 3 * len(piece)).bit_length()
     # Zeros on both sides: what begins a little before the reference, or rings on behind it, is found too.
     padded = np.pad(reference.astype(np.float64), n)
@@ -215,31 +260,144 @@ def _find_end(piece: Samples, reference: Samples) -> int | None:
     energy = (sums[n:] - sums[:-n]) * (piece.astype(np.float64) ** 2).sum()
     score = dots / np.sqrt(np.maximum(energy, 1.0))
     best = int(np.argmax(score))
-    return min(best, len(reference)) if score[best] >= ALIKE else None
+    if score[best] < ALIKE:
+        return None
+    before, top, after = (float(score[min(max(best + step, 0), len(score) - 1)]) for step in (-1, 0, 1))
+    bend = before - 2 * top + after
+    return best - n + (0.5 * (before - after) / bend if bend else 0.0)
+
+
+# ------------------------------------------------------------------------------------------------------- replies
+
+
+def replies(speaker: Samples, rate: int, agent: Samples, spans: Sequence[tuple[int, int]]) -> list[Reply]:
+    """Return what the loudspeaker says of `agent`, in which each reply is one of `spans`, in order."""
+    found: list[Passage] = []
+    for first, last in sounding(speaker, rate):
+        expected = round(found[-1].until) if found else 0
+        origin, until = _places(speaker[first : last + 1], rate, agent, expected)
+        reply = next((n for n, (start, end) in enumerate(spans) if start <= (origin + until) / 2 < end), None)
+        if reply is not None:
+            late = max(0, round(spans[reply][0] - origin))  # a chime may come just before it
+            found.append(Passage(first + late, last + 1, origin + late, until, reply))
+    groups = groupby(found, lambda passage: passage.reply)
+    return [Reply(*spans[number], tuple(group)) for number, group in groups]
+
+
+def _places(x: Samples, rate: int, agent: Samples, expected: int) -> tuple[float, float]:
+    """Return the indices in `agent` at which `x` would begin and at which it ends; NaN when it is not in it.
+
+    What is too short to have a shape of its own is only looked for around `expected`.
+    """
+    begin, end = 0, len(agent)
+    if len(x) < SHORTEST:
+        begin, end = max(0, expected - len(x)), expected + 2 * len(x)
+    shy = round(2 * FADE_S * rate) if len(x) > 4 * FADE_S * rate else 0  # what fades in has another shape
+    start, last = (find(piece, agent[begin:end]) for piece in (x[shy:][:TEMPLATE], x[shy:][-TEMPLATE:]))
+    if last is None:
+        return math.nan, math.nan
+    until = begin + last + min(len(x) - shy, TEMPLATE)
+    return until - len(x) if start is None else begin + start - shy, until
+
+
+def pauses(recorded: Recordings, found: Sequence[Reply], utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
+    """Return the silences within replies: who caused each, and what of the reply it cost."""
+    return [
+        _pause(recorded, before, after, utterances)
+        for reply in found
+        for before, after in pairwise(reply.passages)
+        if not _silent_itself(recorded.agent, before, after)
+    ]
+
+
+def _silent_itself(agent: Samples, before: Passage, after: Passage) -> bool:
+    """Tell whether the agent fell silent there, and not the loudspeaker."""
+    own = after.origin - before.until
+    return abs(own - (after.start - before.end)) < 2 and not _sounds(agent, before.until, after.origin)
+
+
+def _sounds(agent: Samples, origin: float, until: float) -> bool:
+    return bool((np.abs(agent[round(origin) : round(until)].astype(np.int32)) > 1).any())
+
+
+def _pause(recorded: Recordings, before: Passage, after: Passage, utterances: Sequence[Utterance]) -> dict[str, Any]:
+    rate, speaker = recorded.rate, recorded.speaker
+    by, begun = _cause(recorded, utterances, before.end, 0)
+    missing = round(after.origin - before.until)
+    lost = 0 if missing < 0 or _too_faint(recorded.agent[round(before.until) :][:missing], rate) else missing
+    rising = speaker[after.start - 1 : after.start + rate // 1000].astype(np.int32)
+    return {
+        "from": round(before.end / rate, 6),
+        "until": round(after.start / rate, 6),
+        "ms": round((after.start - before.end) * 1000 / rate, 1),
+        "cause": None if by is None else "words" if by.words else "cough",
+        "onset_to_silence_ms": None if begun is None else round((before.end - begun) * 1000 / rate, 1),
+        "lost_samples": lost,
+        "repeated_samples": max(0, -missing),
+        "resume_step": int(np.abs(np.diff(rising)).max()),
+        "agent_at": round(before.until / rate, 6),
+        "reply": before.reply,
+    }
+
+
+def _too_faint(sent: Samples, rate: int) -> bool:
+    """Tell whether nothing is left of `sent` once it fades in from silence: it was played, and rounds to zero."""
+    loud = np.flatnonzero(np.abs(sent.astype(np.int32)) > 1)
+    rest = np.abs(sent[loud[0] if len(loud) else len(sent) :].astype(np.float64))
+    gains = np.sin(np.minimum(np.arange(len(rest)) / (FADE_S * rate), 1) * np.pi / 2) ** 2
+    return bool((rest * gains < 1).all())
+
+
+def _cause(
+    recorded: Recordings, utterances: Sequence[Utterance], silence: int, reply_start: int
+) -> tuple[Utterance | None, int | None]:
+    """Return who made a sound when the loudspeaker fell silent, and when they began to, over the reply."""
+    for utterance in reversed(utterances):
+        start = max(utterance.start, reply_start)
+        if start < silence <= utterance.end + SLACK_S * recorded.rate:
+            begun = onset(recorded.person[start : utterance.end], recorded.rate)
+            if begun is not None and start + begun < silence:
+                return utterance, start + begun
+    return None, None
+
+
+# ------------------------------------------------------------------------------------------------------ the echo
+
+
+def echo(recorded: Recordings) -> dict[str, float | None]:
+    """Return how loud the loudspeaker is at the microphone, and after cancellation, while nobody else is heard."""
+    rate = recorded.rate
+    speaks, plays = powers(recorded.person, rate) > 0, powers(recorded.speaker, rate) > 0
+    alone = ~_spread(speaks, round(HANG_S / FRAME_S)) & ~_spread(~plays, round(SETTLED_S / FRAME_S))
+    before, after = powers(recorded.microphone, rate), powers(recorded.cleaned, recorded.cleaned_rate)
+    count = min(len(before), len(after), len(alone))
+    before, after, alone = before[:count], after[:count], alone[:count]
+    if not before[alone].any():
+        return {"echo_dbfs": None, "echo_left_dbfs": None, "echo_removed_db": None}
+    loud = alone & (before >= before[alone].max() * _ratio(-VOICED_DB))
+    echo_dbfs, left_dbfs = _dbfs(before[loud].mean()), _dbfs(after[loud].mean())
+    return {
+        "echo_dbfs": round(echo_dbfs, 1),
+        "echo_left_dbfs": round(left_dbfs, 1),
+        "echo_removed_db": round(echo_dbfs - left_dbfs, 1),
+    }
+
+
+def _spread(flags: Flags, frames: int) -> Flags:
+    """Let what is true stay true for so many frames, and begin one earlier."""
+    spread: Flags = np.convolve(flags, np.ones(frames + 2))[1 : len(flags) + 1] > 0
+    return spread
+
+
+def _voice_dbfs(recorded: Recordings, utterances: Sequence[Utterance]) -> float | None:
+    """Return the level of what is said, while it sounds."""
+    said = [recorded.person[utterance.start : utterance.end] for utterance in utterances if utterance.words]
+    power = powers(np.concatenate([np.zeros(0, np.int16), *said]), recorded.rate)
+    voiced = power[power >= power.max(initial=1.0) * _ratio(-VOICED_DB)]
+    return round(_dbfs(voiced.mean()), 1) if len(voiced) else None
 
 
 # ------------------------------------------------------------------------------------------------ a conversation
-
-
-def interruptions(
-    microphone: Samples, spoken: Sequence[Stretch], rate: int, utterances: Sequence[Utterance]
-) -> list[Interruption]:
-    """Return the replies that fell silent while a person was speaking over them, in order.
-
-    The onset is that of the sound at the microphone, in the part of the utterance that falls upon the reply. What the
-    loudspeaker says must not reach the microphone louder than 20 dB below the person.
-    """
-
-    def over(reply: Stretch) -> Iterator[Interruption]:
-        for utterance in utterances:
-            start = max(utterance.start, reply.first)
-            if start <= reply.last < utterance.end:
-                begun = onset(microphone[start : utterance.end], rate)
-                if begun is not None and start + begun <= reply.last:
-                    yield Interruption(reply, start + begun)
-
-    found = (next(over(reply), None) for reply in spoken)
-    return [interruption for interruption in found if interruption is not None]
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
@@ -253,31 +411,94 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     return [_event(line, f"{path} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def measure(folder: Path) -> dict[str, Any]:
-    """Return the figures of the conversation that was recorded in `folder`. Over several interruptions: the worst."""
+def read_recordings(folder: Path) -> Recordings:
     microphone, rate = read_wav(folder / "microphone.wav")
-    speaker, speaker_rate = read_wav(folder / "speaker.wav")
-    if speaker_rate != rate:
-        raise Unmeasurable(f"speaker.wav has {speaker_rate} Hz, expected the {rate} of microphone.wav")
-    if len(speaker) != len(microphone):
-        raise Unmeasurable(f"speaker.wav has {len(speaker)} samples, expected the {len(microphone)} of microphone.wav")
+    same = {}
+    for name in ("person", "speaker"):
+        same[name], its_rate = read_wav(folder / f"{name}.wav")
+        if its_rate != rate:
+            raise Unmeasurable(f"{name}.wav has {its_rate} Hz, expected the {rate} of microphone.wav")
+        if len(same[name]) != len(microphone):
+            count = len(same[name])
+            raise Unmeasurable(f"{name}.wav has {count} samples, expected the {len(microphone)} of microphone.wav")
+    agent, agent_rate = read_wav(folder / "agent.wav")
+    cleaned, cleaned_rate = read_wav(folder / "cleaned.wav")
+    return Recordings(
+        rate,
+        microphone=microphone,
+        agent=resample(agent, agent_rate, rate),
+        cleaned=cleaned,
+        cleaned_rate=cleaned_rate,
+        **same,
+    )
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """Return the figures of the conversation that was recorded in `folder`. Of several moments: the worst."""
+    recorded = read_recordings(folder)
+    rate, speaker = recorded.rate, recorded.speaker
     events = read_events(folder / "events.jsonl")
-    spoken = replies(speaker, rate)
-    found = interruptions(microphone, spoken, rate, _utterances(events, rate))
-    claims = [event for event in events if event.get("what") == "BargedIn"]
-    each = [_figures(interruption, speaker, rate, claims) for interruption in found]
+    utterances = _utterances(events, rate)
+    found = replies(speaker, rate, recorded.agent, _spans(events, rate))
+    each, unasked = _interruptions(recorded, found, utterances, events)
+    silences = pauses(recorded, found, utterances)
+    coughed = [silence["ms"] for silence in silences if silence["cause"] == "cough"]
     return {
         "rate": rate,
         "seconds": round(len(speaker) / rate, 3),
-        "turns": len(spoken),
+        "replies": len(found),
         "interruptions": len(each),
-        "claimed_interruptions": len(claims),
-        "mic_to_silence_ms": _worst(each, "mic_to_silence_ms", float),
-        "drop_to_silence_ms": _worst(each, "drop_to_silence_ms", float),
+        "claimed_interruptions": sum(event.get("what") == "BargedIn" for event in events),
+        "false_interruptions": unasked,
+        "missed_interruptions": _missed(recorded, found, utterances),
+        "speech_to_silence_ms": _worst(each, "speech_to_silence_ms", float),
+        "speech_to_decision_ms": _worst(each, "speech_to_decision_ms", float),
         "heard_error_ms": _worst(each, "heard_error_ms", abs),
+        "coughs": sum(not utterance.words for utterance in utterances),
+        "cough_pause_ms": sum(coughed),
+        "lost_samples": sum(silence["lost_samples"] for silence in silences),
+        "repeated_samples": sum(silence["repeated_samples"] for silence in silences),
+        "skipped_samples": _skipped(found),
+        "resume_step": max((silence["resume_step"] for silence in silences), default=None),
+        "false_pauses": sum(silence["cause"] is None for silence in silences),
+        **echo(recorded),
+        "voice_dbfs": _voice_dbfs(recorded, utterances),
         "each": each,
-        "replies": [[round(reply.first / rate, 6), round((reply.last + 1) / rate, 6)] for reply in spoken],
+        "pauses": silences,
+        "spoken": [[round(reply.start / rate, 6), round(reply.silence / rate, 6)] for reply in found],
     }
+
+
+def _skipped(found: Sequence[Reply]) -> int:
+    """Return how many samples are missing, or too many, where a reply sounds without a pause."""
+    passages = [passage for reply in found for passage in reply.passages]
+    return sum(abs(round(each.until - each.origin) - (each.end - each.start)) for each in passages)
+
+
+def _interruptions(
+    recorded: Recordings, found: Sequence[Reply], utterances: Sequence[Utterance], events: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the replies that fell silent for good while somebody spoke over them, and how many did for nobody."""
+    each, unasked = [], 0
+    for reply in found:
+        if reply.last - reply.first - reply.heard <= WHOLE_S * recorded.rate:
+            continue
+        by, begun = _cause(recorded, utterances, reply.silence, reply.start)
+        if by is None or begun is None or not by.words:
+            unasked += 1
+        else:
+            each.append(_figures(reply, begun, recorded.rate, events))
+    return each, unasked
+
+
+def _missed(recorded: Recordings, found: Sequence[Reply], utterances: Sequence[Utterance]) -> int:
+    """Count who spoke over a reply for long, and was not listened to: it went on to its end."""
+    count = 0
+    for reply in found:
+        if reply.last - reply.first - reply.heard <= WHOLE_S * recorded.rate:
+            by, begun = _cause(recorded, utterances, reply.silence, reply.start)
+            count += bool(by and by.words and begun and reply.silence - begun > OVER_S * recorded.rate)
+    return count
 
 
 def _event(line: str, where: str) -> dict[str, Any]:
@@ -295,29 +516,41 @@ def _is_number(value: object) -> bool:
 
 
 def _utterances(events: Sequence[Mapping[str, Any]], rate: int) -> list[Utterance]:
-    """Return when the room's people spoke: that is the experiment's script, not the program's belief."""
-    spoke = [event for event in events if (event.get("who"), event.get("what")) == ("person", "speaks")]
-    for event in spoke:
+    """Return when the room's people made a sound: that is the experiment's script, not the program's belief."""
+    made = [event for event in events if event.get("who") == "person" and event.get("what") in ("speaks", "coughs")]
+    for event in made:
         if not _is_number(event.get("until")):
-            raise Unmeasurable(f"a person speaks at {event['at']} s until {event.get('until')}, expected a number")
-    return [Utterance(round(event["at"] * rate), round(event["until"] * rate)) for event in spoke]
+            raise Unmeasurable(
+                f"a person {event['what']} at {event['at']} s until {event.get('until')}, expected a number"
+            )
+    return [Utterance(round(it["at"] * rate), round(it["until"] * rate), it["what"] == "speaks") for it in made]
 
 
-def _figures(
-    interruption: Interruption, speaker: Samples, rate: int, claims: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def _spans(events: Sequence[Mapping[str, Any]], rate: int) -> list[tuple[int, int]]:
+    """Return where in agent.wav each reply is."""
+    said = [event for event in events if (event.get("who"), event.get("what")) == ("agent", "says")]
+    for event in said:
+        if not (_is_number(event.get("from_s")) and _is_number(event.get("until_s"))):
+            raise Unmeasurable(f"the agent says something at {event['at']} s, expected from_s and until_s in agent.wav")
+    return [(round(event["from_s"] * rate), round(event["until_s"] * rate)) for event in said]
+
+
+def _figures(reply: Reply, onset_at: int, rate: int, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return one interruption's figures, and what became of the first claim that can mean it."""
-    begun, silent = interruption.onset / rate, interruption.silence / rate
-    heard_ms = heard_count(speaker, rate, interruption.reply) * 1000 / rate
+    begun, silent = onset_at / rate, reply.silence / rate
+    heard_ms = reply.heard * 1000 / rate
+    claims = [event for event in events if event.get("what") == "BargedIn"]
     claim = next((claim for claim in claims if begun <= claim["at"] <= silent + CLAIM_S), {})
+    hints = [event["at"] for event in events if event.get("what") == "Suspected" and begun <= event["at"]]
     claimed_ms = claim["heard_ms"] if _is_number(claim.get("heard_ms")) else None
     return {
-        "reply_at": round(interruption.reply.first / rate, 6),
+        "reply_at": round(reply.start / rate, 6),
         "onset_at": round(begun, 6),
+        "hint_at": max((at for at in hints if claim and at <= claim["at"]), default=None),
         "decided_at": claim.get("at"),
         "silent_at": round(silent, 6),
-        "mic_to_silence_ms": round((silent - begun) * 1000, 3),
-        "drop_to_silence_ms": round((silent - claim["at"]) * 1000, 3) if claim else None,
+        "speech_to_silence_ms": round((silent - begun) * 1000, 3),
+        "speech_to_decision_ms": round((claim["at"] - begun) * 1000, 3) if claim else None,
         "heard_ms": round(heard_ms, 3),
         "claimed_ms": claimed_ms,
         "heard_error_ms": None if claimed_ms is None else round(claimed_ms - heard_ms, 3),
@@ -333,7 +566,7 @@ def _worst(each: Sequence[Mapping[str, Any]], name: str, badness: Callable[[floa
 def main(arguments: Sequence[str] | None = None) -> int:
     sys.modules["edgevoice"] = None  # type: ignore[assignment]  # from here on, importing it fails
     parser = argparse.ArgumentParser("edgevoice_measure", description="Print a recorded conversation's figures.")
-    parser.add_argument("folder", type=Path, help="holds microphone.wav, speaker.wav and events.jsonl")
+    parser.add_argument("folder", type=Path, help="holds the recordings and events.jsonl")
     try:
         print(json.dumps(measure(parser.parse_args(arguments).folder), indent=2))
     except Unmeasurable as error:

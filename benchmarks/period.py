@@ -2,8 +2,8 @@
 
     python -m benchmarks.period PERIODS      prints one JSON object
 
-In a call with everything on: somebody makes noise near the microphone, which is resampled, judged and sent; a response
-of 24 kHz is resampled and played. Alone, period upon period, it is the pure cost. Beside a thread that computes in
+In a call with everything on: somebody makes noise near the microphone, which is resampled, cleaned of the echo, judged
+and sent; a response of 24 kHz is resampled and played, and told to the canceller. Alone, period upon period, it is the pure cost. Beside a thread that computes in
 Python all the time, at the pace of a card, it is what a listener would notice: the time from the moment at which the
 period was captured to the moment at which the loudspeaker has its next samples.
 """
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from edgevoice.app import SWITCH_S
 from edgevoice.audio.duplex import Duplex, cycle
-from edgevoice.audio.speech import SpeechDetector
+from edgevoice.audio.echo import load
+from edgevoice.audio.interruption import TalkOver
 from edgevoice.drivers.audio_thread import PRIORITY
 from edgevoice.events import Answer, Command, Listen, Play, Uplink
 
@@ -44,7 +45,9 @@ class TimelessCard:
     def __init__(self, pace_s: float) -> None:
         self.captured_at = time.perf_counter()
         self._pace_s = pace_s
+        self.restarts = 0
         self._queued = 0
+        self._written = 0
         self._noise: Samples = np.random.default_rng(1).normal(0, 300, 100 * PERIOD).astype(np.int16)
         self._reads = 0
 
@@ -64,14 +67,20 @@ class TimelessCard:
     def drop(self) -> int:
         raise AssertionError("noise interrupts nobody")
 
+    def position(self) -> float | None:
+        return self._written - self._queued
+
     def write(self, pcm: Samples) -> None:
+        self.restarts = 1
         self._queued += len(pcm)
+        self._written += len(pcm)
 
 
 def measure(periods: int, pace_s: float) -> NDArray[np.float64]:
     """Return the milliseconds of each period, from captured to written."""
     card = TimelessCard(pace_s)
-    duplex = Duplex(RATE, SpeechDetector(), half_duplex=False, pre_roll_ms=300)
+    canceller, _ = load("aec3", noise_suppression=True)
+    duplex = Duplex(RATE, TalkOver(), canceller, half_duplex=False, pre_roll_ms=300)
     commands: deque[Command] = deque([Answer(FAR_RATE), Listen(Uplink.OPEN)])
     response = np.random.default_rng(2).normal(0, 3000, FAR_RATE // 10).astype("<i2").tobytes()
     took = []

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from edgevoice.audio.duplex import Duplex
+from edgevoice.audio.echo import Canceller
+from edgevoice.audio.echo import load as load_canceller
+from edgevoice.audio.interruption import TalkOver
 from edgevoice.audio.resample import Resampler
-from edgevoice.audio.speech import SpeechDetector
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.drivers import control
@@ -36,8 +38,10 @@ VOICES = Path(__file__).parent / "voices"
 async def run(config: Config, agents: Agents) -> None:
     """Be the appliance until SIGTERM or SIGINT. Raises DeviceError when another one is running on this socket."""
     hush()
+    # Before the audio thread asks for real time: the canceller's library starts threads, and they would inherit it.
+    canceller, echo = load_canceller(config.echo.canceller, noise_suppression=config.echo.noise_suppression)
     async with AsyncExitStack() as stack:
-        box = RunningBox(config, agents, partial(_open_card, config), partial(_duplex, config))
+        box = RunningBox(config, agents, partial(_open_card, config), partial(_duplex, config, canceller), echo)
         _let_mistakes_end_us(box)
         await stack.enter_async_context(control.serve(config.status.socket, box.answer))
         stack.callback(box.restore_mixer)
@@ -80,11 +84,18 @@ def _settle_memory() -> None:
         trim(0)
 
 
-def _duplex(config: Config, rate: int) -> Duplex:
+def _duplex(config: Config, canceller: Canceller, rate: int) -> Duplex:
     barge_in = config.barge_in
-    detector = SpeechDetector(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms)
-    half_duplex = config.echo.half_duplex != "never"  # "auto": there is no echo canceller in this version
-    return Duplex(rate, detector, half_duplex=half_duplex, pre_roll_ms=barge_in.pre_roll_ms)
+    without = canceller.name == "none"
+    return Duplex(
+        rate,
+        TalkOver(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms),
+        canceller,
+        half_duplex={"auto": without, "always": True, "never": False}[config.echo.half_duplex],
+        pre_roll_ms=barge_in.pre_roll_ms,
+        give_up_ms=barge_in.give_up_ms,
+        delay_ms=max(0, config.echo.delay_ms),
+    )
 
 
 def _open_card(config: Config) -> OpenedCard:

@@ -62,9 +62,14 @@ class RunningBox:
         agents: Agents,
         open_card: Callable[[], OpenedCard],
         duplex: Callable[[int], Duplex],
+        echo: str,
     ) -> None:
         self.loop = asyncio.get_running_loop()
-        self.sound = SoundCard(open_card, duplex, on_ready=self._card_ready, on_lost=self._card_lost)
+        self.sound = SoundCard(
+            open_card, duplex, on_ready=self._card_ready, on_lost=self._card_lost, on_trouble=self._card_trouble
+        )
+        self._echo = echo
+        self._trouble = ""
         self._config = config
         self._agents = agents
         self._appliance = Appliance(
@@ -122,6 +127,7 @@ class RunningBox:
             self._panel = Panel(facts=f"out of order: {error}")
             log.error("panel: %s", error)
         log.info("panel: %s", self._panel.facts)
+        log.info("echo: %s", self._echo)
         self._panel.show(self._appliance.light)
 
     def close_panel(self) -> None:
@@ -244,8 +250,14 @@ class RunningBox:
     def restore_mixer(self) -> None:
         self._mixer.restore()
 
+    def _card_trouble(self, trouble: str) -> None:
+        self._trouble = trouble
+        if trouble:
+            log.warning("sound: %s", trouble)
+
     def _card_lost(self, reason: str) -> None:
         self._card_facts = {}
+        self._trouble = ""
         self.post(CardLost(reason))
         self._tell_ready()
 
@@ -343,12 +355,24 @@ class RunningBox:
             "counters": self.sound.counters(),
             "waiting_ms": None if duplex is None else round(duplex.playout.waiting_ms),
             "overflow_ms": None if duplex is None else round(duplex.playout.overflow_ms),
-            "half_duplex": None if duplex is None else duplex.half_duplex,
+            "echo": self._echo if duplex is None else self._hearing(duplex),
             "microphone_dbfs": None if duplex is None else round(duplex.detector.level_dbfs, 1),
             "panel": self._panel.facts,
             "mixer": self._mixer.facts,
             "uptime_s": round(self.loop.time() - self._started_at, 1),
             "version": __version__,
+        }
+
+    def _hearing(self, duplex: Duplex) -> dict[str, object]:
+        """Say how the box hears while it speaks."""
+        return {
+            "canceller": self._echo,
+            "half_duplex": duplex.half_duplex,
+            "suspicions": duplex.suspicions,
+            "taken_back": duplex.taken_back,
+            "drift_ppm": round(duplex.reference.drift_ppm, 1),
+            "faults": duplex.hearing.faults + duplex.reference.faults,
+            "trouble": self._trouble or None,
         }
 
     # -------------------------------------------------------------------------------------------- the watchdog

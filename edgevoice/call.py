@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgevoice.conversation import Conversation, Orders, Side
-from edgevoice.events import BargedIn, Command, Event, Opened, Play, Respond, ToolCalled
+from edgevoice.events import BargedIn, Command, Event, Opened, Play, Respond, Suspected, TakenBack, ToolCalled
 from edgevoice.light import Turn
 
 Perform = Callable[[Command, float], None]
@@ -24,6 +24,8 @@ class Figures:
 
     responses: int = 0
     interruptions: int = 0
+    suspicions: int = 0  # a voice may have begun
+    taken_back: int = 0  # of them: it was nobody
     sent_ms: float = 0.0  # of the person's sound
     played_ms: float = 0.0  # of the agent's, handed to the near leg
 
@@ -53,8 +55,7 @@ class Call:
 
     def near(self, event: Event, at: float) -> None:
         """Take what the person's leg reports."""
-        if isinstance(event, BargedIn):
-            self.figures.interruptions += 1
+        self._count_event(event)
         self._do(lambda: self.conversation.near(event, at), at)
 
     def far(self, event: Event, at: float) -> None:
@@ -93,10 +94,21 @@ class Call:
             self._turn = turn
             self.on_turn(*turn)
         for side, command in orders:
-            self._count(side, command)
+            self._count_order(side, command)
             self._perform[side](command, at)
 
-    def _count(self, side: Side, command: Command) -> None:
+    def _count_event(self, event: Event) -> None:
+        match event:
+            case Suspected():
+                self.figures.suspicions += 1
+            case TakenBack():
+                self.figures.taken_back += 1
+            case BargedIn():
+                self.figures.interruptions += 1
+            case _:
+                pass
+
+    def _count_order(self, side: Side, command: Command) -> None:
         match command:
             case Play(pcm):
                 ms = len(pcm) / 2 / self._rate * 1000

@@ -233,10 +233,6 @@ def _absent(config: Config) -> Iterator[tuple[str, str]]:
     """A wish for a part that is not in this version is never silently ignored."""
     if config.device.hat:
         yield "device.hat", "HAT profiles are not in this version; leave it empty and set [card] and [panel]"
-    if config.echo.canceller not in ("auto", "none"):
-        yield "echo.canceller", 'no echo canceller is in this version; use "auto" or "none"'
-    if config.echo.delay_ms != -1:
-        yield "echo.delay_ms", "no echo canceller is in this version; use -1"
     if config.call.auto_answer:
         yield "call.auto_answer", "phone lines are not in this version; use false"
     for tool in config.agent.openai.tools:

@@ -52,7 +52,9 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Somebody on this leg began to speak."""
+    """Somebody began to speak. An agent's service that hears the person says how long ago, where it knows."""
+
+    ago_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,20 @@ class Listening:
 @dataclass(frozen=True, slots=True)
 class TurnCommitted:
     """The service holds the person's turn to be over. It answers when told to `Respond`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """Somebody may be talking over `response`: the loudspeaker is silent, nothing is lost yet."""
+
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """It was nobody: `response` goes on from where it stopped. A suspicion ends with this, or with `BargedIn`."""
+
+    response: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +157,8 @@ Event: TypeAlias = (
     | SpeechStopped
     | Listening
     | TurnCommitted
+    | Suspected
+    | TakenBack
     | BargedIn
     | ResponseStarted
     | ResponseDone
@@ -188,6 +206,13 @@ class BargeIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """The far side heard a voice begin, `ago_ms` before the last sample that it was sent: a suspicion may be right."""
+
+    ago_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tone:
     """Play one of `audio.tones`, before whatever else is queued."""
 
@@ -226,4 +251,6 @@ class HangUp:
     reason: str
 
 
-Command: TypeAlias = Answer | Play | Mark | Clear | BargeIn | Tone | Listen | Interrupt | Respond | ToolResult | HangUp
+Command: TypeAlias = (
+    Answer | Play | Mark | Clear | BargeIn | Witness | Tone | Listen | Interrupt | Respond | ToolResult | HangUp
+)

@@ -31,6 +31,7 @@ class Turn(Enum):
     HEARING = "hearing"  # the person speaks
     THINKING = "thinking"
     SPEAKING = "speaking"  # a response sounds
+    SUSPECTING = "suspecting"  # it is held: somebody may be talking over it
     WAITING = "waiting"  # push to talk: nobody holds the button
     MUTED = "muted"
 
@@ -70,6 +71,7 @@ TURN_PATTERNS = {
     Turn.HEARING: Pattern("on, a blink off every half second", CYAN, 0.4, 0.1, microphone=True),
     Turn.THINKING: Pattern("slow pulse", MAGENTA, 0.2, 0.2, 0.8, microphone=True),
     Turn.SPEAKING: Pattern("quick pulse", BLUE, 0.1, 0.1, 0.3, microphone=True),
+    Turn.SUSPECTING: Pattern("on, five blinks off a second", CYAN, 0.15, 0.05, microphone=True),
     Turn.WAITING: Pattern("one long flash every three seconds", GREEN, 0.5, 2.5),
     Turn.MUTED: Pattern("long on, long off", RED, 1.0, 1.0),
 }

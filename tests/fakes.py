@@ -12,28 +12,45 @@ Samples = NDArray[np.int16]
 
 
 class LoudnessDetector:
-    """A detector for which everything above -30 dBFS is a voice: evident after 80 ms, over after 200 ms."""
+    """A detector for which all above -30 dBFS is a voice: a hint at once, evident after 80 ms, over after 200 ms."""
 
     def __init__(self) -> None:
         self.level_dbfs = -96.0
-        self._loud = 0
-        self._quiet = 0
         self.speaking = False
+        self.calls: list[str] = []
+        self._loud = self._quiet = 0
 
-    def hear(self, pcm: Samples) -> None:
-        self.level_dbfs = level_dbfs(pcm)
+    def hear(self, cleaned: Samples, captured: Samples, played: Samples) -> None:
+        self.level_dbfs = level_dbfs(cleaned)
         loud = self.level_dbfs > -30
-        self._loud = self._loud + len(pcm) if loud else 0
-        self._quiet = 0 if loud else self._quiet + len(pcm)
+        self._loud = self._loud + len(cleaned) if loud else 0
+        self._quiet = 0 if loud else self._quiet + len(cleaned)
         self.speaking = self.evident or (self.speaking and self._quiet < 3200)
+
+    def suspect(self) -> None:
+        self.calls.append("suspect")
+
+    def relax(self) -> None:
+        self.calls.append("relax")
+
+    def witness(self) -> None:
+        self.calls.append("witness")
 
     def forget(self) -> None:
         self._loud = 0
         self.speaking = False
 
     @property
+    def hint(self) -> bool:
+        return self._loud > 0
+
+    @property
     def evident(self) -> bool:
         return self._loud >= 1280
+
+    @property
+    def harmless(self) -> bool:
+        return self._quiet >= 3200
 
 
 class StepCard:
@@ -45,6 +62,9 @@ class StepCard:
         self.drops: list[int] = []
         self.heard = np.zeros(0, np.int16)
         self.lost = False
+        self.restarts = 0
+        self._played = 0  # of what was written
+        self._running = False
         self._queue: list[int] = []
 
     def say(self, pcm: Samples) -> None:
@@ -55,6 +75,8 @@ class StepCard:
         if self.lost:
             raise DeviceError("the card is gone")
         self.played += [*self._queue[: self.period], *[0] * (self.period - len(self._queue))]
+        self._played += min(self.period, len(self._queue))
+        self._running = self._running and len(self._queue) > self.period
         del self._queue[: self.period]
         heard, self.heard = self.heard[: self.period], self.heard[self.period :]
         return np.pad(heard, (0, self.period - len(heard))).astype(np.int16)
@@ -64,6 +86,7 @@ class StepCard:
 
     def drop(self) -> int:
         held = len(self._queue)
+        self._running = False
         self._queue.clear()
         self.drops.append(held)
         return held
@@ -71,6 +94,12 @@ class StepCard:
     def write(self, pcm: Samples) -> None:
         assert len(self._queue) + len(pcm) <= self.ahead, "a write that would wait"
         self._queue += pcm.tolist()
+        if not self._running:
+            self._running = True
+            self.restarts += 1
+
+    def position(self) -> float | None:
+        return self._played if self._running else None
 
 
 def noise(samples: int, level_dbfs: float = -20.0, seed: int = 1) -> Samples:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from edgevoice import app
+from edgevoice.audio.echo import load as load_canceller
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.config import Secret, load
@@ -70,7 +72,9 @@ def test_a_call_whose_key_is_gone_is_refused_and_the_box_lives_on(tmp_path: Path
 
     async def story() -> None:
         agents = Agents(config, NoFiles())
-        box = RunningBox(config, agents, lambda: app._open_card(config), lambda rate: app._duplex(config, rate))
+        canceller, echo = load_canceller("none", noise_suppression=False)
+        duplex = partial(app._duplex, config, canceller)
+        box = RunningBox(config, agents, partial(app._open_card, config), duplex, echo)
         box.sound.start()
         async with asyncio.TaskGroup() as group:
             living = group.create_task(box.live(group))

@@ -342,9 +342,6 @@ def test_nothing_is_concluded_from_a_key_that_is_wrong_itself() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("echo.canceller = 'aec3'", '$.echo.canceller: no echo canceller is in this version; use "auto" or "none"'),
-        ("echo.canceller = 'speex'", '$.echo.canceller: no echo canceller is in this version; use "auto" or "none"'),
-        ("echo.delay_ms = 12", "$.echo.delay_ms: no echo canceller is in this version; use -1"),
         ("call.auto_answer = true", "$.call.auto_answer: phone lines are not in this version; use false"),
         (
             "agent.openai.tools = ['hang_up', 'open_relay']",

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from edgevoice.conversation import ANSWER_S, CANCEL_S, PLAYED_S, Conversation, Detection, Orders, Side
+from edgevoice.conversation import ANSWER_S, Detection
 from edgevoice.events import (
     Audio,
     BargedIn,
     BargeIn,
     Closed,
-    Command,
     End,
-    Event,
     HangUp,
     Interrupt,
     Listen,
@@ -33,56 +29,8 @@ from edgevoice.events import (
     Uplink,
 )
 from edgevoice.light import Turn
-
-RATE = 24_000
-SECOND = bytes(2 * RATE)
-NEAR, FAR = Side.NEAR, Side.FAR
-
-
-class Story:
-    """A conversation and the clock; `near`, `far` return the orders that an event makes."""
-
-    def __init__(self, detection: Detection = Detection.SERVICE) -> None:
-        self.conversation = Conversation(detection, RATE)
-        self.at = 100.0
-
-    def near(self, event: Event) -> Orders:
-        orders = self.conversation.near(event, self.at)
-        for _, command in orders:
-            self._listen(command)
-        return orders
-
-    def far(self, event: Event) -> Orders:
-        orders = self.conversation.far(event, self.at)
-        for _, command in orders:
-            self._listen(command)
-        return orders
-
-    def _listen(self, command: Command) -> None:
-        """The card does at once what it is told of the microphone."""
-        if isinstance(command, Listen):
-            self.conversation.near(Listening(command.uplink), self.at)
-
-    def wait_for_deadline(self) -> Orders:
-        assert self.conversation.deadline is not None
-        self.at = max(self.at, self.conversation.deadline)
-        return self.conversation.expire(self.at)
-
-    def speaking(self, response: str = "r1", seconds: int = 2) -> None:
-        """Let the agent's response begin to sound."""
-        self.far(ResponseStarted(response))
-        for _ in range(seconds):
-            self.far(Audio(SECOND, response))
-
-    @property
-    def turn(self) -> Turn:
-        return self.conversation.turn
-
-
-def opened(detection: Detection = Detection.SERVICE) -> Story:
-    story = Story(detection)
-    story.far(Opened())
-    return story
+from edgevoice.responses import CANCEL_S, PLAYED_S
+from tests.turns import FAR, NEAR, SECOND, Story, opened
 
 
 def test_the_microphone_opens_when_the_agent_is_there() -> None:
@@ -228,8 +176,8 @@ def test_where_we_end_the_turn_the_microphone_is_held_until_somebody_speaks() ->
 def test_the_interrupting_words_are_the_next_turn() -> None:
     story = opened(Detection.LOCAL)
     story.speaking("r1")
-    assert story.near(SpeechStarted()) == [(NEAR, Listen(Uplink.OPEN))]
-    assert story.near(BargedIn("r1", 300.0)) == [(FAR, Interrupt("r1", 300.0))]
+    assert story.near(SpeechStarted()) == [], "it may be an echo"
+    assert story.near(BargedIn("r1", 300.0)) == [(FAR, Interrupt("r1", 300.0)), (NEAR, Listen(Uplink.OPEN))]
     story.far(ResponseDone("r1"))
     story.near(SpeechStopped())
     assert story.wait_for_deadline() == [(NEAR, Listen(Uplink.HELD)), (FAR, Respond())]
@@ -354,98 +302,3 @@ def test_a_sentence_without_end_does_not_keep_the_call_open() -> None:
     story.speaking("r1", seconds=60)
     story.conversation.leave("stopped", 2.0, story.at)
     assert (NEAR, HangUp("stopped")) in story.wait_for_deadline()
-
-
-# ------------------------------------------------------------------------------------------------- a random walk
-
-RESPONSES = st.sampled_from(["r1", "r2", "r3"])
-NEAR_EVENTS = st.one_of(
-    st.just(Opened()),
-    st.just(SpeechStarted()),
-    st.just(SpeechStopped()),
-    st.builds(BargedIn, RESPONSES, st.floats(0, 5000)),
-    st.builds(Played, RESPONSES, RESPONSES),
-    st.builds(Listening, st.sampled_from(Uplink)),
-    st.just(Closed(End.CARD_LOST, "unplugged")),
-)
-FAR_EVENTS = st.one_of(
-    st.just(Opened()),
-    st.just(TurnCommitted()),
-    st.builds(ResponseStarted, RESPONSES),
-    st.builds(Audio, st.just(SECOND), RESPONSES),
-    st.builds(ResponseDone, RESPONSES),
-    st.just(Closed(End.LINK_LOST, "gone")),
-)
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("near"), NEAR_EVENTS),
-        st.tuples(st.just("near"), NEAR_EVENTS),
-        st.tuples(st.just("far"), FAR_EVENTS),
-        st.tuples(st.just("far"), FAR_EVENTS),
-        st.tuples(st.just("person"), st.integers(0, 999)),
-        st.tuples(st.just("wait"), st.just(0)),
-        st.tuples(st.just("mute"), st.booleans()),
-        st.tuples(st.just("talk"), st.booleans()),
-        st.tuples(st.just("leave"), st.sampled_from([0.0, 2.0])),
-    ),
-    max_size=60,
-)
-
-
-@settings(max_examples=400)
-@given(STEPS, st.sampled_from(Detection))
-def test_whatever_happens_the_rules_hold(steps: list[tuple[str, object]], detection: Detection) -> None:
-    conversation = Conversation(detection, RATE)
-    at = 0.0
-    dead: set[str] = set()
-    interrupts = responds = 0
-    barged = turns = added = 0
-    said: list[bytes] = []
-    heard: list[bytes] = []
-    for kind, value in steps:
-        was_over = conversation.over is not None
-        live = set(conversation._live)
-        match kind, value:
-            case "near", Closed() | Opened() | SpeechStarted() | SpeechStopped() | BargedIn() | Played() | Listening():
-                orders = conversation.near(value, at)
-                if isinstance(value, BargedIn) and value.response in live and not was_over:
-                    barged += 1
-                    dead |= live
-            case "far", Closed() | Opened() | TurnCommitted() | ResponseStarted() | Audio() | ResponseDone():
-                orders = conversation.far(value, at)
-                turns += isinstance(value, TurnCommitted)
-            case "person", int():
-                said.append(len(said).to_bytes(2, "little"))
-                orders = conversation.near(Audio(said[-1]), at)
-            case "mute", bool(on):
-                orders = conversation.mute(on, at)
-            case "talk", bool(on):
-                orders = conversation.talk(on, at)
-                turns += not on
-            case "leave", float(within_s):
-                orders = conversation.leave("enough", within_s, at)
-            case _:
-                at = conversation.deadline if conversation.deadline is not None else at + 0.1
-                orders = conversation.expire(at)
-                turns += 1
-        assert not (was_over and orders), "nothing is ordered after the end"
-        for side, command in orders:
-            match side, command:
-                case Side.NEAR, Play(_, response):
-                    assert response not in dead, "audio of an interrupted response is never played"
-                case Side.FAR, Interrupt(_, heard_ms):
-                    interrupts += 1
-                    added += heard_ms == 0.0 and not isinstance(value, BargedIn)
-                    dead |= live - set(conversation._live)
-                case Side.FAR, Respond():
-                    responds += 1
-                case Side.FAR, Play(pcm):
-                    heard.append(pcm)
-                case _:
-                    pass
-        if detection is Detection.SERVICE and conversation.deadline is not None:
-            assert conversation.deadline >= at - CANCEL_S - ANSWER_S
-    assert interrupts - added == barged, "one barge-in makes exactly one interrupt"
-    assert responds <= turns, "nobody is answered twice"
-    remaining = iter(said)
-    assert all(chunk in remaining for chunk in heard), "what the agent gets is in order, each sample once"

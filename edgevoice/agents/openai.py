@@ -38,10 +38,12 @@ from edgevoice.events import (
     Opened,
     Play,
     Respond,
+    SpeechStarted,
     Tone,
     ToolResult,
     Transcript,
     TurnCommitted,
+    Witness,
 )
 from edgevoice.wire import NOTHING, Reply, Request
 
@@ -52,6 +54,7 @@ SHORTEST_TURN = 100 * BYTES_PER_MS  # the service refuses to commit less
 KEPT_FRAMES = 750  # 15 s of the person's sound, for a session that takes over in mid-sentence
 CREATED_S = 10.0  # a service that has not said a word by then is not there
 UPDATED_S = 2.0  # some look-alikes never confirm a session
+LONGEST_AGO_MS = 10_000.0  # a voice is told of within a second: a service that says more counts something else
 PAUSE_S = 0.25  # how often we look for a pause in which to renew the session
 APPEND = '{"type":"input_audio_buffer.append","audio":"%s"}'
 SETUP, PLAIN_SETUP = "setup", "plain_setup"
@@ -148,7 +151,7 @@ class OpenAI:
                 self._answers.tool_result(id, output, at)
             case HangUp(reason):
                 self._end(Closed(End.HUNG_UP, reason))
-            case Play() | Answer() | Mark() | Clear() | BargeIn() | Tone() | Listen():
+            case Play() | Answer() | Mark() | Clear() | BargeIn() | Witness() | Tone() | Listen():
                 pass  # an agent has neither loudspeaker nor microphone
             case _:
                 assert_never(command)
@@ -259,10 +262,15 @@ class OpenAI:
         self._draft.send.append(APPEND % binascii.b2a_base64(pcm, newline=False).decode("ascii"))
 
     def _speech_started(self, message: Message, at: float) -> None:
+        """Date the voice. The service counts what it was sent in this session, and dates a voice by its prefix."""
         began = self._appended - session.PREFIX_MS * BYTES_PER_MS
+        ago_ms: float | None = None
         if message.audio_start_ms is not None and 0 <= message.audio_start_ms * BYTES_PER_MS <= self._appended:
-            began = int(message.audio_start_ms) * BYTES_PER_MS  # the service counts the prefix in
+            began = int(message.audio_start_ms) * BYTES_PER_MS
+            since_ms = max(0.0, (self._appended - began) / BYTES_PER_MS - self._settings.prefix_ms)
+            ago_ms = since_ms if since_ms <= LONGEST_AGO_MS else None
         self._speech_from = max(0, began)
+        self._draft.events.append(SpeechStarted(ago_ms))
 
     def _turn_committed(self, message: Message, at: float) -> None:
         self._memory.begin(message.item_id, "person")

@@ -75,6 +75,11 @@ class Settings:
         return self.turn_detection in ("server_vad", "semantic_vad")
 
     @property
+    def prefix_ms(self) -> int:
+        """What the service counts in before a voice, as far as we know: only one kind of detection can be told."""
+        return PREFIX_MS if self.turn_detection == "server_vad" else 0
+
+    @property
     def host(self) -> str:
         """Who the sentences for the owner are about."""
         return urlsplit(self.url).hostname or self.url
@@ -222,7 +227,7 @@ def _turn_detection(settings: Settings) -> dict[str, Any] | None:
             return {
                 "type": "server_vad",
                 "threshold": settings.vad_threshold,
-                "prefix_padding_ms": PREFIX_MS,
+                "prefix_padding_ms": settings.prefix_ms,
                 "silence_duration_ms": settings.vad_silence_ms,
                 **ours,
             }

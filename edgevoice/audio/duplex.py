@@ -1,37 +1,57 @@
 """One period in, one period out: what the microphone heard goes to the far side, what it says goes to the card.
 
-    captured ──> half-duplex gate ──> 16 kHz ──> speech ──> [talked over: drop now] ──> uplink gate ──> far side
-                       ^                                                                    ^
-                  is it audible?                                                     Listen(uplink)
-    card <── top up <── playout (tones, responses, marks) <── commands
+    captured ──> hearing: 16 kHz, less the echo ──> gate ──> a voice over us? ──> delivery ──> far side
+                    ^ reference: what the loudspeaker played just then      |
+    card <── top up <── playout (tones, responses, marks) <── hold, go on, discard <── commands
 
 `cycle` is the one loop body: the audio thread, the simulated room and the benchmarks all call it, each with a card of
 its own. Everything happens in the period in which its reason appeared; nothing here waits, logs or allocates by more
 than a period.
 
+A suspicion is silence that can be taken back. The first hint of a voice over a response drops the card at once; what
+was not played stays ours. Enough evidence makes it a barge-in; none within `give_up_ms` of the hint, or proof that it
+was nobody, and the reply goes on at the very frame at which it stopped.
+
+                    | hint      | evident  | nobody, or  | BargeIn    | Clear     | Mark,     | mute,       | HangUp,
+                    |           |          | gave up     | (button)   |           | Play      | no reflex   | card lost
+    ----------------+-----------+----------+-------------+------------+-----------+-----------+-------------+----------
+    silent, a tone  | –         | –        | –           | –          | Cleared   | queued    | –           | discarded
+    playing,        | drop,     | –        | –           | drop,      | drop,     | queued    | –           | drop,
+      draining      | Suspected |          |             | BargedIn   | Cleared   |           |             | discarded
+    held            | –         | BargedIn | TakenBack   | BargedIn   | Cleared   | queued    | TakenBack   | discarded
+
+Draining: nothing more will come of the response, its rest is in the card. A mark that is due while held fires after the
+rest was played; an xrun while held finds nothing to lose. Each `Suspected` is followed by one of the other three, or by
+the end of the call. While held the card is not dropped again, and only tones sound.
+
 Rules
-* Microphone samples leave only while the uplink is OPEN; what leaves under SILENT or behind the gate is zeros.
-* A response has a name, and only a name can be talked over: tones and a person's voice never arm the reflex.
-* Talked over (voice evident while a response sounds) or stopped by hand: queue emptied, card dropped, exactly one
-  `BargedIn`, in this same period. Audio of a discarded response is dead by name, however late.
-* Half duplex: while anything is audible, and `ECHO_TAIL_MS` after, the microphone counts as silent.
+* Microphone samples leave only while the uplink is OPEN; what leaves under SILENT or behind the gate is zeros. A
+  suspicion delays nothing and loses nothing of what the person says.
+* A response has a name, and only a name can be talked over: tones and a person's voice never arm the reflex, and it is
+  armed only while the uplink hears and `Listen` said so.
+* What was discarded is dead by name, however late its sound comes. A drop and its event are of one period.
+* Half duplex (no canceller, or loudspeaker and microphone on clocks that cannot be brought together): while anything is
+  audible, and `ECHO_TAIL_MS` after, the microphone counts as silent.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevoice.audio.pcm import to_bytes
+from edgevoice.audio.delivery import Delivery
+from edgevoice.audio.echo import Canceller
+from edgevoice.audio.hearing import BLOCK, Block, Hearing
+from edgevoice.audio.hearing import RATE as HEARING_RATE
 from edgevoice.audio.playout import Playout
-from edgevoice.audio.resample import Resampler
+from edgevoice.audio.ports import Card, Detector
+from edgevoice.audio.reference import Reference
 from edgevoice.audio.tones import tone
 from edgevoice.events import (
     Answer,
-    Audio,
     BargedIn,
     BargeIn,
     Clear,
@@ -48,66 +68,31 @@ from edgevoice.events import (
     Play,
     SpeechStarted,
     SpeechStopped,
+    Suspected,
+    TakenBack,
     Tone,
     Uplink,
+    Witness,
 )
 
 Samples = NDArray[np.int16]
 
-HEARING_RATE = 16_000  # Hz: what speech detection (and echo cancellation) works at, whatever the card's rate
 ECHO_TAIL_MS = 150  # a small room's decay, and what a card's microphone side still holds when the sound is out
+WITNESS_MS = 500  # a service dates a voice up to so much before its first sound; what began earlier is something else
 
 
-class Card(Protocol):
-    """A sound card as `cycle` sees it: mono frames, both directions at one rate."""
+class _Hint(Enum):
+    """A reason to drop that is none of the commands."""
 
-    @property
-    def rate(self) -> int:
-        """Hz."""
-
-    @property
-    def ahead(self) -> int:
-        """Frames to keep written ahead of the loudspeaker."""
-
-    def read(self) -> Samples:
-        """Wait for one captured period (n,). Raises DeviceError when the card is gone."""
-
-    def queued(self) -> int:
-        """Count the frames written that have not been played."""
-
-    def drop(self) -> int:
-        """Fall silent at once; return what `queued` was immediately before."""
-
-    def write(self, pcm: Samples) -> None:
-        """Append frames; there is room for them, it does not wait."""
-
-
-class Detector(Protocol):
-    """What hears whether somebody speaks, at HEARING_RATE."""
-
-    @property
-    def speaking(self) -> bool:
-        """Somebody speaks; a short pause does not end it."""
-
-    @property
-    def evident(self) -> bool:
-        """Right now there is enough voice to interrupt somebody."""
-
-    @property
-    def level_dbfs(self) -> float:
-        """How loud the microphone is."""
-
-    def hear(self, pcm: Samples) -> None:
-        """Take the next samples (n,)."""
-
-    def forget(self) -> None:
-        """There is a gap now: what was heard so far says nothing about what comes."""
+    HINT = "a voice may have begun"
 
 
 def cycle(card: Card, duplex: Duplex, commands: deque[Command]) -> list[Event]:
     """Run one period; return what happened in it. `commands` may be appended to by other threads meanwhile."""
     captured = card.read()
     held = card.queued()  # asked once: asking costs as much as all our arithmetic, and it is true for a period
+    if duplex.reference.due(card.restarts):
+        duplex.reference.anchor(card.position(), card.restarts)
     duplex.capture(captured, held)
     while True:
         if duplex.dropping:
@@ -124,23 +109,48 @@ def cycle(card: Card, duplex: Duplex, commands: deque[Command]) -> list[Event]:
 class Duplex:
     """Both directions of the card, one period at a time, at the card's `rate`."""
 
-    def __init__(self, rate: int, detector: Detector, *, half_duplex: bool, pre_roll_ms: int) -> None:
+    def __init__(
+        self,
+        rate: int,
+        detector: Detector,
+        canceller: Canceller,
+        *,
+        half_duplex: bool,
+        pre_roll_ms: int,
+        give_up_ms: int = 500,
+        delay_ms: int = 0,
+    ) -> None:
         self.playout = Playout(rate)
-        self.half_duplex = half_duplex
+        self.reference = Reference(rate, delay_ms=delay_ms)
+        self.hearing = Hearing(rate, canceller)
         self.detector = detector
+        self.in_call = False
+        self.suspicions = self.taken_back = 0
+        self._half_duplex = half_duplex
         self._rate = rate
-        self._to_hearing = Resampler(rate, HEARING_RATE)
-        self._to_far = Resampler(HEARING_RATE, HEARING_RATE)
-        self._uplink = Uplink.OFF
+        self._delivery = Delivery(HEARING_RATE, pre_roll_ms=pre_roll_ms)
+        self._give_up = give_up_ms * HEARING_RATE // 1000
         self._reflex = True
-        self._held: deque[Samples] = deque()  # HELD: captured, not sent
-        self._held_samples = 0
-        self._held_limit = pre_roll_ms * HEARING_RATE // 1000
         self._tail = 0  # samples at HEARING_RATE for which the gate stays shut
         self._speaking = False
-        self.in_call = False
-        self._dropping: Clear | BargeIn | None = None
+        self._suspected: int | None = None  # samples since the hint, while the response is held
+        self._owed = False  # a barge-in: what was held while it was weighed waits for `Listen`
+        self._dropping: Clear | BargeIn | _Hint | None = None
         self._events: list[Event] = []
+
+    @property
+    def half_duplex(self) -> bool:
+        """While we are audible, nobody is heard."""
+        return self._half_duplex or bool(self.reference.unusable)
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the echo from being cancelled as it should be, or ""; it changes seldom."""
+        if self.reference.unusable:
+            return f"half duplex from now on: {self.reference.unusable}"
+        if self.hearing.faults:
+            return f"the echo canceller {self.hearing.canceller.name} fails: those moments are heard as silence"
+        return ""
 
     # ----------------------------------------------------------------------------------------- the microphone
 
@@ -148,68 +158,85 @@ class Duplex:
         """Take one captured period (n,), the card holding `held` frames that are not played yet."""
         audible = self.playout.audible
         self._events.extend(self.playout.advance(held))
-        heard = self._to_hearing.process(pcm)
-        was_gated, gated = self._tail > 0, self._gated(audible, len(heard))
+        for block in self.hearing.hear(pcm, self.reference.take(len(pcm))):
+            self._take(block, audible)
+
+    def _take(self, block: Block, audible: bool) -> None:
+        was_gated, gated = self._tail > 0, self._gated(audible)
         if gated and not was_gated:
             self._shut()
-        if gated:
-            heard = np.zeros(len(heard), np.int16)
-        else:
-            self._hear(heard)
-        self._send(heard)
+        heard = np.zeros(BLOCK, np.int16) if gated else block.cleaned
+        self._events.extend(self._delivery.take(heard, keep=self._owed or self._suspected is not None))
+        if not gated:
+            self._hear(block)
 
     def _shut(self) -> None:
         """Let nothing of what was heard before the gate shut come out later."""
-        self._forget_held()
-        self._to_far.reset()
+        self._delivery.shut()
         self.detector.forget()
         self._tell_speaking(False)
 
-    def _gated(self, audible: bool, samples: int) -> bool:
+    def _gated(self, audible: bool) -> bool:
         if not self.half_duplex:
             return False
-        self._tail = ECHO_TAIL_MS * HEARING_RATE // 1000 if audible else max(0, self._tail - samples)
+        self._tail = ECHO_TAIL_MS * HEARING_RATE // 1000 if audible else max(0, self._tail - BLOCK)
         return self._tail > 0
 
-    def _hear(self, heard: Samples) -> None:
-        self.detector.hear(heard)
-        if self._uplink not in (Uplink.HELD, Uplink.OPEN):
-            self._tell_speaking(False)
-            return
-        self._tell_speaking(self.detector.speaking)
-        if self._reflex and self.detector.evident and self.playout.sounding:
-            self._dropping = BargeIn()
+    def _hear(self, block: Block) -> None:
+        self.detector.hear(*block)
+        hears = self._delivery.hears
+        self._tell_speaking(hears and self.detector.speaking)
+        if self._suspected is not None:
+            self._weigh()
+        elif hears and self._reflex and self.detector.hint and self.playout.sounding:
+            self._dropping = self._dropping or _Hint.HINT
 
     def _tell_speaking(self, speaking: bool) -> None:
         if speaking != self._speaking:
             self._speaking = speaking
             self._events.append(SpeechStarted() if speaking else SpeechStopped())
 
-    def _send(self, heard: Samples) -> None:
-        match self._uplink:
-            case Uplink.OPEN:
-                self._tell_audio(heard)
-            case Uplink.SILENT:
-                self._tell_audio(np.zeros(len(heard), np.int16))
-            case Uplink.HELD:
-                self._hold(heard)
-            case Uplink.OFF:
-                pass
+    # -------------------------------------------------------------------------------------------- a suspicion
 
-    def _tell_audio(self, heard: Samples) -> None:
-        pcm = self._to_far.process(heard)
-        if len(pcm):
-            self._events.append(Audio(to_bytes(pcm)))
+    def _suspect(self) -> None:
+        """Keep what the card was given and did not play, unless all of it was heard just now."""
+        response = self.playout.sounding
+        if not response:
+            return
+        self.playout.hold()
+        self.detector.suspect()
+        self._suspected = 0
+        self.suspicions += 1
+        self._events.append(Suspected(response))
 
-    def _hold(self, heard: Samples) -> None:
-        self._held.append(heard)
-        self._held_samples += len(heard)
-        while self._held and self._held_samples - len(self._held[0]) >= self._held_limit:
-            self._held_samples -= len(self._held.popleft())
+    def _weigh(self) -> None:
+        assert self._suspected is not None
+        self._suspected += BLOCK
+        if self.detector.evident:
+            self._confirm()
+        elif self.detector.harmless or self._suspected >= self._give_up:
+            self._take_back()
 
-    def _forget_held(self) -> None:
-        self._held.clear()
-        self._held_samples = 0
+    def _confirm(self) -> None:
+        self._forget_suspicion()
+        self._owed = True
+        self._events.append(BargedIn(*self.playout.discard()))
+
+    def _take_back(self) -> None:
+        response = self.playout.sounding
+        self._forget_suspicion()
+        self.playout.resume()
+        self.taken_back += 1
+        self._events.append(TakenBack(response))
+
+    def _forget_suspicion(self) -> None:
+        self._suspected = None
+        self.detector.relax()
+
+    def _witness(self, ago_ms: float) -> None:
+        """Let the far side's own ears count, if what they heard began in this suspicion."""
+        if self._suspected is not None and ago_ms <= self._suspected * 1000 / HEARING_RATE + WITNESS_MS:
+            self.detector.witness()
 
     # ------------------------------------------------------------------------------------------ the commands
 
@@ -222,11 +249,18 @@ class Duplex:
                 self.playout.mark(name, response)
             case Tone(name):
                 self.playout.tone(tone(name, self._rate))
+            case BargeIn() if self._suspected is not None:
+                self._confirm()
             case BargeIn():
                 if self.playout.sounding:
                     self._dropping = command
+            case Clear() if self._suspected is not None:
+                self._forget_suspicion()
+                self._events.append(Cleared(*self.playout.discard()))
             case Clear():
                 self._dropping = command
+            case Witness(ago_ms):
+                self._witness(ago_ms)
             case Listen(uplink, reflex):
                 self._reflex = reflex
                 self._listen(uplink)
@@ -240,21 +274,20 @@ class Duplex:
     def _listen(self, uplink: Uplink) -> None:
         if not self.in_call:
             return
-        held = list(self._held)
-        self._forget_held()
-        if uplink not in (Uplink.HELD, Uplink.OPEN):
+        self._owed = False
+        held = self._delivery.listen(uplink)
+        if not self._delivery.hears:
             self._tell_speaking(False)
-        if uplink is not Uplink.OPEN:
-            self._to_far.reset()  # it holds back a millisecond of what was heard
-        self._uplink = uplink
-        self._events.append(Listening(uplink))
-        if uplink is Uplink.OPEN:
-            for samples in held:
-                self._tell_audio(samples)
+        if self._suspected is not None and not (self._reflex and self._delivery.hears):
+            self._take_back()
+        self._events += [Listening(uplink), *held]
 
     def _answer(self, rate: int) -> None:
+        if self._suspected is not None:
+            self._forget_suspicion()
+        self._owed = False
         self.playout.join(rate)
-        self._to_far = Resampler(HEARING_RATE, rate)
+        self._delivery.join(rate)
         self.in_call = True
         self._events.append(Opened())
 
@@ -262,11 +295,13 @@ class Duplex:
         """Leave the call: the microphone first, then what still waits to be heard."""
         if not self.in_call:
             return
-        self._uplink = Uplink.OFF
-        self._forget_held()
+        self._delivery.listen(Uplink.OFF)
         self._speaking = False
         self.in_call = False
-        if self.playout.audible:
+        if self._suspected is not None:
+            self._forget_suspicion()
+            self.playout.discard()
+        elif self.playout.audible:
             self._dropping = Clear()
         self._events.append(Closed(End.HUNG_UP, reason))
 
@@ -280,7 +315,11 @@ class Duplex:
     def dropped(self, held: int) -> None:
         """Account for a drop, `held` frames having been in the card immediately before it."""
         cause, self._dropping = self._dropping, None
+        self.reference.dropped(held)
         self._events.extend(self.playout.advance(held))
+        if cause is _Hint.HINT:
+            self._suspect()
+            return
         response, heard_ms = self.playout.discard()
         if not self.in_call:
             return
@@ -291,7 +330,9 @@ class Duplex:
 
     def refill(self, frames: int) -> Samples:
         """Return the next `frames` (n,) for the loudspeaker."""
-        return self.playout.take(frames)
+        pcm = self.playout.take(frames)
+        self.reference.wrote(pcm)
+        return pcm
 
     def take_events(self) -> list[Event]:
         events, self._events = self._events, []

@@ -5,6 +5,8 @@ Rules
 * Positions count frames handed to the card since it was opened. Heard is position minus what the card still holds;
   fill silence and tones take room in the position, but are nobody's heard time.
 * A response that was discarded is dead by name: audio of it that arrives later is dropped here too.
+* On hold, what the card was given and did not play is ours again, marks in their places; only tones sound. Resumed, it
+  goes on at that very frame, fading in. Nothing is heard, and no mark is reported, meanwhile.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,11 @@ Samples = NDArray[np.int16]
 LIMIT_MS = 300_000  # five minutes of speech wait at most: 14 MB at 24 kHz
 DEAD_NAMES = 64  # more responses than a service ever has under way at once
 PIECE_MS = 10  # resampled at once: the work of one period
+FADE_MS = 5  # a reply that goes on swells that long: shorter clicks
+
+
+_NOTHING: Samples = np.empty(0, np.int16)
+_NO_FADE: NDArray[np.float64] = np.empty(0)
 
 
 @dataclass(slots=True)
@@ -39,10 +47,23 @@ class _Queued:
 
 @dataclass(slots=True)
 class _Span:
-    """Frames [start, end) of the position belong to `response`."""
+    """Frames [start, end) of the position are the end of `pcm` and belong to `response`."""
 
     start: int
     end: int
+    response: str
+    pcm: Samples
+
+    @property
+    def rest(self) -> Samples:
+        return self.pcm[len(self.pcm) - (self.end - self.start) :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Frames that the card was given and did not play."""
+
+    pcm: Samples
     response: str
 
 
@@ -71,6 +92,10 @@ class Playout:
         self._queue: deque[_Queued] = deque()
         self._resampling: str | None = None  # the response the resampler's state belongs to
         self._ready: Samples = np.empty(0, np.int16)  # resampled, of that response, not yet handed over
+        self._kept: deque[_Piece | Played] = deque()  # what goes before all that waits, and the marks in it
+        self._played = self.position  # at the last `advance`
+        self._fade = _NO_FADE  # what the next frames of a response are multiplied by
+        self.on_hold = False
         self._spans: deque[_Span] = deque()
         self._marks: deque[_MarkAt] = deque()
         self._heard: dict[str, int] = {}  # frames, of responses that are not yet over
@@ -117,20 +142,21 @@ class Playout:
             piece, response = self._next(frames - filled)
             if not len(piece):
                 break
-            out[filled : filled + len(piece)] = piece
+            out[filled : filled + len(piece)] = self._faded_in(piece) if response else piece
             filled += len(piece)
-            self._record(len(piece), response)
+            self._spans.append(_Span(self.position, self.position + len(piece), response, piece))
+            self.position += len(piece)
         self.position += frames - filled
         self._finish_ended()
         return out
 
-    def _record(self, frames: int, response: str) -> None:
-        last = self._spans[-1] if self._spans else None
-        if last and last.response == response and last.end == self.position:
-            last.end += frames
-        else:
-            self._spans.append(_Span(self.position, self.position + frames, response))
-        self.position += frames
+    def _faded_in(self, piece: Samples) -> Samples:
+        if not len(self._fade):
+            return piece
+        ramp, self._fade = self._fade[: len(piece)], self._fade[len(piece) :]
+        faded = piece.copy()
+        faded[: len(ramp)] = np.rint(faded[: len(ramp)] * ramp).astype(np.int16)
+        return faded
 
     def _next(self, wanted: int) -> tuple[Samples, str]:
         """Return up to `wanted` frames and whose they are ("" for a tone and for nameless sound)."""
@@ -139,6 +165,15 @@ class Playout:
             if len(tone) > wanted:
                 self._tones.appendleft(tone[wanted:])
             return tone[:wanted], ""
+        if self.on_hold:
+            return _NOTHING, ""
+        while self._kept:
+            first = self._kept.popleft()
+            if isinstance(first, _Piece):
+                if len(first.pcm) > wanted:
+                    self._kept.appendleft(_Piece(first.pcm[wanted:], first.response))
+                return first.pcm[:wanted], first.response
+            self._marks.append(_MarkAt(self.position, first))
         while not len(self._ready) and self._resample_more():
             pass
         piece, self._ready = self._ready[:wanted], self._ready[wanted:]
@@ -170,6 +205,8 @@ class Playout:
 
     def _finish_ended(self) -> None:
         """Set the marks of the responses of which nothing is left to play, also behind one that never ends."""
+        if self.on_hold or self._kept:
+            return
         for queued in [queued for queued in self._queue if queued.ended and not queued.chunks]:
             if len(self._ready):
                 return
@@ -189,7 +226,7 @@ class Playout:
 
     def advance(self, held: int) -> Iterator[Played]:
         """Report the marks that were heard, the card still holding `held` frames."""
-        played = self.position - held
+        played = self._played = self.position - held
         while self._spans and self._spans[0].start < played:
             span = self._spans[0]
             heard = min(span.end, played) - span.start
@@ -207,7 +244,9 @@ class Playout:
     @property
     def audible(self) -> bool:
         """Something that is not silence is in the card, or about to be."""
-        return bool(self._spans or self._tones or any(queued.chunks for queued in self._queue))
+        if self._spans or self._tones:
+            return True
+        return not self.on_hold and bool(self._kept or any(queued.chunks for queued in self._queue))
 
     @property
     def sounding(self) -> str:
@@ -216,25 +255,65 @@ class Playout:
             if span.response:
                 return span.response
         begun = next((name for name in self._heard if name), "")
+        if not begun:
+            begun = next((piece.response for piece in self._kept if isinstance(piece, _Piece)), "")
         return begun or next((queued.response for queued in self._queue if queued.response and queued.chunks), "")
 
     @property
     def waiting_ms(self) -> float:
         return self._waiting_bytes / 2 / self._source_rate * 1000
 
+    # ------------------------------------------------------------------------------------- a reply that pauses
+
+    def hold(self) -> None:
+        """Take back what was not played by the last `advance`, the card having been dropped: only tones sound now."""
+        kept: list[_Piece | Played] = []
+        tones = []
+        for span in self._spans:
+            while self._marks and self._marks[0].position <= span.start:
+                kept.append(self._marks.popleft().mark)
+            if span.response:
+                kept.append(_Piece(span.rest, span.response))
+            else:
+                tones.append(span.rest)
+        kept.extend(at.mark for at in self._marks)
+        self._kept.extendleft(reversed(kept))
+        self._tones.extendleft(reversed(tones))
+        self._spans.clear()
+        self._marks.clear()
+        self.position = self._played
+        self.on_hold = True
+
+    def resume(self) -> None:
+        """Go on where `hold` stopped, fading in."""
+        self.on_hold = False
+        self._fade = _swell(self.rate)
+
     def discard(self) -> tuple[str, float]:
         """Forget all that was not heard by the last `advance`; return the response that sounded and its heard ms."""
         response = self.sounding
         heard_ms = self._heard.get(response, 0) * 1000 / self.rate - self._resampler.delay_ms
         names = {queued.response for queued in self._queue} | {span.response for span in self._spans} | set(self._heard)
+        names |= {piece.response for piece in self._kept}  # a mark has one, too
         self._dead.extend(name for name in names if name)
         self._queue.clear()
+        self._kept.clear()
         self._spans.clear()
         self._marks.clear()
         self._heard.clear()
+        self._fade = _NO_FADE
+        self.on_hold = False
         self._tones.clear()
         self._ready = self._ready[:0]
         self._resampler.reset()
         self._resampling = None
         self._waiting_bytes = 0
         return response, max(0.0, heard_ms)
+
+
+@lru_cache
+def _swell(rate: int) -> NDArray[np.float64]:
+    """Return the gains by which a response fades in: from nothing, without a corner at either end."""
+    frames = rate * FADE_MS // 1000
+    gains: NDArray[np.float64] = np.sin(np.pi / 2 * np.arange(frames) / frames) ** 2
+    return gains

@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from edgevoice.audio.duplex import Card, Duplex, cycle
+from edgevoice.audio.duplex import Duplex, cycle
+from edgevoice.audio.ports import Card
 from edgevoice.errors import DeviceError
 from edgevoice.events import Answer, BargeIn, Closed, Command, End, Event, HangUp, Opened
 
@@ -49,6 +50,7 @@ class SoundCard:
         *,
         on_ready: Callable[[dict[str, object]], None],
         on_lost: Callable[[str], None],
+        on_trouble: Callable[[str], None],
     ) -> None:
         self.commands: deque[Command] = deque()
         self.progress = 0  # periods run and attempts to open: the watchdog wants to see it grow
@@ -58,6 +60,7 @@ class SoundCard:
         self._duplex = duplex
         self._on_ready = on_ready
         self._on_lost = on_lost
+        self._on_trouble = on_trouble
         self._deliver: Callable[[Event, float], None] | None = None
         self._opened = 0
         self._stop = threading.Event()
@@ -143,12 +146,16 @@ class SoundCard:
         duplex = self._duplex(card.rate)
         self.commands.clear()  # meant for the card that was lost
         self._call(self._ready, card, duplex)
+        trouble = ""
         try:
             while not self._stop.is_set():
                 events = cycle(card, duplex, self.commands)
                 self.progress += 1
                 if events:
                     self._call(self._tell, events, time.monotonic())
+                if duplex.trouble != trouble:
+                    trouble = duplex.trouble
+                    self._call(self._on_trouble, trouble)
         except DeviceError as error:
             self._call(self._lost, str(error))
         finally:

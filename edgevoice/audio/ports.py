@@ -1,0 +1,80 @@
+"""What the audio loop is given: a sound card, and somebody who hears whether a person speaks."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int16]
+
+
+class Card(Protocol):
+    """A sound card as `cycle` sees it: mono frames, both directions at one rate."""
+
+    @property
+    def rate(self) -> int:
+        """Hz."""
+
+    @property
+    def ahead(self) -> int:
+        """Frames to keep written ahead of the loudspeaker."""
+
+    @property
+    def restarts(self) -> int:
+        """How often either direction has started: after opening, a drop or an xrun."""
+
+    def read(self) -> Samples:
+        """Wait for one captured period (n,). Raises DeviceError when the card is gone."""
+
+    def queued(self) -> int:
+        """Count the frames written that have not been played."""
+
+    def position(self) -> float | None:
+        """Count the frames played, of all written and not dropped, when the last frame read was captured."""
+
+    def drop(self) -> int:
+        """Fall silent at once; return what `queued` was immediately before."""
+
+    def write(self, pcm: Samples) -> None:
+        """Append frames; there is room for them, it does not wait."""
+
+
+class Detector(Protocol):
+    """What hears whether somebody speaks, and whether over us, at HEARING_RATE."""
+
+    @property
+    def speaking(self) -> bool:
+        """Somebody speaks; a short pause does not end it."""
+
+    @property
+    def hint(self) -> bool:
+        """Right now something begins that may be a voice over what the loudspeaker plays."""
+
+    @property
+    def evident(self) -> bool:
+        """Since the suspicion began there has been enough voice to interrupt."""
+
+    @property
+    def harmless(self) -> bool:
+        """It is clear by now that nobody speaks."""
+
+    @property
+    def level_dbfs(self) -> float:
+        """How loud the microphone is."""
+
+    def hear(self, cleaned: Samples, captured: Samples, played: Samples) -> None:
+        """Take the next 10 ms, each (160,): after and before echo cancellation, and what was played beside it."""
+
+    def suspect(self) -> None:
+        """The loudspeaker has fallen silent because of the hint: weigh what comes."""
+
+    def relax(self) -> None:
+        """The suspicion is over, either way."""
+
+    def witness(self) -> None:
+        """Somebody else heard a voice, too: less evidence will do."""
+
+    def forget(self) -> None:
+        """There is a gap now: what was heard so far says nothing about what comes."""
