@@ -95,7 +95,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What was heard of the reply that is [first, last) of the agent's track: passages, and a pause between each two."""
+    """What was heard of the reply that is [first, last) of the agent's track; between two passages there is a pause."""
 
     first: int
     last: int
@@ -220,23 +220,15 @@ def percentiles(values: ArrayLike) -> dict[str, float | int]:
     return {**shares, "max": float(measured.max()), "n": measured.size}
 
 
-def _ratio(db: float) -> float:
-    return math.pow(10.0, db / 10)
+def powers(x: Samples, rate: int) -> NDArray[np.float64]:
+    """Return the mean square of each 10 ms."""
+    size = round(FRAME_S * rate)
+    each: NDArray[np.float64] = (x[: len(x) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1)
+    return each
 
 
-def level_dbfs(x: Samples, flags: Flags | None = None) -> float | None:
-    """Return the level of the frames that `flags` (or all) pick, those within 30 dB of their loudest; None: silence."""
-    power = _powers(x, len(x) if flags is None else len(x) // max(len(flags), 1))
-    picked = power if flags is None else power[: len(flags)][flags[: len(power)]]
-    if not picked.any():
-        return None
-    return round(10 * math.log10(float(picked[picked >= picked.max() * _ratio(-VOICED_DB)].mean())) - 90.309, 1)
-
-
-def _powers(x: Samples, size: int) -> NDArray[np.float64]:
-    size = max(size, 1)
-    powers: NDArray[np.float64] = (x[: len(x) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1)
-    return powers
+def _dbfs(power: float) -> float:
+    return 10 * math.log10(power / FULL_SCALE**2)
 
 
 def _ratio(db: float) -> float:
@@ -281,7 +273,7 @@ def replies(speaker: Samples, rate: int, agent: Samples, spans: Sequence[tuple[i
             late = max(0, round(spans[reply][0] - origin))  # a chime may come just before it
             found.append(Passage(first + late, last + 1, origin + late, until, reply))
     groups = groupby(found, lambda passage: passage.reply)
-    return [Reply(*spans[number], tuple(group)) for number, group in groups]
+    return [Reply(spans[number][0], spans[number][1], tuple(group)) for number, group in groups]
 
 
 def _places(x: Samples, rate: int, agent: Samples, expected: int) -> tuple[float, float]:
@@ -336,6 +328,7 @@ def _pause(recorded: Recordings, before: Passage, after: Passage, utterances: Se
         "repeated_samples": max(0, -missing),
         "resume_step": int(np.abs(np.diff(rising)).max()),
         "agent_at": round(before.until / rate, 6),
+        "agent_goes_on_at": round(after.origin / rate, 6),
         "reply": before.reply,
     }
 

@@ -151,7 +151,7 @@ class Conversation:
                 self._person.pauses(at)
                 self._suspicion.near_heard(until=at - PAUSE_S)
             case Suspected(response):
-                if response in self._responses and self.speaking:
+                if response in self._responses:
                     self._suspicion.begin(at)
                     self._responses.hold(at)
             case TakenBack():

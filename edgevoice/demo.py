@@ -40,13 +40,16 @@ from edgevoice.drivers.room import Room, RoomCard, Utterance, VirtualClock
 from edgevoice.drivers.wav import read_wav, write_wav
 from edgevoice.events import Audio, Command
 from edgevoice.happenings import HangUpAsked
-from edgevoice.report import Recordings, report
+from edgevoice.pictures import Recordings
+from edgevoice.report import report
 from edgevoice.simulation import Note, Simulation
 from edgevoice.wire import Reply, Request
 
 Samples = NDArray[np.int16]
 
 VOICES = Path(__file__).parent / "voices"
+TITLE = "A conversation in a room with a loud echo and a fan"
+DEAF = "no echo canceller, so the box is deaf while it speaks"
 RATE = 48_000
 ECHO_DELAY_MS, ECHO_RT60_S, ECHO_DB = 15.0, 0.3, 0.0
 DRIVE = 2.0  # the loudspeaker gives at most half of what it is asked for at its loudest
@@ -73,11 +76,13 @@ def run(out: Path, *, canceller: str = "auto") -> dict[str, Any]:
         microphone=card.microphone,
         speaker=card.speaker,
         cleaned=np.concatenate(tap.cleaned),
+        cleaned_rate=HEARING_RATE,
         agent=np.concatenate(parrot.said),
+        agent_rate=PARROT_RATE,
     )
     notes = sorted([*script.notes(), *parrot.notes, *box.notes], key=lambda note: float(note["at"]))
     notes.insert(0, {"at": 0.0, "who": "room", "what": "canceller", "name": found.name})
-    return _write(out, heard, notes)
+    return _write(out, f"{TITLE}: {found.name if not deaf else DEAF}", heard, notes)
 
 
 def measure(folder: Path) -> dict[str, Any]:
@@ -102,14 +107,14 @@ def _play(box: Simulation, script: _Script, deaf: bool) -> None:
     box.run(script.end)
 
 
-def _write(out: Path, heard: Recordings, notes: Sequence[Note]) -> dict[str, Any]:
+def _write(out: Path, title: str, heard: Recordings, notes: Sequence[Note]) -> dict[str, Any]:
     for name in ("person", "microphone", "speaker"):
         write_wav(out / f"{name}.wav", getattr(heard, name), RATE)
-    write_wav(out / "cleaned.wav", heard.cleaned, HEARING_RATE)
-    write_wav(out / "agent.wav", heard.agent, PARROT_RATE)
+    write_wav(out / "cleaned.wav", heard.cleaned, heard.cleaned_rate)
+    write_wav(out / "agent.wav", heard.agent, heard.agent_rate)
     (out / "events.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
     figures = measure(out)
-    (out / "report.html").write_text(report(heard, notes, figures))
+    (out / "report.html").write_text(report(title, heard, notes, figures))
     return figures
 
 

@@ -1,358 +1,273 @@
 """Draws a recorded conversation, or a moment of it, as SVG: sound, decisions, turn and light over one axis of time.
 
-    timeline      the whole of it: decisions, loudspeaker, microphone, turn, light
-    close_up      an interruption, 0.3 s either way: first sound, decision, silence
-    last_samples  the cut itself, 3 ms either way, each sample a dot
-
-What a picture looks like beyond its lines is in the style of the page (`report.STYLE`), by the names of its classes.
+timeline       the whole of it: person, loudspeaker, microphone, the same without the echo, turn, light
+echo_close_up  a reply: what the microphone hears of it, and what is left of that
+levels         how loud everything is at the microphone
+pause_close_up a silence that was taken back: first sound, silence, and on it goes
+seam           the two ends of that silence put together, over what the agent sent
+cut_close_up   an interruption, 0.3 s either way: first sound, silence, decision
+last_samples   the cut itself, 3 ms either way, each sample a dot
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgevoice.light import BOX_PATTERNS, TURN_PATTERNS, Pattern
-
-Samples = NDArray[np.int16]
-Line: TypeAlias = Mapping[str, Any]  # one of events.jsonl: at least "at", seconds since the first sample
-Span: TypeAlias = tuple[float, float, str]  # from, to, name
+from edgevoice.drawing import (
+    ROW,
+    Lane,
+    Line,
+    Moment,
+    Samples,
+    Span,
+    View,
+    axis,
+    distance,
+    lane,
+    light_strip,
+    markers,
+    number,
+    overhang,
+    rows,
+    svg,
+    turn_strip,
+)
 
 WIDTH = 1040  # px at least: a phone scrolls the timeline rather than making its words too small
 PX_PER_S = 26  # at least: a spoken word stays wider than a letter
 CLOSE_WIDTH = 440  # px: two side by side on a desk, one below the other on a phone
-PHONE_WIDTH = 340  # px: no close-up gets narrower
 CLOSE_S = 0.3
 CUT_S = 0.003
-LANE = 104  # px, the height of a signal
-ROW = 18
-MOST_ROWS, NO_ROW = 2, -1  # of words above the lanes; interruptions may climb higher
-LETTER = 7.0  # px, a generous mean for 12 px text: labels that might overlap go to different rows
-TICK = 44  # px, the least distance between two times
-QUIET_PEAK = 1000  # a lane is never magnified beyond this: noise must look like noise
-
-MARKS = {  # decisions and what led to them, as words
-    "Opened": "{who} connected",
-    "Pressed": "button",
-    "ResponseStarted": "{response} begins",
-    "Played": "{response} played",
-    "BargedIn": "barged in, heard {heard_ms} ms",
-    "Closed": "{who} closed",
-}
+SEAM_S = (0.002, 0.008)  # before the silence; after it, where the reply fades in for 5 ms
+LOW, HIGH = 56, 104  # px, the height of a lane in the timeline, in a close-up
+QUIETEST_DBFS = -80.0
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """A window of time, drawn `width` px wide."""
+class Recordings:
+    """What was recorded, all (n,): the first three at `rate` and sample aligned; `agent` is a track of its own."""
 
-    start: float
-    end: float
-    width: float
-
-    def x(self, at: float) -> float:
-        return round((min(max(at, self.start), self.end) - self.start) / (self.end - self.start) * self.width, 2)
-
-    def of(self, signal: Samples, rate: int) -> Samples:
-        """Return the signal in this window, with silence where it reaches beyond the recording."""
-        first, last = round(self.start * rate), round(self.end * rate)
-        inside = signal[max(first, 0) : max(last, 0)]
-        before = min(max(-first, 0), last - first)
-        return np.pad(inside, (before, last - first - before - len(inside)))
+    rate: int
+    person: Samples
+    microphone: Samples
+    speaker: Samples
+    cleaned: Samples  # the microphone without the echo
+    cleaned_rate: int
+    agent: Samples  # what it sent, one reply after the other
+    agent_rate: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    at: float
-    text: str
-    kind: str  # the name of its class
-
-
-def timeline(
-    microphone: Samples, speaker: Samples, rate: int, events: Sequence[Line], figures: Mapping[str, Any]
-) -> str:
-    """Return the whole conversation. `microphone` and `speaker` are (n,); `events` in the order of their times."""
-    seconds = max(len(speaker) / rate, 0.1)
-    view = _View(0.0, seconds, max(WIDTH, math.ceil(seconds * PX_PER_S)))
-    marks = [_mark(event) for event in events if event.get("what") in MARKS]
-    replies = [(first, end, f"reply {n}") for n, (first, end) in enumerate(figures.get("replies", []), 1)]
-    top = 4 + ROW * _rows(marks, view)
-    ear, turn = top + LANE + 8, top + 2 * LANE + 18
-    parts = [
-        _axis(view, top, turn + 40, unit="s"),
-        _lane(view, top, "loudspeaker", "out", view.of(speaker, rate), replies),
-        _lane(view, ear, "microphone", "in", view.of(microphone, rate), list(_utterances(events))),
-        *_taken_for_speech(events, view, ear + LANE - 5),
-        *_turns(events, view, turn),
-        *_light(events, view, turn + 24),
-        *_markers(marks, view, turn + 36),
+def timeline(heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any], scenes: Sequence[Span]) -> str:
+    """Return the whole conversation with its `scenes`. `events` are in the order of their times."""
+    seconds = max(len(heard.speaker) / heard.rate, 0.1)
+    view = View(0.0, seconds, max(WIDTH, math.ceil(seconds * PX_PER_S)))
+    moments = _decisions(events, figures)
+    top = 28 + ROW * rows(moments, view)
+    replies = [(first, end, f"reply {n}") for n, (first, end) in enumerate(figures.get("spoken", []), 1)]
+    loud = _peak(heard.microphone)
+    lanes = [
+        Lane("the person", "in", heard.person, heard.rate, list(_utterances(events)), loud),
+        Lane("the loudspeaker", "out", heard.speaker, heard.rate, replies),
+        Lane("the microphone hears both", "raw", heard.microphone, heard.rate, (), loud),
+        Lane("without the echo: this is sent to the agent", "in", heard.cleaned, heard.cleaned_rate, (), loud),
     ]
-    name = "The conversation: loudspeaker, microphone, turn, light, decisions"
-    width = view.width + _overhang(marks, view)
-    return _svg(width, turn + 58, name, parts, least=width)
+    turn = top + len(lanes) * (LOW + 6) + 4
+    parts = [
+        axis(view, top, turn + 40, unit="s"),
+        *(lane(view, top + n * (LOW + 6), LOW, drawn) for n, drawn in enumerate(lanes)),
+        *_taken_for_speech(events, view, turn - 11),
+        *turn_strip(events, view, turn),
+        *light_strip(events, view, turn + 24, "whole"),
+        f'<g transform="translate(0 24)">{"".join(markers(moments, view, turn + 12))}</g>',
+        *_brackets(scenes, view),
+    ]
+    name = "The conversation: person, loudspeaker, microphone, the same without the echo, turn, light"
+    return svg(view.width + overhang(moments, view), turn + 58, name, parts, least=view.width)
 
 
-def close_up(cut: Mapping[str, Any], microphone: Samples, speaker: Samples, rate: int) -> str:
+def echo_close_up(heard: Recordings, start: float, end: float) -> str:
+    """Return the time from `start` to `end`: the loudspeaker, its echo, and what is left of that."""
+    view = View(start, end, CLOSE_WIDTH)
+    loud = max(_peak(view.of(heard.microphone, heard.rate)), _peak(view.of(heard.cleaned, heard.cleaned_rate)))
+    lanes = [
+        Lane("the loudspeaker", "out", heard.speaker, heard.rate),
+        Lane("the microphone hears", "raw", heard.microphone, heard.rate, (), loud),
+        Lane("without the echo, on the same scale", "in", heard.cleaned, heard.cleaned_rate, (), loud),
+    ]
+    bottom = 4 + len(lanes) * (LOW + 6)
+    parts = [axis(view, 4, bottom, unit="s"), *_stacked(view, 4, lanes)]
+    return svg(view.width, bottom + 20, "A reply: loudspeaker, microphone, the same without the echo", parts)
+
+
+def levels(bars: Sequence[tuple[str, str, float | None]]) -> str:
+    """Return how loud each is: a name, a class, and dBFS or None."""
+    parts, y = [], 0
+    for name, kind, dbfs in bars:
+        width = max(2.0, (1 + max(dbfs, QUIETEST_DBFS) / -QUIETEST_DBFS) * CLOSE_WIDTH) if dbfs is not None else 0
+        parts.append(f'<text class="name" x="0" y="{y + 14}">{escape(name)}</text>')
+        parts.append(f'<rect class="lane" y="{y + 20}" width="{CLOSE_WIDTH}" height="16" rx="3"/>')
+        parts.append(f'<rect class="{kind}" y="{y + 20}" width="{width:.1f}" height="16" rx="3"/>')
+        parts.append(f'<text class="figure" x="{CLOSE_WIDTH}" y="{y + 14}" text-anchor="end">{number(dbfs)} dB</text>')
+        y += 50
+    return svg(CLOSE_WIDTH, max(y - 8, 1), "How loud everything is at the microphone", parts)
+
+
+def pause_close_up(heard: Recordings, events: Sequence[Line], pause: Mapping[str, Any]) -> str:
+    """Return `pause`, one of the figures' "pauses": a silence in a reply that went on after it."""
+    begins, ends, waited_ms = pause["from"], pause["until"], pause["onset_to_silence_ms"]
+    onset = begins if waited_ms is None else begins - waited_ms / 1000
+    view = View(min(onset, begins) - 0.2, ends + 0.25, CLOSE_WIDTH)
+    moments = [Moment(begins, "silence", "silence"), Moment(ends, "and on it goes", "person")]
+    lines = [(begins, ends, f"{number(pause['ms'], 0)} ms of silence", "silence")]
+    if waited_ms is not None:
+        moments.insert(0, Moment(onset, str(pause["cause"]), "person"))
+        lines.insert(0, (onset, begins, f"{number(waited_ms, 0)} ms", "person"))
+    return _close_up(heard, events, view, moments, lines, onset, "A silence that was taken back")
+
+
+def seam(heard: Recordings, pause: Mapping[str, Any]) -> str:
+    """Return the sound around `pause` with the silence cut out, over what the agent sent, by the agent's time."""
+    rate, cut_at, goes_on_at = heard.rate, pause["agent_at"], pause["agent_goes_on_at"]
+    view = View(-SEAM_S[0], SEAM_S[1], CLOSE_WIDTH)
+    cut, on = round(pause["from"] * rate), round(pause["until"] * rate)
+    before = heard.speaker[max(0, cut - round(SEAM_S[0] * rate)) : cut]
+    after = heard.speaker[on : on + round(SEAM_S[1] * rate)]
+    first = math.floor((cut_at - SEAM_S[0]) * heard.agent_rate)
+    last = math.ceil((cut_at + SEAM_S[1]) * heard.agent_rate)
+    sent = heard.agent[max(first, 0) : last]
+    height = 2 * HIGH + 8
+    scale = (height / 2 - 12) / max(1, _peak(before), _peak(after), _peak(sent))
+
+    def points(samples: Samples, start: float, per_s: int) -> str:
+        return "L".join(
+            f"{view.x(start + i / per_s):.1f} {22 + height / 2 - y * scale:.1f}" for i, y in enumerate(samples)
+        )
+
+    late = goes_on_at - cut_at
+    parts = [
+        axis(view, 22, 22 + height + 4, unit="ms"),
+        f'<rect class="lane" y="22" width="{view.width}" height="{height}" rx="6"/>',
+        *markers(
+            [Moment(0.0, f"here {number(pause['ms'], 0)} ms of silence were cut out", "silence")], view, 22 + height
+        ),
+        f'<path class="sent" d="M{points(sent, max(first, 0) / heard.agent_rate - cut_at, heard.agent_rate)}"/>',
+        *(f'<path class="curve" d="M{piece}"/>' for piece in (points(before, -len(before) / rate, rate),) if piece),
+        *(f'<path class="curve" d="M{piece}"/>' for piece in (points(after, late, rate),) if piece),
+    ]
+    return svg(view.width, height + 46, "The end and the new beginning of the sound, put together", parts)
+
+
+def cut_close_up(heard: Recordings, events: Sequence[Line], cut: Mapping[str, Any]) -> str:
     """Return the interruption `cut`, one of the figures' "each", with the sound around its silence."""
-    onset, decided, silent = cut["onset_at"], cut["decided_at"], cut["silent_at"]
-    view = _View(min(silent - CLOSE_S, onset - 0.05), silent + CLOSE_S, CLOSE_WIDTH)
-    marks = _moments(cut, view)
-    measures = [(onset, f"{number(cut['mic_to_silence_ms'])} ms speech to silence", "person")]
+    onset, silent, decided = cut["onset_at"], cut["silent_at"], cut["decided_at"]
+    view = View(min(silent - CLOSE_S, onset - 0.05), max(silent + CLOSE_S, (decided or silent) + 0.1), CLOSE_WIDTH)
+    moments = [Moment(onset, "first sound", "person"), Moment(silent, "silence", "silence")]
+    lines = [(onset, silent, f"{number(cut['speech_to_silence_ms'], 0)} ms to silence", "person")]
     if decided is not None:
-        measures.append((decided, f"{number(cut['drop_to_silence_ms'])} ms decision to silence", "decision"))
-    top = 4 + ROW * _rows(marks, view)
-    ear, below = top + LANE + 8, top + 2 * LANE + 22
-    axis = below + ROW * len(measures)
-    parts = [
-        _axis(view, top, axis, zero=silent, unit="ms"),
-        _lane(view, top, "loudspeaker", "out", view.of(speaker, rate), []),
-        _lane(view, ear, "microphone", "in", view.of(microphone, rate), []),
-        *_markers(marks, view, axis),
-        *(_measure(view, below + ROW * row, at, silent, *words) for row, (at, *words) in enumerate(measures)),
-    ]
-    return _svg(view.width, axis + 20, "An interruption: first sound, decision, silence", parts)
+        moments.append(Moment(decided, "decision", "decision"))
+        lines.append((onset, decided, f"{number(cut['speech_to_decision_ms'], 0)} ms to the decision", "decision"))
+    moments.sort(key=lambda moment: moment.at)
+    return _close_up(heard, events, view, moments, lines, silent, "An interruption: first sound, silence, decision")
 
 
-def last_samples(cut: Mapping[str, Any], speaker: Samples, rate: int) -> str:
+def last_samples(heard: Recordings, cut: Mapping[str, Any]) -> str:
     """Return the loudspeaker's last samples before the silence of the interruption `cut`, and the first ones of it."""
-    view = _View(cut["silent_at"] - CUT_S, cut["silent_at"] + CUT_S, CLOSE_WIDTH)
-    marks = _moments(cut, view)
-    signal = view.of(speaker, rate).astype(np.int64)
-    top, height = 4 + ROW * _rows(marks, view), 2 * LANE + 8
-    scale = (height / 2 - 12) / max(1, int(np.abs(signal).max(initial=0)))
+    rate = heard.rate
+    view = View(cut["silent_at"] - CUT_S, cut["silent_at"] + CUT_S, CLOSE_WIDTH)
+    moments = [Moment(cut["silent_at"], "silence", "silence")]
+    signal = view.of(heard.speaker, rate)
+    top, height = 4 + ROW * rows(moments, view), 2 * HIGH + 8
+    scale = (height / 2 - 12) / max(1, _peak(signal))
     first = round(view.start * rate) / rate
     points = [f"{view.x(first + i / rate):.1f} {top + height / 2 - y * scale:.1f}" for i, y in enumerate(signal)]
     parts = [
-        _axis(view, top, top + height + 4, zero=cut["silent_at"], unit="ms"),
+        axis(view, top, top + height + 4, zero=cut["silent_at"], unit="ms"),
         f'<rect class="lane" y="{top}" width="{view.width}" height="{height}" rx="6"/>',
-        *_markers(marks, view, top + height + 4),
+        *markers(moments, view, top + height + 4),
         f'<path class="thread" d="M{"L".join(points)}"/>',
         f'<path class="dots" d="{"".join(f"M{point}h0" for point in points)}"/>',
     ]
-    return _svg(view.width, top + height + 24, "The last samples before the silence", parts)
-
-
-def number(value: object, digits: int = 1) -> str:
-    """Write a figure with a real minus sign; a dash for one that is not known."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return "\N{EN DASH}" if value is None else escape(str(value))
-    shown = str(value) if isinstance(value, int) else f"{value:z.{digits}f}"
-    return shown.replace("-", "\N{MINUS SIGN}")
-
-
-def _moments(cut: Mapping[str, Any], view: _View) -> list[_Mark]:
-    """Return what of an interruption falls into the window, in order."""
-    moments = [
-        ("onset_at", "first sound", "person"),
-        ("decided_at", "decision", "decision"),
-        ("silent_at", "silence", "silence"),
-    ]
-    marks = [_Mark(cut[key], *words) for key, *words in moments if cut[key] is not None]
-    return sorted((mark for mark in marks if view.start <= mark.at <= view.end), key=lambda mark: mark.at)
-
-
-def _svg(width: float, height: float, name: str, parts: Iterable[str], *, least: float = PHONE_WIDTH) -> str:
-    return (
-        f'<div class="scroll"><svg viewBox="0 0 {width:g} {height:g}" style="min-width:{least:g}px" role="img" '
-        f'aria-label="{escape(name)}">{"".join(parts)}</svg></div>'
-    )
+    return svg(view.width, top + height + 24, "The last samples before the silence", parts)
 
 
 # --------------------------------------------------------------------------------------- parts of the pictures
 
 
-def _lane(view: _View, y: float, name: str, kind: str, signal: Samples, spans: Sequence[Span]) -> str:
-    """Return a signal with its `spans` shaded and named."""
-    parts = [f'<rect class="lane" y="{y}" width="{view.width}" height="{LANE}" rx="6"/>']
-    for first, end, _ in spans:
+def _close_up(
+    heard: Recordings,
+    events: Sequence[Line],
+    view: View,
+    moments: Sequence[Moment],
+    lines: Sequence[tuple[float, float, str, str]],
+    zero: float,
+    name: str,
+) -> str:
+    """Return person and loudspeaker, some moments, distances between them, the turn and the light."""
+    top = 4 + ROW * rows(moments, view)
+    lanes = [
+        Lane("the person", "in", heard.person, heard.rate),
+        Lane("the loudspeaker", "out", heard.speaker, heard.rate),
+    ]
+    below = top + len(lanes) * (LOW + 6) + 14
+    turn = below + ROW * len(lines)
+    parts = [
+        axis(view, top, turn + 42, zero=zero, unit="ms"),
+        *_stacked(view, top, lanes),
+        *turn_strip(events, view, turn),
+        *light_strip(events, view, turn + 24, f"at{round(view.start * 1000)}"),
+        *markers(moments, view, turn),
+        *(distance(view, below + ROW * row, *line) for row, line in enumerate(lines)),
+    ]
+    return svg(view.width, turn + 62, name, parts)
+
+
+def _stacked(view: View, top: float, lanes: Sequence[Lane]) -> Iterator[str]:
+    for n, drawn in enumerate(lanes):
+        yield lane(view, top + n * (LOW + 6), LOW, drawn)
+
+
+def _peak(signal: Samples) -> int:
+    return int(np.abs(signal.astype(np.int64)).max(initial=0))
+
+
+def _brackets(scenes: Sequence[Span], view: View) -> Iterator[str]:
+    for number_, (first, end, name) in enumerate(scenes, 1):
         x, width = view.x(first), view.x(end) - view.x(first)
-        parts.append(f'<rect class="span {kind}" x="{x}" y="{y}" width="{width:.2f}" height="{LANE}"/>')
-    parts.append(
-        f'<path class="{kind}" transform="translate(0 {y + LANE / 2}) scale({view.width / _columns(view):.4f} .1)" '
-        f'd="{_envelope(signal, _columns(view), LANE * 5 - 40)}"/>'
-    )
-    for first, end, words in spans:
-        room = int((view.x(end) - view.x(first) - 8) / LETTER)
-        shown = words if len(words) <= room else words[: max(room - 1, 0)] + "…" if room > 3 else ""
-        parts.append(f'<text class="{kind}" x="{view.x(first) + 5}" y="{y + LANE - 11}">{escape(shown)}</text>')
-    return "".join(parts) + f'<text class="name" x="8" y="{y + 17}">{name}</text>'
+        yield f'<rect class="scene" x="{x}" y="1" width="{width:.2f}" height="4" rx="2"/>'
+        yield f'<text class="scene" x="{x}" y="19">{number_} {escape(name)}</text>'
 
 
-def _columns(view: _View) -> int:
-    return round(view.width * 1.5)  # sharp on a phone's screen, and not yet heavy
-
-
-def _envelope(signal: Samples, columns: int, half: float) -> str:
-    """Return a path around the least and the greatest sample of each column; its heights are whole numbers."""
-    if len(signal) < columns:
-        signal = np.repeat(signal, columns // max(len(signal), 1) + 1) if len(signal) else np.zeros(columns, np.int16)
-    starts = np.arange(columns) * len(signal) // columns
-    scale = half / max(QUIET_PEAK, int(np.abs(signal.astype(np.int32)).max()))
-    upper = np.rint(-np.maximum.reduceat(signal, starts) * scale).astype(int).tolist()
-    lower = np.rint(-np.minimum.reduceat(signal, starts) * scale).astype(int).tolist()
-    there = [f"{x} {y - 4}" for x, y in enumerate(upper)]  # silence is a thin line too
-    back = [f"{x} {y + 4}" for x, y in reversed(list(enumerate(lower)))]
-    return f"M{'L'.join(there + back)}Z"
+def _decisions(events: Sequence[Line], figures: Mapping[str, Any]) -> list[Moment]:
+    """Return when the loudspeaker fell silent, as measured, and what the program said it was."""
+    moments = [
+        Moment(pause["from"], f"silent for {number(pause['ms'], 0)} ms", "silence")
+        for pause in figures.get("pauses", [])
+    ]
+    for event in events:
+        if event.get("what") == "BargedIn":
+            moments.append(Moment(float(event["at"]), "interrupted", "decision"))
+    return sorted(moments, key=lambda moment: moment.at)
 
 
 def _utterances(events: Sequence[Line]) -> Iterator[Span]:
     for event in events:
-        if (event.get("who"), event.get("what")) == ("person", "speaks"):
+        if event.get("who") == "person" and event.get("what") in ("speaks", "coughs"):
             name = str(event.get("file", "")).replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".wav")
-            yield event["at"], event.get("until", event["at"]), name or "a person"
+            words = "cough" if event["what"] == "coughs" else name or "a person"
+            yield event["at"], event.get("until", event["at"]), words
 
 
-def _taken_for_speech(events: Sequence[Line], view: _View, y: float) -> Iterator[str]:
+def _taken_for_speech(events: Sequence[Line], view: View, y: float) -> Iterator[str]:
     """Underline what the box took for speech."""
     changes = [event for event in events if event.get("what") in ("SpeechStarted", "SpeechStopped")]
     for event, following in pairwise([*changes, {"at": view.end}]):
         if event["what"] == "SpeechStarted":
             x = view.x(event["at"])
             yield f'<rect class="taken" x="{x}" y="{y}" width="{view.x(following["at"]) - x:.2f}" height="4" rx="2"/>'
-
-
-def _turns(events: Sequence[Line], view: _View, y: float) -> Iterator[str]:
-    """Draw whose turn it is, in the colour that the light has then."""
-    known = {turn.value: pattern for turn, pattern in TURN_PATTERNS.items()}
-    for first, end, turn in _stretches(events, {"turn": "turn", "Closed": ""}, view):  # no call, nobody's turn
-        x, width = view.x(first), view.x(end) - view.x(first)
-        colour = _colour(known[turn]) if turn in known else "gray"
-        yield f'<rect x="{x}" y="{y}" width="{width:.2f}" height="20" fill="{colour}" fill-opacity=".3"/>'
-        if LETTER * len(turn) + 8 < width:
-            yield f'<text class="turn" x="{x + 5}" y="{y + 14}">{escape(turn)}</text>'
-
-
-def _light(events: Sequence[Line], view: _View, y: float) -> Iterator[str]:
-    """Draw the light as it shines: its colour and its rhythm, on black."""
-    known = {pattern.name: pattern for pattern in [*BOX_PATTERNS.values(), *TURN_PATTERNS.values()]}
-    yield f'<rect class="unlit" y="{y}" width="{view.width}" height="10" rx="5"/>'
-    for number, (first, end, name) in enumerate(_stretches(events, {"light": "pattern"}, view)):
-        if name in known:
-            yield _rhythm(known[name], f"light{number}", view, first)
-            x, width = view.x(first), view.x(end) - view.x(first)
-            yield f'<rect x="{x}" y="{y + 1.5}" width="{width:.2f}" height="7" fill="url(#light{number})">'
-            yield f"<title>{escape(name)}</title></rect>"
-
-
-def _stretches(events: Sequence[Line], fields: Mapping[str, str], view: _View) -> Iterator[Span]:
-    """Yield from when to when each state lasted; `fields` tells what an event calls the state that it begins."""
-    changes = [event for event in events if event.get("what") in fields]
-    states = [(float(event["at"]), str(event.get(fields[event["what"]], ""))) for event in changes]
-    for (first, name), (end, _) in pairwise([*states, (view.end, "")]):
-        if name and first < end:
-            yield first, end, name
-
-
-def _rhythm(pattern: Pattern, name: str, view: _View, start: float) -> str:
-    """Return a gradient that repeats as the light does."""
-    period = pattern.on_s + pattern.off_s + 2 * pattern.fade_s
-    edges = [
-        (0.0, 0),
-        (pattern.fade_s, 1),
-        (pattern.fade_s + pattern.on_s, 1),
-        (period - pattern.off_s, 0),
-        (period, 0),
-    ]
-    shown = [(0.0, 1), (period, 1)] if pattern.steady else edges
-    stops = "".join(
-        f'<stop offset="{at / period:.4f}" stop-color="{_colour(pattern)}" stop-opacity="{lit}"/>' for at, lit in shown
-    )
-    x = view.x(start)
-    return (
-        f'<linearGradient id="{name}" gradientUnits="userSpaceOnUse" x1="{x}" y1="0" y2="0" spreadMethod="repeat" '
-        f'x2="{x + period * view.width / (view.end - view.start):.2f}">{stops}'
-        "</linearGradient>"
-    )
-
-
-def _colour(pattern: Pattern) -> str:
-    """Return the light's colour a little paler, as an LED looks behind its diffuser."""
-    if not any(pattern.rgb):
-        return "#000"
-    return "#" + "".join(f"{round(64 + 180 * part):02x}" for part in pattern.rgb)
-
-
-def _axis(view: _View, top: float, y: float, *, unit: str, zero: float = 0.0) -> str:
-    """Return vertical lines from `top` to `y` and the times under them, counted from `zero`."""
-    scale = 1000 if unit == "ms" else 1
-    start, end = (view.start - zero) * scale, (view.end - zero) * scale
-    steps = [digit * 10**power for power in range(8) for digit in (1, 2, 5)]
-    step = next(step for step in steps if view.width * step / (end - start) >= TICK)
-    parts = []
-    for tick in range(math.ceil(start / step - 1e-6), math.floor(end / step + 1e-6) + 1):
-        x = view.x(zero + tick * step / scale)
-        anchor = "start" if x < 12 else "end" if x > view.width - 12 else "middle"
-        words = number(tick * step) + (f" {unit}" if tick == 0 else "")
-        parts.append(f'<path class="grid" d="M{x} {top}V{y}"/>')
-        parts.append(f'<text class="tick" x="{x}" y="{y + 14}" text-anchor="{anchor}">{words}</text>')
-    return "".join(parts)
-
-
-def _measure(view: _View, y: float, start: float, end: float, words: str, kind: str) -> str:
-    """Return a dimension line between two moments, with its words beside it where there is room."""
-    a, b = sorted((view.x(start), view.x(end)))
-    size = LETTER * len(words) + 16
-    if b + size < view.width:
-        x, base, anchor = b + 8, y + 4, "start"
-    elif a > size:
-        x, base, anchor = a - 8, y + 4, "end"
-    else:
-        x, base, anchor = (a + b) / 2, y - 5, "middle"
-    return (
-        f'<path class="mark {kind}" d="M{a} {y - 4}v8M{a} {y}H{b}M{b} {y - 4}v8"/>'
-        f'<text class="label {kind}" x="{x:.2f}" y="{base}" text-anchor="{anchor}">{escape(words)}</text>'
-    )
-
-
-# ------------------------------------------------------------------------------------------------- the markers
-
-
-def _mark(event: Line) -> _Mark:
-    fields = {name: f"{value:.0f}" if isinstance(value, float) else value for name, value in event.items()}
-    words = MARKS[event["what"]].format_map({"who": "", "response": "reply", "heard_ms": "?", **fields}).strip()
-    return _Mark(float(event["at"]), words, "decision" if event["what"] == "BargedIn" else "")
-
-
-def _rows(marks: Sequence[_Mark], view: _View) -> int:
-    return 1 + max((row for *_, row in _placed(marks, view)), default=NO_ROW)
-
-
-def _overhang(marks: Sequence[_Mark], view: _View) -> float:
-    """Return how far words reach beyond the right edge of the lanes."""
-    return max([0.0, *(x + _size(mark) - view.width for mark, x, row in _placed(marks, view) if row != NO_ROW)])
-
-
-def _size(mark: _Mark) -> float:
-    return LETTER * len(mark.text) + 8
-
-
-def _placed(marks: Sequence[_Mark], view: _View) -> Iterator[tuple[_Mark, float, int]]:
-    """Yield each mark, its x, and the row of its words (0 is the lowest), such that no line crosses any words.
-
-    An ordinary mark for whose words there is no room low down keeps only its line.
-    """
-    free: list[float] = []  # up to which x each row is free: it fills from the right
-    for mark in reversed(marks):
-        x = view.x(mark.at)
-        row = next((row for row, limit in enumerate(free) if x + _size(mark) <= limit), len(free))
-        if row >= MOST_ROWS and not mark.kind:
-            yield mark, x, NO_ROW
-            continue
-        free[: row + 1] = [x] * (row + 1)
-        yield mark, x, row
-
-
-def _markers(marks: Sequence[_Mark], view: _View, bottom: float) -> Iterator[str]:
-    """Draw a line for each moment, down to `bottom`, and its words on top."""
-    rows = _rows(marks, view)
-    for mark, x, row in _placed(marks, view):
-        y = ROW * (rows - row) - 1
-        yield f'<path class="mark {mark.kind}" d="M{x} {y - 10}V{bottom}"/>'
-        if row != NO_ROW:
-            yield f'<text class="label {mark.kind}" x="{x + 4}" y="{y}">{escape(mark.text)}</text>'

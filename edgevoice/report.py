@@ -1,4 +1,4 @@
-"""Puts a recorded conversation on one HTML page: pictures of it, the figures, and what happened line by line.
+"""Puts a recorded conversation on one HTML page: three scenes of it, the figures, and what happened line by line.
 
 The page needs nothing but itself: no script, no font, no picture from elsewhere. It computes no figure: `figures` is
 what `edgevoice_measure.measure` returned, `events` what was written while the conversation ran.
@@ -7,63 +7,182 @@ what `edgevoice_measure.measure` returned, `events` what was written while the c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from string import Template
 from typing import Any
 
-from edgevoice.pictures import Line, Samples, close_up, last_samples, number, timeline
+from edgevoice.drawing import Line, number
+from edgevoice.pictures import (
+    Recordings,
+    cut_close_up,
+    echo_close_up,
+    last_samples,
+    levels,
+    pause_close_up,
+    seam,
+    timeline,
+)
 
-CLOSE_UPS = 8  # more would make the page heavy and tell nothing new
 LOG_LINES = 1000
+LEAD_S, TAIL_S = 0.4, 0.6  # of the conversation around a scene
+LONGEST_S = 3.0  # of a reply that is drawn from close by
 
 FIGURES = {  # name, unit, and one line to a person who has not read the code
-    "mic_to_silence_ms": (
-        "speech to silence",
-        "ms",
-        "From the first sound at the microphone to the reply's last sample.",
-    ),
-    "drop_to_silence_ms": (
-        "decision to silence",
-        "ms",
-        "From the decision to the last sample; negative: silence was first.",
-    ),
+    "echo_dbfs": ("the box's own echo", "dB", "At the microphone, while nobody else is heard; 0 is as loud as can be."),
+    "voice_dbfs": ("the person's voice", "dB", "At the microphone, on the same scale."),
+    "echo_left_dbfs": ("the same moments without the echo", "dB", "What an agent hears of it; the fan included."),
+    "echo_removed_db": ("echo removed", "dB", "The first less the third."),
+    "cough_pause_ms": ("silence for the cough", "ms", "From the reply's last sample to its next."),
+    "lost_samples": ("samples lost", "", "Of the replies, at every silence that was taken back."),
+    "repeated_samples": ("samples repeated", "", "The same."),
+    "skipped_samples": ("samples skipped", "", "Where a reply sounds without a pause: lost or repeated."),
+    "resume_step": ("greatest step when it goes on", "", "Between two samples of the first ms, of 32768."),
+    "speech_to_silence_ms": ("speech to silence", "ms", "From the person's first sound to the reply's last sample."),
+    "speech_to_decision_ms": ("speech to decision", "ms", "Until the agent was told; silence came before."),
     "heard_error_ms": ("error of “heard”", "ms", "What the agent was told was heard, less what left the loudspeaker."),
-    "turns": ("replies", "", "Counted in what left the loudspeaker; chimes are none."),
-    "interruptions": ("interruptions", "", "Replies that fell silent while a person was speaking over them."),
+    "false_interruptions": ("false interruptions", "", "Replies that fell silent for good, and nobody had spoken."),
+    "missed_interruptions": ("missed interruptions", "", "Replies that went on to their end although somebody spoke."),
+    "false_pauses": ("pauses for nothing", "", "Replies that paused, and nobody had made a sound."),
+    "replies": ("replies", "", "Found in what left the loudspeaker, by what the agent sent."),
+    "interruptions": ("interruptions", "", "Replies that fell silent for good while somebody spoke."),
     "claimed_interruptions": ("interruptions claimed", "", "How many the program itself wrote down."),
-    "seconds": ("length", "s", "Of both recordings; they begin with the same sample."),
-    "rate": ("rate", "Hz", "Samples a second, of both recordings."),
+    "coughs": ("coughs", "", "By the script."),
+    "seconds": ("length", "s", "Of the recordings; they begin with the same sample."),
+    "rate": ("rate", "Hz", "Samples a second, of person, microphone and loudspeaker."),
 }
 
 
-def report(
-    title: str, microphone: Samples, speaker: Samples, rate: int, events: Sequence[Line], figures: Mapping[str, Any]
-) -> str:
-    """Return the page. `microphone` and `speaker` are (n,), sample aligned."""
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """A part of the conversation: its name, its time, the figure that tells it, a sentence (HTML), two pictures."""
+
+    name: str
+    start: float
+    end: float
+    figure: str
+    sentence: str
+    pictures: Sequence[tuple[str, str]] = ()  # SVG and caption
+
+
+def report(title: str, heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any]) -> str:
+    """Return the page."""
     events = sorted(events, key=lambda event: float(event["at"]))
-    each = figures.get("each", [])
-    drawn = "".join(_interruption(n, cut, microphone, speaker, rate) for n, cut in enumerate(each[:CLOSE_UPS], 1))
-    rest = f"<p class=note>The first {CLOSE_UPS} of {len(each)} are drawn.</p>" if len(each) > CLOSE_UPS else ""
+    scenes = [
+        scene
+        for scene in (
+            _ordinary_turn(heard, figures),
+            _cough(heard, events, figures),
+            _interruption(heard, events, figures),
+        )
+        if scene
+    ]
+    spans = [(scene.start, scene.end, scene.name) for scene in scenes]
     return Template(PAGE).substitute(
         title=escape(title),
         style=STYLE,
+        tiles="".join(_tile(n, scene) for n, scene in enumerate(scenes, 1)),
+        timeline=timeline(heard, events, figures, spans),
+        scenes="".join(_section(n, scene) for n, scene in enumerate(scenes, 1)),
         figures=_table(figures),
-        timeline=timeline(microphone, speaker, rate, events, figures),
-        interruptions=drawn + rest or "<p class=note>Nobody was interrupted.</p>",
         log=_log(events),
     )
 
 
-def _interruption(nth: int, cut: Mapping[str, Any], microphone: Samples, speaker: Samples, rate: int) -> str:
-    """Return one interruption in words, 0.3 s either way, and sample by sample."""
-    heard = number(cut["heard_ms"])
-    told = "nothing" if cut["claimed_ms"] is None else f"<b>{number(cut['claimed_ms'])} ms</b>"
+# ---------------------------------------------------------------------------------------------------- the scenes
+
+
+def _ordinary_turn(heard: Recordings, figures: Mapping[str, Any]) -> _Scene | None:
+    """Return the first reply."""
+    if not figures.get("spoken"):
+        return None
+    start, end = figures["spoken"][0]
+    removed, left = figures["echo_removed_db"], figures["echo_left_dbfs"]
+    bars = [
+        ("the person", "in", figures["voice_dbfs"]),
+        ("the box's own echo", "raw", figures["echo_dbfs"]),
+        ("what is left of it", "in", left),
+    ]
+    return _Scene(
+        "an ordinary turn",
+        max(0.0, start - LEAD_S),
+        end + TAIL_S,
+        f"{number(removed, 0)} dB<small> of echo removed</small>",
+        "The box answers. Its microphone hears its own loudspeaker as loud as the person, and yet the box does not "
+        f"hear itself: {_count(figures['false_interruptions'], 'false interruption')}, "
+        f"{_count(figures['false_pauses'], 'pause')} for nothing.",
+        [
+            (echo_close_up(heard, start - 0.1, min(end + 0.1, start + LONGEST_S)), "The reply. Times are those above."),
+            (levels(bars), "How loud that is, below the loudest sound there can be."),
+        ],
+    )
+
+
+def _cough(heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any]) -> _Scene | None:
+    """Return the first cough, with the silence that it caused."""
+    cough = next((event for event in events if (event.get("who"), event.get("what")) == ("person", "coughs")), None)
+    if cough is None:
+        return None
+    pause = next((pause for pause in figures["pauses"] if pause["cause"] == "cough"), None)
+    start, end = cough["at"] - LEAD_S, cough.get("until", cough["at"]) + TAIL_S
+    if pause is None:
+        return _Scene("a cough", start, end, "no silence", "The person coughs, and the reply does not even pause.")
+    lost, repeated = pause["lost_samples"], pause["repeated_samples"]
+    same = "with the very next sample" if not lost + repeated else "elsewhere"
+    return _Scene(
+        "a cough",
+        start,
+        max(end, pause["until"] + LEAD_S),
+        f"{_count(lost, 'sample')}<small> lost, {number(repeated)} repeated</small>",
+        f"The person coughs. The box falls silent at the first hint, {number(pause['onset_to_silence_ms'], 0)} ms "
+        f"later, listens, finds that nobody speaks, and after {number(pause['ms'], 0)} ms goes on {same}.",
+        [
+            (pause_close_up(heard, events, pause), "Below: whose turn it is, and the light."),
+            (
+                seam(heard, pause),
+                "The silence cut out. Thick: what the loudspeaker played. Thin: what the agent had sent, without a "
+                "break. The reply swells for 5 ms, and each sample is in its place.",
+            ),
+        ],
+    )
+
+
+def _interruption(heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any]) -> _Scene | None:
+    """Return the first interruption."""
+    if not figures.get("each"):
+        return None
+    cut = figures["each"][0]
+    told = "nothing" if cut["claimed_ms"] is None else f"<b>{number(cut['claimed_ms'], 0)} ms</b>"
+    return _Scene(
+        "an interruption",
+        cut["onset_at"] - LEAD_S,
+        cut["silent_at"] + 2 * TAIL_S,
+        f"{number(cut['speech_to_silence_ms'], 0)} ms<small> to silence</small>",
+        f"The person talks over the box, and it falls silent for good. <b>{number(cut['heard_ms'], 0)} ms</b> of the "
+        f"reply had been heard; the agent was told {told}.",
+        [
+            (cut_close_up(heard, events, cut), "Below: whose turn it is, and the light."),
+            (last_samples(heard, cut), "The cut at the loudspeaker, 3 ms before and after: each dot is a sample."),
+        ],
+    )
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{number(count) if count else 'no'} {noun}{'' if count == 1 else 's'}"
+
+
+def _tile(n: int, scene: _Scene) -> str:
     return (
-        f"<h2>Interruption {nth}, at {number(cut['silent_at'], 3)} s</h2>"
-        f"<p>The person heard <b>{heard} ms</b> of the reply; the agent was told {told}.</p>"
-        f'<div class="pair"><figure>{close_up(cut, microphone, speaker, rate)}<figcaption>0.3 s before and after the '
-        f"silence.</figcaption></figure><figure>{last_samples(cut, speaker, rate)}<figcaption>The same cut at the "
-        f"loudspeaker, 3 ms before and after: each dot is a sample.</figcaption></figure></div>"
+        f'<a class="tile" href="#scene{n}"><span>{n} {escape(scene.name)}</span><b>{scene.figure}</b>'
+        f"<p>{scene.sentence}</p></a>"
+    )
+
+
+def _section(n: int, scene: _Scene) -> str:
+    drawn = "".join(f"<figure>{svg}<figcaption>{caption}</figcaption></figure>" for svg, caption in scene.pictures)
+    return (
+        f'<h2 id="scene{n}">{n} {escape(scene.name[0].upper() + scene.name[1:])}, at {number(scene.start)} s</h2>'
+        f'<p>{scene.sentence}</p><div class="pair">{drawn}</div>'
     )
 
 
@@ -97,14 +216,16 @@ PAGE = """<!DOCTYPE html>
 </head>
 <body>
 <h1>$title</h1>
+<div class="tiles">$tiles</div>
 $timeline
-<p class="note"><span><i class="out"></i>loudspeaker; shaded: a reply</span>
-<span><i class="in"></i>microphone; shaded: a person speaks</span>
+<p class="note"><span><i class="in"></i>the person</span>
+<span><i class="out"></i>the loudspeaker</span>
+<span><i class="raw"></i>both, as the microphone hears them</span>
 <span><i class="taken"></i>what the box took for speech</span>
-<span>Each signal is scaled to its own peak. Below: whose turn it is, and the light as it shone.</span></p>
-$interruptions
+<span>Below: whose turn it is, and the light as it shone.</span></p>
+$scenes
 <h2>Figures</h2>
-<p class="note">Computed from the two recordings by a program that cannot import the one it measures.</p>
+<p class="note">Computed from the recordings by a program that cannot import the one it measures.</p>
 $figures
 <details><summary>What happened, line by line</summary>$log</details>
 </body>
@@ -113,26 +234,39 @@ $figures
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#fbfbfa;--ink:#1d2329;--soft:#69727c;--line:#dfe2e5;--lane:#20303c;
---out:#2f62c9;--in:#0b7f6b;--cut:#c8322b;--text:system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
+--out:#2f62c9;--in:#0b7f6b;--raw:#8a7f8f;--cut:#c8322b;
+--text:system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
 @media (prefers-color-scheme:dark){:root{--paper:#14171a;--ink:#e6e9ec;--soft:#98a2ac;--line:#2f353b;--lane:#c8d8e8;
---out:#7ea6ff;--in:#4cc9b0;--cut:#ff7b72}}
+--out:#7ea6ff;--in:#4cc9b0;--raw:#a79fae;--cut:#ff7b72}}
 *{box-sizing:border-box}
 body{max-width:1140px;margin:0 auto;padding:24px 20px 64px;background:var(--paper);color:var(--ink);
 font:16px/1.5 var(--text);font-variant-numeric:tabular-nums}
 h1{font-size:1.6rem;line-height:1.2;margin:0 0 20px;letter-spacing:-.01em}
 h2{font-size:1.15rem;margin:40px 0 4px}
 p{margin:2px 0 12px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:14px;margin:0 0 22px}
+.tile{display:block;padding:14px 16px;border:1px solid var(--line);border-radius:10px;color:inherit;
+text-decoration:none}
+.tile span{color:var(--soft);font-weight:600;font-size:.875rem}
+.tile b{display:block;font-size:1.75rem;line-height:1.2;letter-spacing:-.02em;margin:2px 0 6px}
+.tile p{margin:0;font-size:.9375rem;line-height:1.4}.tile p b{display:inline;font-size:inherit;letter-spacing:0}
+.tile small{font-weight:400;letter-spacing:0}
 .note,small,.figures span{color:var(--soft);font-size:.875rem}
 .note>span{display:inline-block;margin-right:16px}
 .note i{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:5px}
-i.out{background:var(--out)}i.in{background:var(--in)}.note i.taken{background:var(--ink);height:4px;vertical-align:3px}
+i.out{background:var(--out)}i.in{background:var(--in)}i.raw{background:var(--raw)}
+.note i.taken{background:var(--ink);height:4px;vertical-align:3px}
 .scroll{overflow-x:auto;margin:8px 0}
 svg{display:block;width:100%;height:auto}
 svg text{font:12px var(--text);fill:var(--soft)}
 svg .name{font-weight:600;fill:var(--ink)}
 svg .turn{fill:var(--ink)}
 svg .lane{fill:var(--lane);fill-opacity:.05}
-svg .out{fill:var(--out)}svg .in{fill:var(--in)}
+svg .out{fill:var(--out)}svg .in{fill:var(--in)}svg .raw{fill:var(--raw)}
+svg .scene{fill:var(--ink)}svg text.scene{font-weight:600;font-size:13px}
+svg text.figure{fill:var(--ink);font-weight:600}
+svg .sent{stroke:var(--ink);stroke-width:1.2;fill:none}
+svg .curve{stroke:var(--out);stroke-width:4;stroke-opacity:.55;stroke-linejoin:round;fill:none}
 svg .span{opacity:.13}
 svg .taken{fill:var(--ink);opacity:.6}
 svg .unlit{fill:#0c0d0e}

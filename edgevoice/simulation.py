@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass
 from enum import Enum
-from functools import partial
 from typing import Any
 
 from edgevoice.appliance import Appliance
@@ -38,9 +37,11 @@ from edgevoice.happenings import (
     TurnVolume,
 )
 from edgevoice.light import Pattern, Turn
-from edgevoice.wire import Wire
+from edgevoice.wire import Reply, Wire
 
 Note = dict[str, Any]
+
+NO_MIXER = "error: the volume cannot be set: the simulated room has no mixer"
 
 
 @dataclass
@@ -57,6 +58,7 @@ class Simulation:
     def __post_init__(self) -> None:
         self.commands: deque[Command] = deque()
         self.call: Call | None = None
+        self._wire: Wire | None = None
         self._light: Pattern | None = None
         self._lost = False
         self.happen(CardReady())
@@ -80,9 +82,11 @@ class Simulation:
             return []
         for event in events:
             self._near(event)
-        if self.call and self.call.deadline is not None and self.now >= self.call.deadline:
+        if self._wire and _due(self._wire.deadline, self.now):
+            self._tell(self._wire.expire(self.now))
+        if self.call and _due(self.call.deadline, self.now):
             self.call.expire(self.now)
-        if self.appliance.deadline is not None and self.now >= self.appliance.deadline:
+        if _due(self.appliance.deadline, self.now):
             self._carry_out(self.appliance.expire(self.now))
         self._end_call()
         return events
@@ -115,19 +119,21 @@ class Simulation:
             self.call.far(event, self.now)
 
     def _place(self) -> None:
-        wire = self.agent()
+        wire = self._wire = self.agent()
 
         def perform(command: Command, at: float) -> None:
             self._note("to agent", command)
-            for event in wire.perform(command, at).events:
-                self._far(event)
+            self._tell(wire.perform(command, at))
 
         self.call = Call(Conversation(self.detection, wire.rate), self._perform_near, perform, wire.rate)
         self.call.on_opened = lambda: self.happen(CallOpened())
         self.call.on_turn = self._turn
         self.call.on_tool = self.happen
         self.commands.append(Answer(wire.rate))
-        for event in wire.opened(self.now).events:
+        self._tell(wire.opened(self.now))
+
+    def _tell(self, reply: Reply) -> None:
+        for event in reply.events:
             self._far(event)
 
     def _perform_near(self, command: Command, at: float) -> None:
@@ -141,7 +147,7 @@ class Simulation:
     def _end_call(self) -> None:
         """Tell the box when the near leg has closed, or is lost."""
         if self.call and self.call.conversation.over and (self._lost or not self.duplex.in_call):
-            closed, self.call = self.call.conversation.over, None
+            closed, self.call, self._wire = self.call.conversation.over, None, None
             self.happen(CallEnded(closed))
 
     def _carry_out(self, effects: list[Effect]) -> None:
@@ -149,29 +155,30 @@ class Simulation:
             self._light = self.appliance.light
             self.notes.append({"at": self.now, "who": "light", "what": "light", "pattern": self._light.name})
         for effect in effects:
-            match effect:
-                case PlaceCall():
-                    self._place()
-                case Sound(name):
-                    self.commands.append(Tone(name))
-                case TurnVolume(_, id) if self.call:
-                    refused = ToolDone(id, "error: the volume cannot be set: the simulated room has no mixer")
-                    self.call.want(partial(self._ask, effect=refused), self.now)
-                case EndCall() | Mute() | Talk() | ToolDone() if self.call:
-                    self.call.want(partial(self._ask, effect=effect), self.now)
-                case _:
-                    pass
+            self._do(effect)
 
-    def _ask(self, conversation: Conversation, effect: EndCall | Mute | Talk | ToolDone) -> Orders:
+    def _do(self, effect: Effect) -> None:
         match effect:
+            case PlaceCall():
+                self._place()
+            case Sound(name):
+                self.commands.append(Tone(name))
             case EndCall(reason, within_s):
-                return conversation.leave(reason, within_s, self.now)
+                self._want(lambda conversation: conversation.leave(reason, within_s, self.now))
             case Mute(on):
-                return conversation.mute(on, self.now)
+                self._want(lambda conversation: conversation.mute(on, self.now))
             case Talk(on):
-                return conversation.talk(on, self.now)
+                self._want(lambda conversation: conversation.talk(on, self.now))
             case ToolDone(id, output):
-                return conversation.tool_result(id, output)
+                self._want(lambda conversation: conversation.tool_result(id, output))
+            case TurnVolume(_, id):
+                self._want(lambda conversation: conversation.tool_result(id, NO_MIXER))
+            case _:
+                pass
+
+    def _want(self, orders: Callable[[Conversation], Orders]) -> None:
+        if self.call:
+            self.call.want(orders, self.now)
 
     # ------------------------------------------------------------------------------------------------- the notes
 
@@ -182,3 +189,7 @@ class Simulation:
         assert is_dataclass(value)
         plain = {key: part.value if isinstance(part, Enum) else part for key, part in asdict(value).items()}
         self.notes.append({"at": self.now, "who": who, "what": type(value).__name__} | plain)
+
+
+def _due(deadline: float | None, now: float) -> bool:
+    return deadline is not None and now >= deadline

@@ -120,6 +120,12 @@ def test_a_press_while_the_agent_speaks_does_not_hang_up() -> None:
     assert story.press() == [EndCall("hung up at the box")]
 
 
+def test_a_press_while_somebody_is_suspected_of_talking_over_the_agent_stops_it() -> None:
+    story = in_call()
+    story(TurnChanged(Turn.SUSPECTING, speaking=True))
+    assert story.press() == []
+
+
 def test_a_press_that_stopped_the_agent_does_not_hang_up_though_it_is_told_late() -> None:
     story = in_call()
     story(TurnChanged(Turn.SPEAKING, speaking=True))

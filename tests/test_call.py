@@ -19,6 +19,8 @@ from edgevoice.events import (
     Respond,
     ResponseDone,
     ResponseStarted,
+    Suspected,
+    TakenBack,
     Tone,
     ToolCalled,
     TurnCommitted,
@@ -74,10 +76,22 @@ def test_the_figures_count_what_went_through() -> None:
     story.call.far(Opened(), 1.0)
     story.call.near(Audio(bytes(3200)), 1.5)
     story.call.far(TurnCommitted(), 2.0)
-    story.call.near(BargedIn("r1", 0.0), 3.0)
+    for event in (Suspected("r1"), TakenBack("r1"), Suspected("r1"), BargedIn("r1", 0.0)):
+        story.call.near(event, 3.0)
     assert Interrupt("r1", 0.0) in story.log
     figures = story.call.figures
     assert (figures.responses, figures.interruptions, figures.sent_ms) == (1, 1, 100.0)
+    assert (figures.suspicions, figures.taken_back) == (2, 1)
+
+
+def test_a_suspicion_is_on_the_light() -> None:
+    story = Story()
+    story.call.far(Opened(), 1.0)
+    story.call.far(TurnCommitted(), 2.0)
+    story.log.clear()
+    story.call.near(Suspected("r1"), 2.1)
+    story.call.near(TakenBack("r1"), 2.4)
+    assert story.log == [Turn.SUSPECTING, Turn.SPEAKING]
 
 
 def test_tools_go_to_the_box_and_not_after_the_end() -> None:

@@ -31,6 +31,7 @@ from edgevoice.events import (
     Tone,
     ToolResult,
     Uplink,
+    Witness,
 )
 from edgevoice.tools import TOOLS
 from edgevoice.wire import NOTHING, Reply, Wire
@@ -63,6 +64,7 @@ each_service = pytest.mark.parametrize("service", SERVICES)
 COMMANDS: list[Command] = [
     *(Answer(16_000), Play(bytes(960)), Play(bytes(960), "r1"), Mark("m", "r1"), Clear(), BargeIn(), Tone("ringing")),
     *(Listen(Uplink.OPEN), Interrupt("r1", 120.0), Interrupt("never heard of", 0.0), Respond(), ToolResult("1", "ok")),
+    Witness(200.0),
 ]
 MESSAGES = st.one_of(
     st.text(max_size=60),
@@ -81,6 +83,7 @@ MESSAGES = st.one_of(
             '{"type": "response.output_audio.delta", "response_id": "r1", "item_id": "i1", "delta": "AAAAAA=="}',
             '{"type": "response.done", "response": {"id": "r1", "status": "completed", "output": []}}',
             '{"type": "input_audio_buffer.committed", "item_id": "i2"}',
+            '{"type": "input_audio_buffer.speech_started", "audio_start_ms": 1e300}',
             '{"type": "something.new", "event_id": "e1"}',
         ]
     ),

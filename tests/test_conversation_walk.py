@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 
 import pytest
 from hypothesis import given, settings
@@ -214,7 +215,7 @@ class Loudspeaker:
     held: bool = False
     uplink: Uplink = Uplink.OFF
     dead: set[str] = field(default_factory=set)
-    barge_in: bool = False
+    held_s: float = 0.0
 
     @property
     def sounding(self) -> str:
@@ -239,8 +240,11 @@ class Loudspeaker:
         return []
 
     def play(self, seconds: float) -> list[Event]:
-        """Let time pass."""
+        """Let time pass: half a second of a suspicion at most."""
         events: list[Event] = []
+        self.held_s = self.held_s + seconds if self.held else 0.0
+        if self.held_s > 0.5:
+            events += self.take_back()
         while self.queue and not self.held:
             response, left, mark = self.queue.popleft()
             if left > seconds + 1e-9:
@@ -277,6 +281,7 @@ class World:
         self.leg = Loudspeaker()
         self.at = 0.0
         self.making = ""  # the response that the service makes
+        self.cancelled_at = inf  # it ends a second after it was told to
         self.names = 0
         self.asked = False
         self.speaks = False
@@ -325,6 +330,7 @@ class World:
                 self.answered += 1
             if isinstance(command, Interrupt):
                 assert command.response not in {name for name, seconds, _ in self.leg.queue if seconds > 0}
+                self.cancelled_at = self.at if self.making else inf
             if side is NEAR:
                 self.near(*self.leg.perform(command))
         if self.conversation.over:
@@ -339,6 +345,8 @@ class World:
         for _ in range(round(seconds / TICK_S)):
             self.at += TICK_S
             self.near(*self.leg.play(TICK_S))
+            if self.at >= self.cancelled_at + 1.0:
+                self.service("ends")
             deadline = self.conversation.deadline
             if deadline is not None and deadline <= self.at:
                 self._carry_out(self.conversation.expire(self.at))
@@ -352,7 +360,7 @@ class World:
             case "speaks" if self.making:
                 self.far(Audio(SECOND, self.making))
             case "ends" if self.making:
-                ended, self.making = self.making, ""
+                ended, self.making, self.cancelled_at = self.making, "", inf
                 self.far(ResponseDone(ended))
             case "commits" if self.detection is Detection.SERVICE:
                 self.waits = self.waits or self.leg.held

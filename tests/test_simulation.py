@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgevoice.agents.parrot import Parrot
 from edgevoice.appliance import Appliance
@@ -16,8 +18,10 @@ from edgevoice.conversation import Detection
 from edgevoice.drivers.room import Room, RoomCard, Utterance, VirtualClock
 from edgevoice.events import (
     Audio,
+    BargeIn,
     Command,
     Event,
+    Interrupt,
     Opened,
     Respond,
     ResponseDone,
@@ -29,10 +33,29 @@ from edgevoice.happenings import HangUpAsked, MuteAsked, Released
 from edgevoice.light import Box, Turn
 from edgevoice.simulation import Simulation
 from edgevoice.wire import Reply, Wire
+from edgevoice_measure import heard_samples, sounding
 from tests.fakes import LoudnessDetector, noise
+
+Samples = NDArray[np.int16]
 
 RATE = 16_000
 VOICE = noise(RATE, -15)
+
+
+class KnownEcho:
+    """A canceller that knows the room: where the reference is a sample beside the truth, it leaves most of the echo."""
+
+    name = "known echo"
+
+    def __init__(self, response: NDArray[np.float32]) -> None:
+        self._response = response.astype(np.float64)
+        self._played: NDArray[np.float64] = np.zeros(len(response) - 1)
+
+    def process(self, played: Samples, captured: Samples) -> Samples:
+        sound = np.concatenate((self._played, played.astype(np.float64)))
+        self._played = sound[len(played) :]
+        left: NDArray[np.float64] = captured - np.convolve(sound, self._response, "valid")
+        return np.clip(np.rint(left), -32768, 32767).astype(np.int16)
 
 
 def box_in(
@@ -49,7 +72,7 @@ def box_in(
     response[-1] = echo
     room = Room(RATE, people, response, noise_dbfs=-70)
     card = RoomCard(room, VirtualClock(), seconds=seconds)
-    duplex = Duplex(RATE, LoudnessDetector(), half_duplex=half_duplex, pre_roll_ms=300)
+    duplex = Duplex(RATE, LoudnessDetector(), KnownEcho(response), half_duplex=half_duplex, pre_roll_ms=300)
     return Simulation(card, duplex, Appliance(**({"button": "parrot"} | options)), agent, detection)
 
 
@@ -88,6 +111,36 @@ def test_with_an_echo_and_half_duplex_it_does_not_answer_itself() -> None:
     box.run(12.0)
     assert what(box).count("Respond") == 1
     assert "BargedIn" not in what(box)
+
+
+def test_a_cough_pauses_the_reply_and_nothing_of_it_is_lost() -> None:
+    box = box_in([Utterance(1.5, VOICE), Utterance(3.5, VOICE[:640])], echo=0.3)
+    box.run(1.0)
+    box.press()
+    box.run(7.0)
+    assert [name for name in what(box) if name in ("Suspected", "TakenBack", "BargedIn")] == ["Suspected", "TakenBack"]
+    assert [note["turn"] for note in box.notes if note["what"] == "turn"][-4:] == [
+        "speaking",
+        "suspecting",
+        "speaking",
+        "listening",
+    ]
+    before, after = sounding(box.card.speaker[round(2.6 * RATE) :], RATE)
+    undisturbed = box_in([Utterance(1.5, VOICE)], echo=0.3)
+    undisturbed.run(1.0)
+    undisturbed.press()
+    undisturbed.run(7.0)
+    (whole,) = sounding(undisturbed.card.speaker[round(2.6 * RATE) :], RATE)
+    assert before.last - before.first + after.last - after.first == pytest.approx(whole.last - whole.first, abs=8)
+
+
+def test_an_agent_that_wants_to_be_called_later_is() -> None:
+    box = box_in([], agent=Talker, detection=Detection.SERVICE)
+    box.run(1.0)
+    box.press()
+    box.run(3.0)
+    (started,) = [note["at"] for note in box.notes if note["what"] == "ResponseStarted"]
+    assert started == pytest.approx(1.0 + Talker.PAUSE_S, abs=0.03)
 
 
 def test_a_lost_card_ends_the_call_and_shows_the_fault() -> None:
@@ -207,6 +260,75 @@ def test_the_microphone_leaves_the_audio_thread_only_under_a_light_that_says_so(
                     assert before.microphone, f"the microphone was heard while the light showed {before.name}"
             if box.appliance.turn is Turn.MUTED and box.appliance.state is Box.IN_CALL:
                 assert not box.appliance.light.microphone
+
+
+class Talker:
+    """An agent that begins to talk by itself, and again after each interruption; no two seconds of it are alike."""
+
+    rate = RATE
+    PAUSE_S = 0.5
+
+    def __init__(self) -> None:
+        self.deadline: float | None = None
+        self.said: dict[str, Samples] = {}
+
+    def opened(self, at: float) -> Reply:
+        self.deadline = at + self.PAUSE_S
+        return Reply(events=(Opened(),))
+
+    def perform(self, command: Command, at: float) -> Reply:
+        if isinstance(command, Interrupt):
+            self.deadline = at + self.PAUSE_S
+        return Reply()
+
+    def expire(self, at: float) -> Reply:
+        self.deadline = None
+        name = f"r{len(self.said) + 1}"
+        self.said[name] = noise(14 * RATE, -20, seed=len(self.said))
+        return Reply(events=(ResponseStarted(name), Audio(self.said[name].tobytes(), name), ResponseDone(name)))
+
+
+DISTURBANCES = st.lists(
+    st.tuples(st.sampled_from(["cough", "cough", "voice", "button", "late", "nothing"]), st.integers(3, 90)),
+    max_size=12,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(DISTURBANCES, st.integers(0, 99))
+def test_what_was_heard_is_told_to_10_ms_over_drops_resumes_and_interruptions(
+    disturbances: list[tuple[str, int]], seed: int
+) -> None:
+    agent = Talker()
+    box = box_in([], agent=lambda: agent, detection=Detection.SERVICE, echo=0.3, seconds=25.0)
+    box.run(0.1)
+    box.press()
+    box.run(1.5)
+    for disturbance, periods in disturbances:
+        match disturbance:
+            case "cough":
+                box.card.room.say(Utterance(box.now + 0.02, noise(RATE // 25, -15, seed=seed)))
+            case "voice":
+                box.card.room.say(Utterance(box.now + 0.02, noise(RATE // 5, -15, seed=seed)))
+            case "button":
+                box.commands.append(BargeIn())
+            case "late":
+                box.card.clock.wait_until(box.now + 0.08)
+        for _ in range(periods):
+            box.step()
+    box.run(box.now + 0.6)
+    box.commands.append(BargeIn())
+    box.step()
+    verdicts = [note["what"] for note in box.notes if note["what"] in ("Suspected", "TakenBack", "BargedIn")]
+    assert not any(pair == ("Suspected", "Suspected") for pair in pairwise(verdicts)), "each suspicion has an end"
+    for barged in [note for note in box.notes if note["what"] == "BargedIn"]:
+        starts = {note["response"]: note["at"] for note in box.notes if note["what"] == "ResponseStarted"}
+        start, cut = round(starts[barged["response"]] * RATE), round(barged["at"] * RATE)
+        heard = heard_samples(box.card.speaker, start, cut, agent.said[barged["response"]])
+        assert heard is not None
+        assert barged["heard_ms"] == pytest.approx(heard / 16, abs=10)
+        sounded = sounding(box.card.speaker[start:cut], RATE, join_s=0.002)
+        assert heard == pytest.approx(sum(each.last - each.first + 1 for each in sounded), abs=4 + 8 * len(sounded))
 
 
 def test_a_tool_that_the_room_cannot_do_is_answered_in_words() -> None:

@@ -74,6 +74,15 @@ def test_a_suspicion_of_what_is_not_heard_any_more_is_none() -> None:
     story.near(Played("r1", "r1"))
     assert story.near(Suspected("r1")) == []
     assert story.turn is Turn.LISTENING
+    story.speaking("r2")
+    story.near(Suspected("r1"))
+    assert story.turn is Turn.SPEAKING
+
+
+def test_a_suspicion_does_not_outlive_what_it_is_about() -> None:
+    story = suspecting()
+    story.near(Played("r1", "r1"))
+    assert (story.turn, story.conversation.deadline) == (Turn.LISTENING, None)
 
 
 def test_a_muted_person_is_shown_as_muted() -> None:
@@ -137,10 +146,12 @@ def test_a_service_that_stalls_is_given_the_time_of_the_suspicion_too() -> None:
 def test_a_near_leg_that_never_decides_does_not_silence_the_call() -> None:
     story = suspecting()
     began = story.at
+    story.passes(1.0)
+    story.near(Suspected("r1"))
     assert story.wait_for_deadline() == []
     assert (story.turn, story.at) == (Turn.SPEAKING, began + SUSPECTED_S)
     story.wait_for_deadline()
-    assert (story.turn, story.at) == (Turn.LISTENING, began + SUSPECTED_S + 1.0 + PLAYED_S)
+    assert (story.turn, story.at) == (Turn.LISTENING, pytest.approx(began + SUSPECTED_S + 1.0 + PLAYED_S))
     assert story.far(TurnCommitted()) == [(FAR, Respond())]
 
 
@@ -167,6 +178,14 @@ def test_a_turn_that_ends_during_a_suspicion_is_answered_if_somebody_spoke() -> 
     assert story.near(BargedIn("r1", 730.0)) == [(FAR, Interrupt("r1", 730.0)), (FAR, Respond())]
 
 
+def test_but_not_when_the_call_is_about_to_end() -> None:
+    story = suspecting()
+    story.far(TurnCommitted())
+    story.conversation.leave("the agent hung up", 3.0, story.at)
+    assert (FAR, Respond()) not in story.near(BargedIn("r1", 730.0))
+    assert story.conversation.over
+
+
 def test_it_waits_for_the_end_of_the_interrupted_response() -> None:
     story = opened()
     story.speaking("r1")
@@ -184,6 +203,13 @@ def test_it_is_not_answered_if_nobody_spoke() -> None:
     assert story.turn is Turn.SPEAKING
     assert story.near(Played("r1", "r1")) == []
     assert story.turn is Turn.LISTENING
+
+
+def test_a_cough_is_not_answered_when_somebody_speaks_later() -> None:
+    story = suspecting()
+    story.far(TurnCommitted())
+    story.near(TakenBack("r1"), Suspected("r1"))
+    assert story.near(BargedIn("r1", 900.0)) == [(FAR, Interrupt("r1", 900.0))]
 
 
 def test_a_turn_that_ends_after_the_verdict_is_as_ever() -> None:
@@ -242,6 +268,22 @@ def test_a_person_who_speaks_right_after_the_cough_is_answered() -> None:
     story.passes(0.4)
     story.near(SpeechStopped())
     story.passes(0.3)
+    assert story.far(TurnCommitted()) == [(FAR, Respond())]
+
+
+def test_a_person_who_still_speaks_is_answered() -> None:
+    story = reply_of_one_second()
+    cough_at_the_end(story)
+    story.near(SpeechStarted())
+    assert story.far(TurnCommitted()) == [(FAR, Respond())]
+
+
+def test_a_cough_that_became_an_interruption_is_answered() -> None:
+    story = reply_of_one_second()
+    story.near(Suspected("r1"))
+    story.far(SpeechStarted(50.0))
+    story.passes(0.4)
+    story.near(TakenBack("r1"), Suspected("r1"), BargedIn("r1", 500.0))
     assert story.far(TurnCommitted()) == [(FAR, Respond())]
 
 
@@ -362,6 +404,7 @@ def test_a_turn_that_ends_during_a_suspicion_waits_for_the_verdict() -> None:
     story.passes(0.2)
     story.near(Suspected("r1"))
     assert story.passes(0.5) == []
+    assert story.conversation.expire(story.at) == []
     assert story.near(BargedIn("r1", 200.0)) == [(FAR, Interrupt("r1", 200.0))]
     story.far(ResponseDone("r1"))
     assert story.wait_for_deadline() == [(NEAR, Listen(Uplink.HELD)), (FAR, Respond())]

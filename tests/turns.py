@@ -35,6 +35,7 @@ class Story:
         orders: Orders = []
         while (deadline := self.conversation.deadline) is not None and deadline <= until:
             orders += self.wait_for_deadline()
+            assert self.conversation.deadline is None or self.conversation.deadline > deadline, "it would spin"
         self.at = until
         return orders
 

@@ -183,7 +183,8 @@ def _at_erl(path: Floats, erl_db: float, drive: float, voices: Voices) -> Floats
     came_back = rooms.heard(played, path)
     scale = 16000 / np.abs(came_back).max()  # a level is measured of int16, which it must fill
     loudness = level_dbfs(_int16(came_back * scale), RATE) - 20 * np.log10(scale)
-    return (path * 10 ** ((AGENT_DBFS - erl_db - loudness) / 20)).astype(np.float32)
+    gain: float = 10 ** ((AGENT_DBFS - erl_db - loudness) / 20)
+    return path * np.float32(gain)
 
 
 def _beds(rng: np.random.Generator, session: Session, facts: dict[str, float]) -> list[Samples]:
@@ -220,7 +221,7 @@ def _far_voice(rng: np.random.Generator, voices: Voices, rt60_s: float) -> list[
     phrases = voices.people[str(rng.choice(list(voices.people)))]
     dbfs = float(rng.uniform(*FAR_DBFS))
     while at < SESSION_S - 5:
-        pcm = at_level(rooms.heard(phrases[rng.integers(len(phrases))], path), dbfs)
+        pcm = at_level(rooms.heard(phrases[int(rng.integers(len(phrases)))], path), dbfs)
         people.append(Utterance(at, pcm, "far voice"))
         at += len(pcm) / RATE + float(rng.uniform(*FAR_PAUSE_S))
     return people
@@ -247,4 +248,5 @@ def _responses(rng: np.random.Generator, voices: Voices, *, long: bool) -> Itera
 
 
 def _int16(x: NDArray[np.floating]) -> Samples:
-    return np.clip(np.rint(x), -32768, 32767).astype(np.int16)
+    samples: Samples = np.clip(np.rint(x), -32768, 32767).astype(np.int16)
+    return samples

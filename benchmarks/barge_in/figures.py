@@ -1,23 +1,29 @@
 """What a session shows, from its recording alone; nothing of edgevoice is imported, so it cannot flatter itself.
 
+    python -m benchmarks.barge_in.figures FOLDER ...      an outcome a line, of sessions that were kept
+
 agent_s          seconds in which the loudspeaker sounded (the agent never says an exact 0)
 false            `BargedIn` while nobody had spoken
 confirmed        from the onset to `BargedIn`; missed: none within 800 ms
 silence          from the onset to the last sample of that response that left the loudspeaker
 lost speech      10 ms frames of the utterance, within 20 dB of its level, that are 20 dB fainter in the uplink
 lost, repeated   samples of a response that are missing, or come twice, in the loudspeaker's recording
+heard            what `BargedIn` tells of it, less the samples of the response that left the loudspeaker
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.barge_in.record import Happened, Record, Spoken
+from benchmarks.barge_in.record import Happened, Record, Spoken, read
 from benchmarks.barge_in.resumed import Continued, continued
 from benchmarks.onset import ONSET_DB, level_dbfs
 
@@ -55,6 +61,7 @@ class Outcome:
     early_agent_s: float
     early_false: int
     continued: Continued
+    heard_errors_ms: tuple[float, ...]
     interrupted: tuple[Interrupted, ...]
     unsent: int  # samples captured that never left
 
@@ -73,6 +80,7 @@ def measure(record: Record) -> Outcome:
         early_agent_s=float(sounds[:early].sum()) / record.rate,
         early_false=sum(event.at < EARLY_S for event in false),
         continued=_continued(record),
+        heard_errors_ms=tuple(_heard_errors(record)),
         interrupted=tuple(_interrupted(record, spoken) for spoken in record.spoken),
         unsent=record.captured - len(record.uplink),
     )
@@ -122,6 +130,13 @@ def _continued(record: Record) -> Continued:
     return found
 
 
+def _heard_errors(record: Record) -> Iterator[float]:
+    for event in record.events:
+        if event.what == "BargedIn" and event.heard_ms is not None:
+            first, end = _place(record, event.response)
+            yield round(event.heard_ms - 1000 * int(np.count_nonzero(record.speaker[first:end])) / record.rate, 3)
+
+
 def _place(record: Record, response: str) -> tuple[int, int]:
     """Return the frames of the loudspeaker from the order to play `response` to that for the next one."""
     plays = [event for event in record.events if event.what == "Play"] + [Happened(record.captured / record.rate, "")]
@@ -159,3 +174,13 @@ def percentile(values: Sequence[float | None], percent: float) -> float:
     if not ordered:
         return float("nan")
     return ordered[max(0, int(np.ceil(percent / 100 * len(ordered))) - 1)]
+
+
+def main(folders: Sequence[str]) -> None:
+    sys.modules["edgevoice"] = None  # type: ignore[assignment]  # from here on, importing it fails
+    for folder in folders:
+        print(json.dumps(asdict(measure(read(Path(folder))))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

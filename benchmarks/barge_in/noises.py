@@ -12,6 +12,8 @@ Events are (n,) at any level, with the sound in them; beds are (n,) at any level
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,8 +52,8 @@ def door(rng: np.random.Generator) -> Doubles:
     _mix(out, 0.0, 0.25 * _click(rng, 0.008, 900))
     shut = rng.uniform(0.05, 0.2)
     thud = _decaying(rng, 0.35, rng.uniform(0.04, 0.09))
-    _mix(out, shut, 6 * _shaped(thud, [(rng.uniform(60, 150), 60)]))
-    _mix(out, shut, 1.2 * _shaped(_decaying(rng, 0.15, 0.02), [(rng.uniform(500, 1500), 900)]))
+    _mix(out, shut, 6 * _shaped(thud, [(rng.uniform(60, 150), 60.0)]))
+    _mix(out, shut, 1.2 * _shaped(_decaying(rng, 0.15, 0.02), [(rng.uniform(500, 1500), 900.0)]))
     for _ in range(rng.integers(0, 5)):
         _mix(out, shut + rng.uniform(0.05, 0.4), rng.uniform(0.05, 0.2) * _click(rng, 0.005, 1800))
     return out
@@ -69,7 +71,8 @@ def fan(rng: np.random.Generator) -> Doubles:
     for harmonic in range(1, 9):
         hum += rng.uniform(0.2, 1) / harmonic * np.sin(2 * np.pi * (motor * harmonic * seconds + rng.random()))
     beat = 1 + rng.uniform(0.02, 0.15) * np.sin(2 * np.pi * rng.integers(3, 15) * seconds)
-    return (hiss / hiss.std() + rng.uniform(0.1, 0.6) * hum / hum.std()) * beat
+    sound: Doubles = (hiss / hiss.std() + rng.uniform(0.1, 0.6) * hum / hum.std()) * beat
+    return sound
 
 
 def music(rng: np.random.Generator) -> Doubles:
@@ -89,7 +92,7 @@ def music(rng: np.random.Generator) -> Doubles:
         if rng.random() < 0.7:
             melody = rng.choice(chord) + 12 * rng.integers(1, 3)
             _mix(out, at, 1.2 * _string(rng, root * 2 ** (melody / 12), rng.uniform(0.3, 0.9)))
-        _mix(out, at + beat_s / 2, 0.3 * _shaped(_decaying(rng, 0.08, 0.02), [(6000, 3000)]))
+        _mix(out, at + beat_s / 2, 0.3 * _shaped(_decaying(rng, 0.08, 0.02), [(6000.0, 3000.0)]))
     return out
 
 
@@ -128,7 +131,7 @@ def _burst(rng: np.random.Generator, throat: float) -> Doubles:
 
 
 def _click(rng: np.random.Generator, seconds: float, ring_hz: float) -> Doubles:
-    snap = _shaped(_decaying(rng, 0.05, seconds), [(rng.uniform(2000, 5000), 2500)])
+    snap = _shaped(_decaying(rng, 0.05, seconds), [(rng.uniform(2000, 5000), 2500.0)])
     _mix(snap, 0.0, 0.3 * np.abs(snap).max() * _decaying_sine(ring_hz, 0.05, 0.01))
     return snap
 
@@ -155,13 +158,14 @@ def _decaying_sine(hz: float, seconds: float, constant_s: float) -> Doubles:
     return np.sin(2 * np.pi * hz * t) * np.exp(-t / constant_s)
 
 
-def _shaped(x: Doubles, resonances: list[tuple[float, float]]) -> Doubles:
+def _shaped(x: Doubles, resonances: Sequence[tuple[float, float]]) -> Doubles:
     """Return `x` and 50 ms after it, through resonances (Hz, width in Hz) side by side, at unchanged energy."""
     n = len(x) + _n(0.05)
     hz = np.fft.rfftfreq(n, 1 / RATE)
     gain = sum((1 / (1 + 1j * (hz - at) / (width / 2)) for at, width in resonances), np.zeros(len(hz)))
     out = np.fft.irfft(np.fft.rfft(x, n) * gain, n)
-    return out * np.sqrt((x**2).sum() / max(1e-12, (out**2).sum()))
+    same_energy: Doubles = out * np.sqrt((x**2).sum() / max(1e-12, (out**2).sum()))
+    return same_energy
 
 
 def _spectrum(rng: np.random.Generator, n: int, gain: Doubles) -> Doubles:

@@ -5,8 +5,7 @@
                             last = the sample before    where does it begin?
 
 What follows a pause is found in the response sample by sample; a fade-in of 5 ms is compared with one that begins right
-behind the last sample before the pause, and if it is not that one, with those that begin elsewhere. Nothing of edgevoice
-is imported.
+behind the last sample before the pause, and if it is not that one, with those that begin elsewhere.
 """
 
 from __future__ import annotations
@@ -79,30 +78,31 @@ def _next(sound: Samples, end: int, response: Samples, rate: int) -> int | None:
 def _begins(sound: Samples, first: int, end: int, response: Samples, following: int | None, rate: int) -> int | None:
     """Return the index of the sample of `response` that [first, end) begins with, faded in or not."""
     fade, size, near = round(FADE_S * rate), round(PROBE_S * rate), round(NEAR_S * rate)
-    probe = first + (fade if following else 0)
+    probe = first + fade
     if following is None or end - probe < size:
         return None
     place = _place(sound[probe : probe + size], response, max(0, following - near), following + near)
     if place is None:
         return None
     shift = place - probe  # index in `response` less that in `sound`
-    if not following:
+    if not _wrong(sound, response, following, shift, fade, 1):
+        return following
+    if first + shift >= 0 and np.array_equal(sound[first:probe], response[first + shift : place]):
         return first + shift
-    starts = [following, *range(first + shift - fade, first + shift + 1)]
-    wrong = [_wrong(sound, response, start, shift, fade) for start in starts]
-    return starts[int(np.argmin(wrong))]
+    # What was held before it sounded is faded in twice.
+    starts = [(following, 2), *((start, 1) for start in range(first + shift - fade, place + 1))]
+    wrong = [_wrong(sound, response, start, shift, fade, times) for start, times in starts]
+    return starts[int(np.argmin(wrong))][0]
 
 
-def _wrong(sound: Samples, response: Samples, start: int, shift: int, fade: int) -> float:
+def _wrong(sound: Samples, response: Samples, start: int, shift: int, fade: int, times: int) -> float:
     """Return how far from the sound a fade is that begins with `response[start]`; what rounding does is right."""
-    begin, after = max(0, start - fade), start + 2 * fade
-    if begin - shift < 0:
-        return np.inf
-    ramp = np.clip(np.arange(begin - start, after - start) / fade, 0, 1)
-    expected = response[begin:after] * np.sin(np.pi / 2 * ramp[: len(response[begin:after])]) ** 2
-    heard = sound[begin - shift : begin - shift + len(expected)]
-    off = np.abs(heard - expected[: len(heard)])
-    return float(np.sum(off[off > 1] ** 2))
+    begin, after = max(0, start - fade, shift), start + 2 * fade
+    said = response[begin:after]
+    ramp = np.clip(np.arange(begin - start, begin - start + len(said)) / fade, 0, 1)
+    heard = sound[begin - shift : begin - shift + len(said)]
+    off = np.abs(heard - (said * np.sin(np.pi / 2 * ramp) ** (2 * times))[: len(heard)])
+    return float(np.sum(off[off > times] ** 2))
 
 
 def _place(probe: Samples, response: Samples, first: int, end: int) -> int | None:
@@ -115,5 +115,5 @@ def _place(probe: Samples, response: Samples, first: int, end: int) -> int | Non
         places = places[within[places + offset] == probe[offset]]
         if len(places) <= 1 and offset > 16:
             break
-    places = [place for place in places if np.array_equal(within[place : place + len(probe)], probe)]
-    return first + int(places[0]) if len(places) == 1 else None
+    found = [int(place) for place in places if np.array_equal(within[place : place + len(probe)], probe)]
+    return first + found[0] if len(found) == 1 else None

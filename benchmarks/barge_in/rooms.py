@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+Samples = NDArray[np.int16]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
@@ -41,7 +42,7 @@ def echo(rng: np.random.Generator, rt60_s: float, delay_ms: float) -> Floats:
     return np.concatenate((np.zeros(round(delay_ms * RATE / 1000), np.float32), path))
 
 
-def heard(x: NDArray[np.int16], path: Floats) -> Doubles:
+def heard(x: Samples | Floats | Doubles, path: Floats) -> Doubles:
     """Return what comes of `x` (n,) along `path` (k,): (n + k - 1,)."""
     size = 1 << (len(x) + len(path) - 1).bit_length()
     return np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(path, size), size)[: len(x) + len(path) - 1]

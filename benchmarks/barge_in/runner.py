@@ -9,6 +9,7 @@ what a policy does wrong at one of them does not change the next.
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -70,6 +71,7 @@ def run(
     hold_one = partial(_hold_and_measure, digits, policy, measure)
     if processes == 1:
         return [hold_one(session) for session in sessions]
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the processes share the cores, not each of them all
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         return pool.map(hold_one, sessions, chunksize=1)
 

@@ -44,7 +44,7 @@ class Voices:
         parts: list[Samples] = []
         while sum(map(len, parts)) < seconds * RATE:
             pause = np.zeros(round(rng.uniform(*PAUSE_S) * RATE), np.int16)
-            parts += [pause, self.prompts[rng.integers(len(self.prompts))]]
+            parts += [pause, self.prompts[int(rng.integers(len(self.prompts)))]]
         said = np.concatenate(parts[1:])
         return np.where(said == 0, rng.choice(np.array([-1, 1], np.int16), len(said)), said)
 

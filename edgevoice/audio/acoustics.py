@@ -27,7 +27,8 @@ def softly_clipped(x: Floats, drive: float) -> Floats:
     if not drive:
         return x
     limit = np.float32(FULL_SCALE / drive)
-    return np.tanh(x / limit) * limit
+    clipped: Floats = np.tanh(x / limit) * limit
+    return clipped
 
 
 class Echo:
@@ -61,8 +62,8 @@ class Echo:
         self._spectra[self._newest] = self._spectra[self._newest + self._ring] = np.fft.rfft(self._sound)
         first = self._newest + self._late
         np.multiply(self._spectra[first : first + len(self._parts)], self._parts, out=self._products)
-        echo: Floats = np.fft.irfft(self._products.sum(axis=0), 2 * self._period)[self._period :]
-        return echo
+        echo = np.fft.irfft(self._products.sum(axis=0), 2 * self._period)[self._period :]
+        return echo.astype(np.float32, copy=False)
 
 
 class Clocks:

@@ -13,12 +13,14 @@ Rules
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from edgevoice.audio.measurement import Figures, Recording, measured
-from edgevoice.audio.sweep import Response, Sweep
+from edgevoice.audio.sweep import Response, Sweep, highest_hz
 
 Samples = NDArray[np.int16]
 
@@ -41,7 +43,7 @@ class Calibration:
     made: str  # ISO 8601
     rate: int
     volume: int | None  # per cent; None: the card has no mixer
-    delay_ms: float
+    delay_ms: Annotated[float, Meta(ge=-100, le=2000)]  # a damaged file must not ask for a delay of hours
     echo_db: float
     distortion_percent: float
     noise_dbfs: float
@@ -68,7 +70,7 @@ class Calibrator:
 
     def _begin(self, level_dbfs: float, doing: str) -> None:
         self.doing = doing
-        self._sweep = Sweep(self._rate, SWEEP_S, level_dbfs)
+        self._sweep = Sweep(self._rate, SWEEP_S, level_dbfs, highest_hz(self._rate))
         quiet = np.zeros(round((SETTLE_S + LISTEN_S) * self._rate), np.int16)
         self._script = np.concatenate((quiet, self._sweep.samples()))
         self._written = self._filled = 0
@@ -108,9 +110,7 @@ class Calibrator:
         if self._disturbed:
             self._go_on(last, level, "once more, because the card lost frames")
             return
-        self.recording = Recording(
-            self._sweep, self._played, self._captured, (SETTLE_S, SETTLE_S + LISTEN_S), TAIL_S
-        )
+        self.recording = Recording(self._sweep, self._played, self._captured, (SETTLE_S, SETTLE_S + LISTEN_S), TAIL_S)
         self._kept.append(self.recording)
         self.figures, self.response = measured(self._kept)
         if self.figures.clipped and level > SOFTEST_DBFS:

@@ -12,6 +12,7 @@ from enum import Enum
 from edgevoice.audio.measurement import Figures, Heard
 
 SILENT_DBFS = -85.0  # quieter than any microphone's own noise
+LOUD_DB = 12.0  # replies are rarely louder than so much below full scale: if those clip, it is grave
 HEADROOM_DB = 3.0  # between the loudest reply and clipping
 FAINT_DB = -50.0  # an echo that no voice would be confused with
 LOUD_ROOM_DBFS = -45.0  # a voice across a room is at -40
@@ -75,7 +76,7 @@ def findings(figures: Figures | None, setting: Setting) -> list[Finding]:
         return [Finding(Trouble.DISTURBED, words)]
     if figures.heard is None or not figures.clear:
         return [_unheard(figures, setting)]
-    return [*_of_level(figures, setting), *_of_sound(figures, figures.heard, setting)]
+    return [*_of_level(figures, figures.heard, setting), *_of_sound(figures, figures.heard, setting)]
 
 
 def _unheard(figures: Figures, setting: Setting) -> Finding:
@@ -100,9 +101,9 @@ def _unheard(figures: Figures, setting: Setting) -> Finding:
     )
 
 
-def _of_level(figures: Figures, setting: Setting) -> Iterator[Finding]:
-    if figures.loudest_dbfs > 0 or figures.clipped:
-        yield Finding(Trouble.CLIPS, _clips(figures, setting))
+def _of_level(figures: Figures, heard: Heard, setting: Setting) -> Iterator[Finding]:
+    if heard.loudest_dbfs > 0 or figures.clipped:
+        yield Finding(Trouble.CLIPS, _clips(figures, heard, setting), grave=heard.loudest_dbfs > LOUD_DB)
     if figures.noise_dbfs > LOUD_ROOM_DBFS:
         words = (
             f"the microphone is noisy: {figures.noise_dbfs:.0f} dBFS while nothing is said, expected at most "
@@ -111,12 +112,12 @@ def _of_level(figures: Figures, setting: Setting) -> Iterator[Finding]:
         yield Finding(Trouble.LOUD_ROOM, words, grave=False)
 
 
-def _clips(figures: Figures, setting: Setting) -> str:
-    by_db = max(0.0, figures.loudest_dbfs) + HEADROOM_DB
-    words = "the microphone clips when the loudspeaker is loud"
+def _clips(figures: Figures, heard: Heard, setting: Setting) -> str:
+    by_db = max(0.0, heard.loudest_dbfs) + HEADROOM_DB
+    words = "the microphone clips" if heard.loudest_dbfs > LOUD_DB else "the loudest replies clip the microphone"
     level = setting.capture
-    if figures.clipped:  # also with the softest sweep
-        return f"{words}, and also when it is soft: lower the microphone (alsamixer, F4) a good deal, and do this again"
+    if figures.clipped:  # with the softest sweep
+        return f"{words}, also when the loudspeaker is soft: lower it a good deal (alsamixer, F4), and calibrate again"
     if level is None:
         return f"{words}: lower the microphone by {by_db:.0f} dB (alsamixer, F4), or the loudspeaker"
     lowered = level.lowered(by_db)
@@ -135,7 +136,7 @@ def _of_sound(figures: Figures, heard: Heard, setting: Setting) -> Iterator[Find
             f"the loudspeaker distorts: {heard.distortion_percent:.0f} % harmonics at {figures.sweep_dbfs:.0f} dBFS, "
             f"expected at most {DISTORTED_PERCENT:.0f}. Lower {volume}: what it distorts cannot be cancelled"
         )
-        yield Finding(Trouble.DISTORTS, words)
+        yield Finding(Trouble.DISTORTS, words, grave=False)
     if heard.echo_db < FAINT_DB:
         words = (
             f"the microphone hardly hears the loudspeaker ({heard.echo_db:.0f} dB): right for a headset; in a room, "

@@ -34,6 +34,7 @@ HARMONIC_S = 0.12  # the fourth and the fifth harmonic are 0.15 s apart
 BEFORE_S = 0.005  # the direct sound begins before its peak
 HEARD = 8.0  # times the noise: its own highest peak is at 4.3 in the 20,000 places that are looked at
 CLEAR_DB = 10.0  # of the whole echo above its noise: the level is right within half a decibel
+NOTICED = 1.5  # times the noise's power, which itself is known within a tenth: a harmonic
 POLAR = 0.7  # of the envelope: a click whose phase is turned by less than 45 degrees has a polarity
 BLOCK_S = 0.02  # the noise floor is the median of such: a click or a word does not count, and mains hum does
 FULL = 16_384  # flat tops are looked for above -6 dBFS: some converters clip below full scale
@@ -60,6 +61,7 @@ class Heard:
     polarity: int  # 1, or -1: one of both has its wires swapped; 0: neither shows
     distortion_percent: float | None  # None: not looked for
     clear_db: float  # the echo above the noise, after the sweep's gain
+    loudest_dbfs: float  # the echo's peak, if the sweep were played as loud as can be; above 0 it would clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +78,21 @@ class Figures:
     def clear(self) -> bool:
         return self.heard is not None and self.heard.clear_db >= CLEAR_DB
 
-    @property
-    def loudest_dbfs(self) -> float:
-        """The microphone's peak when the loudspeaker plays as loud as it can; above 0 it clips."""
-        return self.peak_dbfs - self.sweep_dbfs
 
+def measured(
+    recordings: Sequence[Recording], *, late_ms: float = 0.0, harmonics: bool = True
+) -> tuple[Figures, Response | None]:
+    """Read the figures off recordings of one and the same sweep; also return the response they share.
 
-def measured(recordings: Sequence[Recording], *, harmonics: bool = True) -> tuple[Figures, Response | None]:
-    """Read the figures off recordings of one and the same sweep; also return the response they share."""
+    `late_ms` is by how much the signals played were delayed on purpose, so that the echo seems to be earlier.
+    """
     found = [response(each.sweep, each.played, each.captured, each.tail_s) for each in recordings]
     known = [each for each in found if each is not None]
     captured = [each.captured[round(each.quiet_s[1] * each.sweep.rate) :] for each in recordings]
     quiet = [_between(each.captured, each.quiet_s, each.sweep.rate) for each in recordings]
     mean = _mean(known) if known else None
     figures = Figures(
-        heard=_heard(mean, recordings[0].tail_s, harmonics=harmonics) if mean else None,
+        heard=_heard(mean, recordings[0], late_ms, harmonics=harmonics) if mean else None,
         noise_dbfs=min(noise_floor(each, recordings[0].sweep.rate) for each in quiet),
         peak_dbfs=max(_peak_dbfs(each) for each in captured),
         clipped=max(clipped(each) for each in captured),
@@ -133,11 +135,11 @@ def _mean(responses: Sequence[Response]) -> Response:
     return replace(responses[0], analytic=np.mean([each.analytic for each in responses], axis=0))
 
 
-def _heard(whole: Response, tail_s: float, *, harmonics: bool) -> Heard | None:
+def _heard(whole: Response, recording: Recording, late_ms: float, *, harmonics: bool) -> Heard | None:
     """Find the direct sound and measure what comes with it; None when nothing stands out of the noise."""
-    noise_at_s = tail_s - NOISE_S
+    noise_at_s = recording.tail_s - NOISE_S
     noise = float(np.sqrt(np.mean(whole.cut(noise_at_s, NOISE_S) ** 2)))
-    start, stop = whole.index(-EARLY_S), whole.index(tail_s - LAST_S)
+    start, stop = whole.index(-EARLY_S), whole.index(recording.tail_s - LAST_S)
     envelope = whole.envelope
     loudest = float(envelope[start:stop].max())
     if loudest <= max(HEARD * noise, 1e-9):
@@ -148,11 +150,12 @@ def _heard(whole: Response, tail_s: float, *, harmonics: bool) -> Heard | None:
     power = max(whole.power(begins_s, ECHO_S) - spoilt, 1e-12)
     phase = float(whole.analytic[peak].real / envelope[peak])
     return Heard(
-        delay_ms=1000 * whole.lag_s(peak + _between_samples(envelope, peak)),
+        delay_ms=late_ms + 1000 * whole.lag_s(peak + _between_samples(envelope, peak)),
         echo_db=10 * math.log10(power),
         polarity=0 if abs(phase) < POLAR else 1 if phase > 0 else -1,
         distortion_percent=_distortion_percent(whole, begins_s, noise_at_s) if harmonics else None,
         clear_db=10 * math.log10(power / max(spoilt, 1e-12)),
+        loudest_dbfs=_louder_db(recording.played, whole.echo(recording.played, begins_s, ECHO_S)),
     )
 
 
@@ -172,11 +175,18 @@ def _between_samples(envelope: NDArray[np.float64], peak: int) -> float:
     return float(min(max((before - after) / (2 * bend), -0.5), 0.5)) if bend else 0.0
 
 
+def _louder_db(played: Samples, echo: NDArray[np.float64]) -> float:
+    """Return how much higher the peak of the echo is than that of what was played."""
+    highest = max(float(np.abs(echo).max()), 1e-9)
+    return 20 * math.log10(highest / float(np.abs(played.astype(np.float64)).max()))
+
+
 def _distortion_percent(whole: Response, begins_s: float, noise_at_s: float) -> float:
     """Return what the harmonics are of the fundamental: the root of the sum of their powers."""
     total = 0.0
     for order in range(2, HIGHEST + 1):
         noise = whole.power(noise_at_s, HARMONIC_S, order=order)
         harmonic = whole.power(begins_s - whole.sweep.ahead_s(order), HARMONIC_S, order=order)
-        total += max(0.0, harmonic - noise) / whole.power(begins_s, HARMONIC_S, order=order)
+        if harmonic > NOTICED * noise:
+            total += (harmonic - noise) / whole.power(begins_s, HARMONIC_S, order=order)
     return 100 * math.sqrt(total)

@@ -13,7 +13,8 @@ Rules
 * Before a run's first frame and after its last there is silence. A period may hold the end of one run, a gap and the
   beginning of another.
 * A start of the capture (an overrun) lets the run go on, further by the frames that were lost.
-* The first positions of a run settle it together: the median of `SETTLING` is better than any one of them.
+* The first positions of a run settle it together. The second lowest counts: a card whose pointer moves by periods seems
+  further than it is whenever we are late to ask, and one of them may be wrong in any way.
 * Two crystals (a USB microphone) show in the positions of many seconds: `drift`. Once established, the reference is
   read at that pace, between the samples if need be, and led back to the positions by `TRIM_PPM` at most.
 * A position that no jitter explains, told several times alike, is frames that were lost without a word: the run goes on
@@ -37,7 +38,7 @@ Samples = NDArray[np.int16]
 
 RING_S = 2  # what a card holds (500 ms at most), twice, and what it played in a period that was read very late
 LEAD_MS = 20  # a canceller finds an echo that comes so much earlier than we were told
-SETTLING = 8  # positions, one a period: their median is three times as good as one
+SETTLING = 8  # positions, one a period: together three times as good as one
 LOOK_S = 1.0
 DOUBT_S = 0.1  # between two looks when something is wrong
 ALIKE = 5  # strays in a row, 0.5 s: longer than any hiccup of the machine
@@ -47,10 +48,10 @@ ENOUGH = 16  # positions, to say how they scatter
 SCATTER_MS = 10.0  # RMS; an echo that may be anywhere within 50 ms is not found again after each start
 WILD_PPM = 500.0  # crystals are within 100: this is a rate that is not what the card says
 FAR_MS = 20.0  # from the positions for many seconds: the way back by trimming would take minutes
-FAR_SCATTERS = 2.0  # smoothed: what jitters is within a quarter of one
+FAR_SCATTERS = 4.0  # a run settles up to two from the middle of its positions
 TRIM_PPM = 50.0  # a sample at 16 kHz every 1.25 s: any adaptive filter follows that
-SMOOTHING = 0.1  # of each new position, one a second: 10 s
-TRIM_S = 20.0  # in which a distance from the positions is made up for; twice the smoothing, or it would swing
+SMOOTHING = 0.05  # of each new position, one a second: 20 s
+TRIM_S = 40.0  # in which a distance from the positions is made up for; twice the smoothing, or it would swing
 
 
 @dataclass(slots=True)
@@ -191,7 +192,7 @@ class Reference:
         leads.append(at - run.at)
         if len(leads) < SETTLING - 1:
             return self._look_in(0)
-        off = median([0.0, *leads])
+        off = sorted([0.0, *leads])[1]
         if abs(off) > 1:
             run.at = self._placed(run.at + off)
         self._leads = None

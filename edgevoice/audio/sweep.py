@@ -34,6 +34,11 @@ FINENESS_S = 0.1  # frequencies are looked at 10 Hz apart, or closer
 HIGHEST = 5  # harmonic looked for: those above are too faint to matter
 
 
+def highest_hz(rate: int) -> float:
+    """Return how high a sweep can go at `rate`."""
+    return min(HIGH_HZ, OF_RATE * rate)
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """`seconds` of a sine at `peak_dbfs` whose pitch rises by the same interval in the same time, at `rate`."""
@@ -41,10 +46,7 @@ class Sweep:
     rate: int
     seconds: float
     peak_dbfs: float
-
-    @property
-    def high_hz(self) -> float:
-        return min(HIGH_HZ, OF_RATE * self.rate)
+    high_hz: float
 
     @property
     def _slowness_s(self) -> float:
@@ -62,12 +64,13 @@ class Sweep:
         fades = np.sin(np.pi / 2 * np.minimum(np.minimum(at, at[::-1]) / FADE_S, 1.0)) ** 2
         return np.rint(32767 * 10 ** (self.peak_dbfs / 20) * fades * np.sin(phase)).astype(np.int16)
 
-    def band(self, hz: Floats) -> Floats:
+    def band(self, hz: NDArray[np.floating]) -> Floats:
         """Return how much of each frequency (n,) is believed: 1 inside the band, 0 outside, rounded between."""
         octaves = np.log(np.maximum(hz, 1.0))
         rise = (octaves - math.log(LOW_HZ)) / math.log(EDGE)
         fall = (math.log(self.high_hz) - octaves) / math.log(EDGE)
-        return np.sin(np.pi / 2 * np.clip(np.minimum(rise, fall), 0.0, 1.0)) ** 2
+        band: Floats = np.sin(np.pi / 2 * np.clip(np.minimum(rise, fall), 0.0, 1.0)) ** 2
+        return band
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,12 @@ class Response:
         weights = np.where(hz >= order * LOW_HZ, 1.0, 0.0) / np.maximum(hz, 1.0)
         gains = np.abs(np.fft.rfft(cut, size)) ** 2  # times the band's square: the taps have been through it
         return float((weights * gains).sum() / (weights * self.sweep.band(hz) ** 2).sum())
+
+    def echo(self, played: Samples, lag_s: float, seconds: float) -> Floats:
+        """Return what of `played` (n,) arrives at those lags, without noise and distortion: longer than (n,)."""
+        cut = self.cut(lag_s, seconds)
+        size = 1 << (len(played) + len(cut)).bit_length()
+        return np.fft.irfft(np.fft.rfft(played, size) * np.fft.rfft(cut, size), size)
 
 
 def response(sweep: Sweep, played: Samples, captured: Samples, tail_s: float) -> Response | None:

@@ -1,18 +1,18 @@
 """The sound card: both PCM handles of it, owned by the one thread that calls these methods.
 
-    read()    poll until a period was captured      never blocks for longer than LOST_S
-    queued()  buffer size minus avail()             what the loudspeaker has still to play
-    drop()    snd_pcm_drop                          silence; the next write starts the card again by itself
-    write()   as much as there is room for          both handles are non-blocking: nothing here hangs
+    read()      poll until a period was captured    never blocks for longer than LOST_S
+    queued()    buffer size minus avail()           what the loudspeaker has still to play
+    position()  avail() and htimestamp() of both    what it had played when the last frame read was captured
+    drop()      snd_pcm_drop                        silence; the next write starts the card again by itself
+    write()     as much as there is room for        both handles are non-blocking: nothing here hangs
 
-pyalsaaudio changes what a card refuses without a word, so everything is read back with `info()` after opening. It
-must not be asked anything after `close()` (`info()` on a closed PCM is a segmentation fault): whoever closes a card
-forgets it. Source: pyalsaaudio 0.11.0, alsaaudio.c.
+Each direction runs until an xrun or a drop and is then started anew, some time later. How many frames that took is
+the time that passed less the frames that were counted: `Course` has both. A timestamp that cannot be true (PulseAudio
+tells the time of day, a card that has run dry anything at all) is replaced by the time at which we asked.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import select
 import time
@@ -23,27 +23,16 @@ import alsaaudio
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevoice.audio.course import Course, between, look
 from edgevoice.audio.pcm import channel, duplicate, from_bytes
+from edgevoice.drivers.pcm import CardSettings, Opened, hush, open_both
 from edgevoice.errors import DeviceError
+
+__all__ = ["AlsaCard", "CardSettings", "Counters", "hush", "open_card"]
 
 Samples = NDArray[np.int16]
 
-RATES = (8000, 16_000, 24_000, 44_100, 48_000)  # what `audio.resample` converts
 LOST_S = 0.5  # no period for so long: the card is gone, whatever it says
-CAPTURE_MS = 200  # room for captured sound while Python is busy elsewhere; costs no delay
-MOST_CHANNELS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class CardSettings:
-    """What is asked of the card. `ahead_ms` is how far ahead of the loudspeaker we write."""
-
-    capture: str = "default"
-    playback: str = "default"
-    rate: int = 48_000
-    period_ms: int = 10
-    ahead_ms: int = 40
-    capture_channel: int = 0
 
 
 @dataclass(slots=True)
@@ -53,105 +42,13 @@ class Counters:
     capture_xruns: int = 0
     playback_xruns: int = 0
     short_writes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A PCM and what it turned out to be."""
-
-    pcm: Any  # pyalsaaudio's PCM: its stub describes another signature
-    rate: int
-    channels: int
-    period: int  # frames
-    buffer: int  # frames
-
-
-_ErrorHandler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
-_say_nothing = _ErrorHandler(lambda *_: None)  # kept here: alsa-lib has only its address
-
-
-def hush() -> None:
-    """Keep alsa-lib from printing eight lines for each failed opening: we say ourselves why it failed."""
-    ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_say_nothing)
+    capture_lost: int = 0  # frames that were not heard, because of its xruns
+    playback_lost: int = 0  # frames for which the loudspeaker was silent, because of its xruns
 
 
 def open_card(settings: CardSettings) -> AlsaCard:
-    """Open both directions at one rate that the card really has. Raises DeviceError, with what to do."""
-    rate = settings.rate
-    for _ in range(2):  # the second time at the rate that the card insisted on
-        playback = _open(alsaaudio.PCM_PLAYBACK, settings.playback, rate, 1, settings)
-        try:
-            capture = _open(
-                alsaaudio.PCM_CAPTURE, settings.capture, playback.rate, settings.capture_channel + 1, settings
-            )
-        except DeviceError:
-            playback.pcm.close()
-            raise
-        if playback.rate == capture.rate == rate:
-            return AlsaCard(capture, playback, settings)
-        asked, rate = rate, capture.rate
-        playback.pcm.close()
-        capture.pcm.close()
-        if playback.rate != asked and capture.rate not in (asked, playback.rate):
-            break
-    raise DeviceError(
-        f"the card plays at {playback.rate} Hz and records at {capture.rate} Hz, expected one rate for both "
-        f'(asked {settings.rate}): name it as "plughw:..." so that ALSA converts, or set card.rate'
-    )
-
-
-def _open(direction: int, name: str, rate: int, channels: int, settings: CardSettings) -> Opened:
-    """Open one PCM near what is asked, and check what came of it."""
-    capture = direction == alsaaudio.PCM_CAPTURE
-    word = "capture" if capture else "playback"
-    buffer_ms = max(CAPTURE_MS, 4 * settings.period_ms) if capture else settings.ahead_ms
-    try:
-        pcm = alsaaudio.PCM(
-            type=direction,
-            mode=alsaaudio.PCM_NONBLOCK,
-            device=name,
-            rate=rate,
-            channels=channels,
-            format=alsaaudio.PCM_FORMAT_S16_LE,
-            periodsize=rate * settings.period_ms // 1000,
-            periods=max(2, buffer_ms // settings.period_ms),
-        )
-    except alsaaudio.ALSAAudioError as error:
-        raise DeviceError(_why_not(word, name, str(error))) from error
-    info = pcm.info()
-    opened = Opened(pcm, info["rate"], info["channels"], info["period_size"], info["buffer_size"])
-    problem = _unfit(word, name, info, channels)
-    if problem:
-        pcm.close()
-        raise DeviceError(problem)
-    return opened
-
-
-def _why_not(word: str, name: str, error: str) -> str:
-    """Say in words why a PCM did not open, and what to do."""
-    if "busy" in error:
-        return f'card.{word} "{name}" is held by another program: stop it (fuser -v /dev/snd/* shows which), or wait'
-    cards = ", ".join(f"hw:CARD={card}" for card in alsaaudio.cards()) or "none"
-    return f'card.{word} "{name}" does not open: {error}. Cards there are: {cards}'
-
-
-def _unfit(word: str, name: str, info: dict[str, Any], channels: int) -> str:
-    """Return what makes the opened PCM useless for us, or ""."""
-    asked = f'(asked "{name}")'
-    if info["format"] != alsaaudio.PCM_FORMAT_S16_LE:
-        return f'{word} format is {info["format_name"]}, expected S16_LE {asked}: use "plughw:..." instead of "hw:..."'
-    if info["rate"] not in RATES:
-        return f'{word} rate is {info["rate"]} Hz, expected one of {RATES} {asked}: use "plughw:..."'
-    if word == "capture" and info["channels"] < channels:
-        return (
-            f"{word} opens with {info['channels']} channels, expected {channels} or more for "
-            f"card.capture_channel = {channels - 1} {asked}"
-        )
-    if info["channels"] > MOST_CHANNELS:
-        return f"{word} has {info['channels']} channels, expected at most {MOST_CHANNELS} {asked}"
-    if info["buffer_size"] < 2 * info["period_size"]:
-        return f"{word} buffer is {info['buffer_size']} frames, expected two periods of {info['period_size']} {asked}"
-    return ""
+    """Open both directions and start the capture. Raises DeviceError, with what to do."""
+    return AlsaCard(*open_both(settings), settings)
 
 
 @dataclass
@@ -167,13 +64,18 @@ class AlsaCard:
         self.rate = self._playback.rate
         self.period = self.rate * self._settings.period_ms // 1000
         self.ahead = min(self.rate * self._settings.ahead_ms // 1000, self._playback.buffer)
+        self.restarts = 0  # of either direction
         self._captured: Samples = np.empty(0, np.int16)  # read, less than a period
         self._unwritten = b""  # accepted by write(), not yet by the card
         self._stopped = True  # dropped, or not started: avail() means nothing then
+        self._read = 0  # frames that the capture has delivered
+        self._written = 0  # frames accepted by write(), less those dropped
+        self._hearing = Course(self.rate)
+        self._playing = Course(self.rate)
         self._poll = select.poll()
         for descriptor, mask in self._capture.pcm.polldescriptors():
             self._poll.register(descriptor, mask)
-        self._call(self._capture.pcm.read)  # starts the capture: nothing would ever arrive else
+        self._start_capture()
 
     @property
     def facts(self) -> dict[str, object]:
@@ -224,17 +126,27 @@ class AlsaCard:
         frames, data = self._call(self._capture.pcm.read)
         if frames < 0:  # overrun: pyalsaaudio has prepared the stream again, and reading starts it
             self.counters.capture_xruns += 1
-            self._call(self._capture.pcm.read)
+            self._read -= len(self._captured)
+            self._captured = self._captured[:0]  # the gap lies between two periods, where it can be told
+            self.counters.capture_lost += self._start_capture()
             return
+        self._read += frames
         if frames:
             mono = channel(from_bytes(data), self._capture.channels, self._settings.capture_channel)
             self._captured = np.concatenate((self._captured, mono)) if len(self._captured) else mono
+
+    def _start_capture(self) -> int:
+        """Start it by reading, which nothing else does; return the frames lost since it stopped."""
+        before = time.monotonic()
+        self._call(self._capture.pcm.read)
+        self.restarts += 1
+        return self._hearing.start(between(before, time.monotonic()), self._read)
 
     # ------------------------------------------------------------------------------------------------- playback
 
     def queued(self) -> int:
         """Count the frames written that the loudspeaker has not played."""
-        waiting = len(self._unwritten) // (2 * self._playback.channels)
+        waiting = self._waiting()
         if self._stopped:
             return waiting
         available: int = self._call(self._playback.pcm.avail)
@@ -242,28 +154,58 @@ class AlsaCard:
             return waiting
         return max(0, self._playback.buffer - available) + waiting
 
+    def position(self) -> float | None:
+        """Count the frames played, of all written and not dropped, when the last frame read was captured.
+
+        None: the loudspeaker was dropped or never started. One that has run dry counts on.
+        """
+        heard, left = self._call(look, self._capture.pcm, self._playback.pcm, time.monotonic)
+        if not heard:
+            return None  # an overrun: the next `read` recovers from it
+        self._hearing.note(heard.at, self._read + heard.frames)
+        if self._stopped:
+            return None
+        if left:
+            self._playing.note(left.at, self._written - (self._playback.buffer - left.frames) - self._waiting())
+        played = self._playing.frames_at(heard.at)
+        return played - heard.frames - len(self._captured)
+
+    def _waiting(self) -> int:
+        return len(self._unwritten) // (2 * self._playback.channels)
+
     def drop(self) -> int:
         """Fall silent now; return the frames that were never played."""
         queued = self.queued()
         self._call(self._playback.pcm.drop)
         self._unwritten = b""
+        self._written -= queued
         self._stopped = True
         return queued
 
     def write(self, pcm: Samples) -> None:
         """Append mono frames (n,) on every channel."""
-        self._unwritten += duplicate(pcm, self._playback.channels).tobytes()
-        self._flush()
+        if len(pcm):
+            self._unwritten += duplicate(pcm, self._playback.channels).tobytes()
+            self._written += len(pcm)
+            self._flush()
 
     def _flush(self) -> None:
         frame = 2 * self._playback.channels
+        first = self._written - self._waiting()
+        dry = False
         for _ in range(3):  # an underrun is told once, the chunk not taken: the same again then plays
+            before = time.monotonic()
             written = self._call(self._playback.pcm.write, self._unwritten)
             if written >= 0:
                 break
             self.counters.playback_xruns += 1
+            dry = True
         else:
             raise DeviceError("the loudspeaker does not start again after an underrun")
+        if self._stopped or dry:
+            lost = self._playing.start(between(before, time.monotonic()), first)
+            self.counters.playback_lost += lost if dry else 0
+            self.restarts += 1
         self._stopped = False
         self._unwritten = self._unwritten[written * frame :]
         if self._unwritten:

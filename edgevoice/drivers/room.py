@@ -119,7 +119,8 @@ class Room:
             start %= round(self.loop_s * self.rate)
         for person in self._by_second.get(start // self.rate, ()):
             self._add(sound, start, person)
-        return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
+        captured: Samples = np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
+        return captured
 
     def _add(self, sound: Floats, start: int, person: Utterance) -> None:
         begins = round(person.at * self.rate)

@@ -21,6 +21,7 @@ from edgevoice.events import (
     Respond,
     ResponseDone,
     ResponseStarted,
+    SpeechStarted,
     ToolResult,
     Transcript,
     TurnCommitted,
@@ -200,6 +201,45 @@ def test_a_turn_that_the_service_ends_is_answered_when_it_is_told_to() -> None:
     assert service.sent_types() == ["session.update"]
     service.does(Respond())
     assert service.sent_types() == ["response.create"]
+
+
+def voices(service: Service, *starts_ms: float) -> list[float | None]:
+    """Let the service hear voices that begin there; return how long ago they began, as far as it is told."""
+    for start_ms in starts_ms:
+        service.says("input_audio_buffer.speech_started", audio_start_ms=start_ms, item_id="i")
+    return [event.ago_ms for event in service.told_of(SpeechStarted)]
+
+
+def test_a_voice_that_the_service_hears_is_dated_by_what_it_was_sent() -> None:
+    service = Service().opens().does(Play(sound(2010)))
+    assert voices(service, 1500, 1700, 1900) == [200.0, 0.0, 0.0], "300 ms before it are counted in; 10 ms wait here"
+
+
+def test_a_service_that_was_given_no_prefix_is_believed() -> None:
+    service = Service(Settings(turn_detection="semantic_vad")).opens().does(Play(sound(2000)))
+    assert voices(service, 1500) == [500.0]
+
+
+def test_a_new_session_counts_anew() -> None:
+    service = Service().opens().does(Play(sound(5000)))
+    service.says("input_audio_buffer.speech_started", audio_start_ms=4000, item_id="i")
+    service.opens().does(Play(sound(500)))
+    service.told.clear()
+    assert voices(service, 700) == [500.0], "1000 ms that were sent again, and 500 more"
+
+
+@pytest.mark.parametrize("start_ms", [-1, 20_001, 9_000, 1e300])
+def test_a_service_that_counts_something_else_is_not_believed(start_ms: float) -> None:
+    service = Service().opens()
+    for _ in range(20):
+        service.does(Play(sound(1000)))
+    assert voices(service, start_ms) == [None]
+
+
+def test_a_service_that_does_not_count_is_told_of_all_the_same() -> None:
+    service = Service().opens().does(Play(sound(200)))
+    service.says("input_audio_buffer.speech_started")
+    assert service.told_of(SpeechStarted) == [SpeechStarted()]
 
 
 @pytest.mark.parametrize("detection", ["local", "none"])

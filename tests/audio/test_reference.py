@@ -113,7 +113,7 @@ steps = st.lists(
 
 
 @given(steps, st.sampled_from([320, AHEAD, 8000]))
-@settings(max_examples=1500)
+@settings(max_examples=300)
 def test_the_reference_is_what_sounded_whatever_drops_underruns_and_overruns_there_are(
     lived: list[Step], ahead: int
 ) -> None:
@@ -170,31 +170,49 @@ Jitter = Callable[[int], float]  # frames by which a position is wrong, when so 
 
 @dataclass
 class Clocks:
-    """A loudspeaker that plays without a pause, its clock `ppm` fast, and positions that are wrong by `jitter`."""
+    """A loudspeaker that plays without a pause, its clock `ppm` fast, and positions that are wrong by `jitter`.
+
+    What it plays, unless told otherwise, is the number of each frame.
+    """
 
     reference: Reference
     jitter: Jitter = lambda captured: 0.0
     ppm: float = 0.0
-    begins: int = 100  # captured frame beside the first one played
+    sound: Samples = field(default_factory=lambda: (np.arange(30_000 * 40) % 30_000).astype(np.int16))
+    begins: float = 100.0  # captured frame beside the first one played
     captured: int = 0
     restarts: int = 1
     positions: int = 0
+    written: int = 0
 
     def true(self) -> float:
         return (self.captured - self.begins) * (1 + self.ppm * 1e-6)
 
     def step(self) -> Samples:
-        """Live through 100 ms; return the reference. What is written is the number of its frame."""
+        """Live through 100 ms; return the reference."""
         frames = RATE // 10
-        wanted = math.ceil(self.true()) + 4 * frames - self.reference._written
-        self.reference.wrote(
-            (np.arange(self.reference._written, self.reference._written + wanted) % 30_000).astype("i2")
-        )
+        self.write(math.ceil(self.true()) + 4 * frames - self.written)
         self.captured += frames
         if self.reference.due(self.restarts):
             self.positions += 1
             self.reference.anchor(self.true() + self.jitter(self.captured), self.restarts)
         return self.reference.take(frames)
+
+    def write(self, frames: int) -> None:
+        self.reference.wrote(self.sound[np.arange(self.written, self.written + frames) % len(self.sound)])
+        self.written += frames
+
+    def begin_again(self) -> None:
+        """Drop what is not played, and start anew a little later."""
+        held = self.written - max(0, math.ceil(self.true()))
+        self.reference.dropped(held)
+        self.written -= held
+        self.begins = self.captured + 77.0 - self.written / (1 + self.ppm * 1e-6)
+        self.restarts += 1
+
+    def in_bursts_of(self, frames: int) -> Jitter:
+        """Let the pointer move by so many frames at once."""
+        return lambda captured: -(self.true() % frames)
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds * 10)):
@@ -203,7 +221,7 @@ class Clocks:
     def off(self) -> float:
         """Tell by how many frames the reference is from what sounds, at the end of the next step."""
         played = self.step()
-        while not 100 < played[-1] < 29_900:  # nothing lies between 29 999 and 0
+        while not 1000 < self.true() % 30_000 < 29_000:  # nothing lies between 29 999 and 0
             played = self.step()
         frame = float(played[-1]) - (self.true() - 1) % 30_000
         return (frame + 15_000) % 30_000 - 15_000
@@ -228,25 +246,224 @@ def flipping(ms: float, dwell_s: float, seed: int = 1) -> Jitter:
     return jitter
 
 
-JITTERS = {
+JITTERS: dict[str, Callable[[int], Jitter]] = {
     "none": lambda seed: lambda captured: 0.0,
     "a millisecond": lambda seed: white(1.0, seed),
     "ten milliseconds": lambda seed: white(5.0, seed),
-    "a burst of a millisecond": lambda seed: flipping(1.0, 30.0, seed),
-    "a burst of four": lambda seed: flipping(4.0, 300.0, seed),
+    "bursts of a millisecond": lambda seed: flipping(1.0, 30.0, seed),
+    "bursts of four": lambda seed: flipping(4.0, 300.0, seed),
 }
 
 
 @pytest.mark.parametrize("kind", JITTERS)
-@pytest.mark.parametrize("seed", range(3))
-def test_a_card_of_one_clock_is_never_corrected_within_an_hour(kind: str, seed: int) -> None:
-    clocks = Clocks(Reference(RATE), JITTERS[kind](seed))
+def test_a_card_of_one_clock_is_never_corrected_within_an_hour(kind: str) -> None:
+    clocks = Clocks(Reference(RATE), JITTERS[kind](3))
     clocks.run(2)
     off = clocks.off()
     assert off == int(off)
-    worst = 0.0
-    for _ in range(36_000):
+    drifts = set()
+    while clocks.captured < 3600 * RATE:
         assert clocks.off() == off
-        worst = max(worst, abs(clocks.reference.drift_ppm))
-    assert (worst, clocks.reference.slips, clocks.reference.unusable) == (0.0, 0, "")
+        drifts.add(clocks.reference.drift_ppm)
+    assert (drifts, clocks.reference.slips, clocks.reference.unusable) == ({0.0}, 0, "")
     assert clocks.positions < 3700, "one a second is enough"
+
+
+def test_a_card_of_one_clock_is_never_corrected_over_many_interruptions_either() -> None:
+    clocks = Clocks(Reference(RATE), white(1.0))
+    for _ in range(500):
+        clocks.begin_again()
+        clocks.run(1)
+        off = clocks.off()
+        for _ in range(40):
+            assert clocks.off() == off
+    assert clocks.reference.drift_ppm == 0.0
+
+
+def test_the_first_positions_of_a_run_settle_it_together() -> None:
+    clocks = Clocks(Reference(RATE), white(1.0))
+    first, settled = [], []
+    for _ in range(200):
+        clocks.begin_again()
+        first.append(clocks.off())
+        clocks.run(1)
+        settled.append(clocks.off())
+    assert float(np.std(first)) > 8.0
+    assert float(np.std(settled)) < 5.0
+
+
+# ------------------------------------------------------------------------------------------------ clocks that drift
+
+
+@pytest.mark.parametrize("ppm", [20.0, -80.0, 80.0, 300.0])
+def test_two_clocks_are_kept_together(ppm: float) -> None:
+    clocks = Clocks(Reference(RATE), ppm=ppm)
+    clocks.run(18)
+    assert clocks.reference.drift_ppm == pytest.approx(ppm, abs=0.1)
+    clocks.run(240)  # led back by at most TRIM_PPM
+    for _ in range(1000):
+        assert abs(clocks.off()) < 1.0
+    assert (clocks.reference.slips, clocks.reference.unusable) == (0, "")
+
+
+@pytest.mark.parametrize("ppm", [-80.0, 80.0])
+@pytest.mark.parametrize("jitter", [white(1.0), None])
+def test_two_clocks_are_kept_together_by_positions_that_jitter_by_a_millisecond(
+    ppm: float, jitter: Jitter | None
+) -> None:
+    clocks = Clocks(Reference(RATE), ppm=ppm)
+    clocks.jitter = jitter or clocks.in_bursts_of(16)
+    clocks.run(70)
+    assert clocks.reference.drift_ppm == pytest.approx(ppm, abs=5)
+    clocks.run(300)
+    assert clocks.reference.drift_ppm == pytest.approx(ppm, abs=1)
+    off = []
+    while clocks.captured < 1800 * RATE:
+        off.append(clocks.off())
+    assert max(off) - min(off) < 8.0, "half a millisecond in half an hour, all of it slow"
+    assert max(abs(float(change)) for change in np.diff(off)) < 1.0
+
+
+def test_the_drift_is_learnt_over_many_short_runs() -> None:
+    clocks = Clocks(Reference(RATE), white(1.0), ppm=80.0)
+    for _ in range(40):
+        clocks.begin_again()
+        clocks.run(15)
+    assert clocks.reference.drift_ppm == pytest.approx(80.0, abs=5)
+    off = []
+    for _ in range(10):
+        clocks.begin_again()
+        clocks.run(2)
+        off.append(clocks.off())
+        clocks.run(20)
+        assert abs(clocks.off() - off[-1]) < 12.0, "26 without"
+    assert max(map(abs, off)) < 16.0
+    assert clocks.reference.faults == 0
+
+
+def test_drift_is_made_up_for_between_the_samples() -> None:
+    tone = (10_000 * np.sin(2 * np.pi * 440 / RATE * np.arange(200 * RATE))).astype(np.int16)
+    clocks = Clocks(Reference(RATE), ppm=80.0, sound=tone)
+    clocks.run(180)
+    played = np.concatenate([clocks.step() for _ in range(10)])
+    turns = 440 / RATE * (1 + 80e-6) * np.arange(len(played))
+    both = np.stack((np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)), axis=1)
+    fitted, *_ = np.linalg.lstsq(both, played, rcond=None)
+    assert float(np.abs(played - both @ fitted).max()) < 200, "2 % of the tone: no jump of a whole sample (17 %)"
+
+
+@pytest.mark.parametrize("ppm", [-900.0, 700.0, 5000.0])
+def test_clocks_that_run_wildly_apart_are_unusable_and_said_to_be(ppm: float) -> None:
+    clocks = Clocks(Reference(RATE), ppm=ppm)
+    clocks.run(30)
+    assert f"run {ppm:+.0f} ppm apart, expected at most 500" in clocks.reference.unusable
+
+
+def test_positions_that_contradict_each_other_are_unusable_and_said_to_be() -> None:
+    clocks = Clocks(Reference(RATE), white(40.0))
+    clocks.run(60)
+    assert "positions" in clocks.reference.unusable
+
+
+def test_a_card_that_never_tells_its_position_is_unusable_and_said_to_be() -> None:
+    reference = Reference(RATE)
+    for _ in range(60):
+        reference.wrote(noise(RATE // 10))
+        assert reference.due(1)
+        reference.anchor(None, 1)
+        assert not reference.take(RATE // 10).any()
+    assert reference.unusable == "the card does not tell what it has played"
+
+
+# ---------------------------------------------------------------------------------------- frames lost without a word
+
+
+def test_frames_that_the_microphone_lost_without_a_word_are_made_up_for() -> None:
+    clocks = Clocks(Reference(RATE), white(0.5))
+    clocks.run(30)
+    clocks.begins -= 800  # the loudspeaker is 50 ms further
+    clocks.run(3)
+    assert abs(clocks.off()) < 8
+    assert (clocks.reference.slips, clocks.reference.drift_ppm, clocks.reference.unusable) == (1, 0.0, "")
+
+
+def test_one_wrong_position_changes_nothing() -> None:
+    clocks = Clocks(Reference(RATE))
+    clocks.run(30)
+    off = clocks.off()
+    clocks.jitter = lambda captured: 800.0 if captured % (4 * RATE) < RATE // 4 else 0.0
+    clocks.run(60)
+    clocks.jitter = lambda captured: 0.0
+    clocks.run(5)
+    assert (clocks.off(), clocks.reference.slips, clocks.reference.unusable) == (off, 0, "")
+
+
+# ----------------------------------------------------------------------------------------------- never silent nonsense
+
+
+def begun() -> Reference:
+    """Let 3200 frames be written and 1600 of them be played, in a run that has settled."""
+    reference = Reference(RATE)
+    reference.wrote(SOUND[:3200])
+    for played in range(PERIOD, 1600 + 1, PERIOD):
+        if reference.due(1):
+            reference.anchor(played, 1)
+        assert np.array_equal(reference.take(PERIOD), SOUND[played - PERIOD : played])
+    assert not reference.due(1)
+    return reference
+
+
+def test_a_card_that_plays_on_where_nothing_was_written_is_a_fault() -> None:
+    reference = begun()
+    assert np.count_nonzero(reference.take(1760)) == 1600, "it may have run dry"
+    assert not reference.due(1)
+    reference.wrote(SOUND[3200:4800])
+    assert reference.due(1), "it has played all there was, and did not start again with this"
+    reference.anchor(3200 + 320, 1)
+    assert np.array_equal(reference.take(PERIOD), SOUND[3360:3520])
+    assert reference.faults == 1
+
+
+def test_what_was_written_over_is_silence_and_a_fault() -> None:
+    reference = begun()
+    for _ in range(20):
+        reference.wrote(SOUND[: RATE // 10])
+    assert not reference.take(PERIOD).any()
+    assert reference.faults == 1
+
+
+@pytest.mark.parametrize("position", [-1e9, float("nan")])
+def test_a_position_that_cannot_be_is_a_fault_and_no_anchor(position: float) -> None:
+    reference = begun()
+    reference.anchor(position, 1)
+    assert np.array_equal(reference.take(PERIOD), SOUND[1600:1760])
+    assert reference.faults == 1
+
+
+def test_a_drop_of_more_than_was_written_is_a_fault() -> None:
+    reference = begun()
+    reference.dropped(3201)
+    assert not reference.take(PERIOD).any()
+    assert reference.faults == 1
+
+
+def test_what_begins_before_the_card_has_told_anything_is_silence() -> None:
+    reference = Reference(RATE)
+    assert not reference.take(160).any()
+    reference.wrote(SOUND[:640])
+    reference.anchor(None, 1)
+    assert not reference.take(160).any()
+    assert (reference.faults, reference.unusable) == (0, "")
+
+
+# ------------------------------------------------------------------------------------------------ an echo that is late
+
+
+@pytest.mark.parametrize(("delay_ms", "frames"), [(0.0, 0), (20.0, 0), (60.0, 640)])
+def test_the_reference_of_a_late_echo_is_late(delay_ms: float, frames: int) -> None:
+    reference = Reference(RATE, delay_ms=delay_ms)
+    sound = SOUND[:1600]
+    reference.wrote(sound)
+    reference.anchor(160, 1)
+    played = np.concatenate([reference.take(160) for _ in range(10)])
+    assert np.array_equal(played, np.concatenate((np.zeros(frames), sound))[:1600])

@@ -111,6 +111,76 @@ def test_the_microphone_hears_the_loudspeaker_later_and_softer() -> None:
     assert card.microphone[heard[10]] == 4000
 
 
+def test_a_long_echo_of_a_loudspeaker_that_distorts_is_heard_as_it_should_be() -> None:
+    echo = np.random.default_rng(2).normal(0, 0.02, RATE * 6 // 10).astype(np.float32)
+    card = RoomCard(Room(RATE, echo=echo, noise_dbfs=SILENT_ROOM, drive=4.0), VirtualClock(), seconds=1.0)
+    play(card, np.random.default_rng(3).normal(0, 3000, 8000).astype(np.int16))
+    while card.clock.now() < 1.0:
+        card.read()
+    membrane = np.tanh(card.speaker / 8192) * 8192
+    expected = np.convolve(membrane, echo)[: len(card.microphone)]
+    assert np.abs(card.microphone - expected)[: RATE - card.period].max() <= 1
+
+
+def test_noises_sound_for_ever_and_together() -> None:
+    noises = [np.arange(1000).astype(np.int16), np.full(1234, 5000, np.int16)]
+    card = RoomCard(Room(RATE, noise_dbfs=SILENT_ROOM, noises=noises), VirtualClock(), seconds=1.0)
+    while card.clock.now() < 1.0:
+        card.read()
+    assert np.array_equal(card.microphone[:15_000], np.arange(15_000) % 1000 + 5000)
+
+
+def test_somebody_may_begin_to_speak_when_nobody_knew() -> None:
+    room = Room(RATE, noise_dbfs=SILENT_ROOM)
+    card = RoomCard(room, VirtualClock(), seconds=1.0)
+    while card.clock.now() < 0.5:
+        card.read()
+    room.say(Utterance(0.75, np.full(800, 5000, np.int16)))
+    while card.clock.now() < 1.0:
+        card.read()
+    heard = np.nonzero(card.microphone)[0]
+    assert (heard[0], heard[-1]) == (12_000, 12_799)
+
+
+@pytest.mark.parametrize("drift_ppm", [100.0, -100.0])
+def test_a_loudspeaker_with_a_clock_of_its_own_takes_more_or_fewer_frames(drift_ppm: float) -> None:
+    card = RoomCard(Room(RATE, noise_dbfs=SILENT_ROOM), VirtualClock(), drift_ppm=drift_ppm)
+    written = 0
+    for _ in range(1000):
+        card.read()
+        frames = card.ahead - card.queued()
+        card.write(np.ones(frames, np.int16))
+        written += frames
+        if card.restarts == 1 and card.clock.now() < 0.1:
+            first = written - card.queued() - card.clock.now() * RATE
+    played = written - card.queued() - card.clock.now() * RATE - first
+    assert played == pytest.approx(drift_ppm * 1e-6 * 10 * RATE, abs=2.0)
+    assert card.xruns == 0
+
+
+@pytest.mark.parametrize("drift_ppm", [0.0, 80.0, -80.0])
+def test_its_position_says_what_sounded_beside_the_last_captured_frame(drift_ppm: float) -> None:
+    echo = np.ones(1, np.float32)
+    card = RoomCard(Room(RATE, echo=echo, noise_dbfs=SILENT_ROOM), VirtualClock(), drift_ppm=drift_ppm)
+    written = 0
+    late = 4 if drift_ppm else 0  # the air between two clocks
+    for period in range(150):
+        captured = card.read()
+        position = card.position()
+        if period > 10:
+            assert position is not None
+            assert position - 1 - late == pytest.approx(captured[-1], abs=2.0)
+        frames = card.ahead - card.queued()
+        card.write(np.arange(written, written + frames).astype(np.int16))
+        written += frames
+        if period % 40 == 39:
+            written -= card.drop()
+            assert card.position() is None
+            card.read()
+            card.write(np.arange(written, written + card.ahead).astype(np.int16))
+            written += card.ahead
+
+
 def test_an_unplugged_card_says_so() -> None:
     card = quiet_card()
     card.unplugged = True

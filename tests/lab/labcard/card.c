@@ -38,7 +38,7 @@ void note(struct card *card, const char *format, ...)
 }
 
 /* Capture advances by whole periods, as DMA with period interrupts: alsa-lib's generic read loop would otherwise wake
- * at drifting odd times. */
+ * at drifting odd times. A program that reads nothing but whole periods can have it in steps of `mic_step`. */
 int64_t position(struct card *card)
 {
     int64_t elapsed = world_card_now(&card->world) - card->start, at;
@@ -46,7 +46,7 @@ int64_t position(struct card *card)
         at = elapsed + 1; /* the frame that sounds now has been fetched */
     } else {
         at = floor(elapsed * card->speed);
-        at -= at % (int64_t)card->io.period_size;
+        at -= at % (int64_t)(card->world.header->mic_step ? card->world.header->mic_step : card->io.period_size);
     }
     if (at > card->position) /* never back: a stall may begin while we look */
         card->position = at;

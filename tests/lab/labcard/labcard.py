@@ -45,6 +45,8 @@ HEADER = np.dtype(  # the same table is in world.h
         ("mic_idle", "i4"),
         ("mute_mic", "u4"),
         ("mute_speaker", "u4"),
+        ("mic_step", "u4"),
+        ("speaker_step", "u4"),
         ("fifo", "u4"),
         ("taps", "u4"),
         ("drive", "f4"),
@@ -99,6 +101,8 @@ class World:
         channels: int = 2,
         channels_min: int = 1,
         rates: Sequence[int] | None = None,
+        mic_step: int = 0,
+        speaker_step: int = 1,
         fifo: int = 0,
         mic_channel: int | None = None,
         mic_idle: int = 0,
@@ -109,6 +113,7 @@ class World:
 
         `rates`: those it accepts, by default only `rate`. Whoever opens it first sets that of the timelines: inject
             after that, if there are several.
+        `mic_step`, `speaker_step`: frames by which the card tells that it has moved (mic: 0 is by whole periods).
         `fifo`: frames on their way to the air that `drop()` cannot stop.
         `mic_channel`: the capture channel that hears (None: all); `mic_idle`: the constant sample on the others.
         `skew_ppm`: how much faster the microphone's clock is than the world's, latched when its stream starts.
@@ -131,6 +136,7 @@ class World:
         header["rate"], header["rates"][: len(rates)] = rate, rates
         header["channels_min"], header["channels_max"] = channels_min, channels
         header["mic_channel"], header["mic_idle"] = -1 if mic_channel is None else mic_channel, mic_idle
+        header["mic_step"], header["speaker_step"] = mic_step, speaker_step
         header["fifo"], header["skew_ppm"], header["drive"] = fifo, skew_ppm, drive
         header["magic"] = MAGIC
 

@@ -56,7 +56,8 @@ static snd_pcm_sframes_t on_pointer(snd_pcm_ioplug_t *io)
         return fail_avail(card, -EBADFD);
     if (xrun)
         return -EPIPE;
-    card->told = card->position % (int64_t)card->boundary;
+    int64_t step = is_speaker(card) && card->world.header->speaker_step ? card->world.header->speaker_step : 1;
+    card->told = card->position / step * step % (int64_t)card->boundary;
     return card->told;
 }
 

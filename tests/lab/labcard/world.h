@@ -38,6 +38,7 @@ struct header { /* the same table is in labcard.py */
     uint32_t channels_min, channels_max;
     int32_t mic_channel, mic_idle; /* which channel hears (-1: all), and what is on the others */
     uint32_t mute_mic, mute_speaker;
+    uint32_t mic_step, speaker_step; /* frames that a pointer moves at once; 0: the mic's by periods, the other by 1 */
     uint32_t fifo;       /* frames between the ring buffer and the air: drop() cannot take them back */
     uint32_t taps;       /* length of the room response */
     float drive;         /* 0: the loudspeaker is linear; else it saturates at full scale / drive */

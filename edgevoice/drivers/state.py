@@ -1,0 +1,78 @@
+"""What the box has learned and keeps over restarts: one small file for each card, in the state directory.
+
+Where that is: $STATE_DIRECTORY (from systemd), else /var/lib/edgevoice if it is there, else the user's own. A file is
+replaced as a whole or not at all, and one that is damaged counts as none: the box learns again. Its mode is 0644
+whoever writes it, since root calibrates and the service, another user, reads; the directory itself is the service's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import zlib
+from pathlib import Path
+
+import msgspec
+
+from edgevoice.audio.calibration import Calibration
+from edgevoice.errors import DeviceError
+
+SYSTEM = Path("/var/lib/edgevoice")
+
+
+def directory() -> Path:
+    """Return the state directory; it need not exist yet."""
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given)
+    if os.path.lexists(SYSTEM):  # a link of systemd's that only root can follow is there, too
+        return SYSTEM
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "edgevoice"
+
+
+def card_key(capture: str, playback: str) -> str:
+    """Name a card by the names of its two PCMs, as they stand in the configuration."""
+    return capture if capture == playback else f"{capture} {playback}"
+
+
+def path_of(kind: str, card: str, ending: str) -> Path:
+    """Return where something of a card is kept: legible, and never the same for two cards."""
+    legible = re.sub(r"[^A-Za-z0-9]+", "-", card).strip("-")[:60]
+    return directory() / f"{kind}-{legible}-{zlib.crc32(card.encode()):08x}.{ending}"
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write a file, or leave the old one. Raises DeviceError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        hint = "; do it as root (sudo)" if isinstance(error, PermissionError) else ""
+        raise DeviceError(f"{path} cannot be written: {error.strerror}{hint}") from error
+
+
+def keep_calibration(calibration: Calibration) -> Path:
+    """Replace what was known of this card; return the file. Raises DeviceError."""
+    path = path_of("calibration", calibration.card, "json")
+    keep(path, msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n")
+    return path
+
+
+def load_calibration(card: str) -> Calibration | None:
+    """Return what is known of a card, None if nothing is, or nothing legible. Never raises."""
+    try:
+        found = msgspec.json.decode(path_of("calibration", card, "json").read_bytes(), type=Calibration)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return found if found.card == card else None
