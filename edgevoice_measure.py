@@ -279,17 +279,30 @@ def replies(speaker: Samples, rate: int, agent: Samples, spans: Sequence[tuple[i
 def _places(x: Samples, rate: int, agent: Samples, expected: int) -> tuple[float, float]:
     """Return the indices in `agent` at which `x` would begin and at which it ends; NaN when it is not in it.
 
-    What is too short to have a shape of its own is only looked for around `expected`.
+    What is too short to have a shape of its own is taken to go on at `expected`, where the last passage ended.
     """
-    begin, end = 0, len(agent)
-    if len(x) < SHORTEST:
-        begin, end = max(0, expected - len(x)), expected + 2 * len(x)
+    if len(x) < round(2 * FADE_S * rate):
+        if not expected:
+            return math.nan, math.nan
+        begin = expected + _hidden(agent[expected:], rate)
+        return begin, begin + len(x)
     shy = round(2 * FADE_S * rate) if len(x) > 4 * FADE_S * rate else 0  # what fades in has another shape
-    start, last = (find(piece, agent[begin:end]) for piece in (x[shy:][:TEMPLATE], x[shy:][-TEMPLATE:]))
+    start, last = (find(piece, agent) for piece in (x[shy:][:TEMPLATE], x[shy:][-TEMPLATE:]))
     if last is None:
         return math.nan, math.nan
-    until = begin + last + min(len(x) - shy, TEMPLATE)
-    return until - len(x) if start is None else begin + start - shy, until
+    until = last + min(len(x) - shy, TEMPLATE)
+    return until - len(x) if start is None else start - shy, until
+
+
+def _hidden(sent: Samples, rate: int) -> int:
+    """Return how many samples of `sent` are played and cannot be seen when it fades in: they round to nothing."""
+    size = round(FADE_S * rate)
+    clear = np.flatnonzero(np.abs(sent[: 10 * size].astype(np.int32)) > 1)
+    first = int(clear[0]) if len(clear) else 0
+    fading = np.abs(sent[first : first + size].astype(np.float64))
+    gains = np.sin(np.arange(len(fading)) / size * np.pi / 2) ** 2
+    seen = np.flatnonzero(fading * gains >= 1)
+    return first + (int(seen[0]) if len(seen) else 0)
 
 
 def pauses(recorded: Recordings, found: Sequence[Reply], utterances: Sequence[Utterance]) -> list[dict[str, Any]]:
@@ -298,25 +311,24 @@ def pauses(recorded: Recordings, found: Sequence[Reply], utterances: Sequence[Ut
         _pause(recorded, before, after, utterances)
         for reply in found
         for before, after in pairwise(reply.passages)
-        if not _silent_itself(recorded.agent, before, after)
+        if not _silent_itself(recorded, before, after)
     ]
 
 
-def _silent_itself(agent: Samples, before: Passage, after: Passage) -> bool:
-    """Tell whether the agent fell silent there, and not the loudspeaker."""
-    own = after.origin - before.until
-    return abs(own - (after.start - before.end)) < 2 and not _sounds(agent, before.until, after.origin)
-
-
-def _sounds(agent: Samples, origin: float, until: float) -> bool:
-    return bool((np.abs(agent[round(origin) : round(until)].astype(np.int32)) > 1).any())
+def _silent_itself(recorded: Recordings, before: Passage, after: Passage) -> bool:
+    """Tell whether it was the agent that said nothing for so long, and not the loudspeaker."""
+    sent = recorded.agent[round(before.until) : round(after.origin)]
+    alike = abs((after.origin - before.until) - (after.start - before.end)) < 2
+    return (
+        alike and float(np.median(np.abs(sent.astype(np.int32)))) <= 1
+    )  # resampled, it rings where it begins and ends
 
 
 def _pause(recorded: Recordings, before: Passage, after: Passage, utterances: Sequence[Utterance]) -> dict[str, Any]:
     rate, speaker = recorded.rate, recorded.speaker
     by, begun = _cause(recorded, utterances, before.end, 0)
     missing = round(after.origin - before.until)
-    lost = 0 if missing < 0 or _too_faint(recorded.agent[round(before.until) :][:missing], rate) else missing
+    hidden = _hidden(recorded.agent[round(before.until) :], rate)
     rising = speaker[after.start - 1 : after.start + rate // 1000].astype(np.int32)
     return {
         "from": round(before.end / rate, 6),
@@ -324,21 +336,13 @@ def _pause(recorded: Recordings, before: Passage, after: Passage, utterances: Se
         "ms": round((after.start - before.end) * 1000 / rate, 1),
         "cause": None if by is None else "words" if by.words else "cough",
         "onset_to_silence_ms": None if begun is None else round((before.end - begun) * 1000 / rate, 1),
-        "lost_samples": lost,
-        "repeated_samples": max(0, -missing),
+        "lost_samples": max(0, missing - hidden),
+        "repeated_samples": hidden - missing if missing < 0 else 0,
         "resume_step": int(np.abs(np.diff(rising)).max()),
         "agent_at": round(before.until / rate, 6),
         "agent_goes_on_at": round(after.origin / rate, 6),
         "reply": before.reply,
     }
-
-
-def _too_faint(sent: Samples, rate: int) -> bool:
-    """Tell whether nothing is left of `sent` once it fades in from silence: it was played, and rounds to zero."""
-    loud = np.flatnonzero(np.abs(sent.astype(np.int32)) > 1)
-    rest = np.abs(sent[loud[0] if len(loud) else len(sent) :].astype(np.float64))
-    gains = np.sin(np.minimum(np.arange(len(rest)) / (FADE_S * rate), 1) * np.pi / 2) ** 2
-    return bool((rest * gains < 1).all())
 
 
 def _cause(
@@ -359,17 +363,21 @@ def _cause(
 
 def echo(recorded: Recordings) -> dict[str, float | None]:
     """Return how loud the loudspeaker is at the microphone, and after cancellation, while nobody else is heard."""
-    rate = recorded.rate
+    rate, hang = recorded.rate, round(HANG_S / FRAME_S)
     speaks, plays = powers(recorded.person, rate) > 0, powers(recorded.speaker, rate) > 0
-    alone = ~_spread(speaks, round(HANG_S / FRAME_S)) & ~_spread(~plays, round(SETTLED_S / FRAME_S))
     before, after = powers(recorded.microphone, rate), powers(recorded.cleaned, recorded.cleaned_rate)
-    count = min(len(before), len(after), len(alone))
-    before, after, alone = before[:count], after[:count], alone[:count]
-    if not before[alone].any():
-        return {"echo_dbfs": None, "echo_left_dbfs": None, "echo_removed_db": None}
+    count = min(len(before), len(after), len(speaks))
+    before, after, speaks, plays = before[:count], after[:count], speaks[:count], plays[:count]
+    nobody = ~_spread(speaks, hang)
+    alone = nobody & ~_spread(~plays, round(SETTLED_S / FRAME_S))
+    noise = before[nobody & ~_spread(plays, hang)]
+    noise_dbfs = round(_dbfs(noise.mean()), 1) if noise.any() else None
+    if not before[alone].any() or not after[alone].any():
+        return {"noise_dbfs": noise_dbfs, "echo_dbfs": None, "echo_left_dbfs": None, "echo_removed_db": None}
     loud = alone & (before >= before[alone].max() * _ratio(-VOICED_DB))
     echo_dbfs, left_dbfs = _dbfs(before[loud].mean()), _dbfs(after[loud].mean())
     return {
+        "noise_dbfs": noise_dbfs,
         "echo_dbfs": round(echo_dbfs, 1),
         "echo_left_dbfs": round(left_dbfs, 1),
         "echo_removed_db": round(echo_dbfs - left_dbfs, 1),

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from edgevoice import calibrate
+from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.duplex import Duplex
 from edgevoice.audio.echo import Canceller
 from edgevoice.audio.echo import load as load_canceller
@@ -27,6 +29,7 @@ from edgevoice.drivers import control
 from edgevoice.drivers.alsa import CardSettings, hush, open_card
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.drivers.room import RealClock, Room, RoomCard, Utterance
+from edgevoice.drivers.state import load_calibration
 from edgevoice.drivers.wav import read_wav
 from edgevoice.schema import Config
 
@@ -41,7 +44,14 @@ async def run(config: Config, agents: Agents) -> None:
     # Before the audio thread asks for real time: the canceller's library starts threads, and they would inherit it.
     canceller, echo = load_canceller(config.echo.canceller, noise_suppression=config.echo.noise_suppression)
     async with AsyncExitStack() as stack:
-        box = RunningBox(config, agents, partial(_open_card, config), partial(_duplex, config, canceller), echo)
+        box = RunningBox(
+            config,
+            agents,
+            partial(open_configured, config),
+            partial(_duplex, config, canceller),
+            echo,
+            partial(_calibration, config),
+        )
         _let_mistakes_end_us(box)
         await stack.enter_async_context(control.serve(config.status.socket, box.answer))
         stack.callback(box.restore_mixer)
@@ -94,11 +104,25 @@ def _duplex(config: Config, canceller: Canceller, rate: int) -> Duplex:
         half_duplex={"auto": without, "always": True, "never": False}[config.echo.half_duplex],
         pre_roll_ms=barge_in.pre_roll_ms,
         give_up_ms=barge_in.give_up_ms,
-        delay_ms=max(0, config.echo.delay_ms),
+        delay_ms=_delay_ms(config),
     )
 
 
-def _open_card(config: Config) -> OpenedCard:
+def _delay_ms(config: Config) -> float:
+    """How late the echo is: as configured, else as `edgevoice calibrate` measured it, else unknown."""
+    if config.echo.delay_ms >= 0:
+        return config.echo.delay_ms
+    calibration = _calibration(config)
+    return calibration.delay_ms if calibration else 0.0
+
+
+def _calibration(config: Config) -> Calibration | None:
+    """Return what `edgevoice calibrate` found out about the configured card, if it was run."""
+    return load_calibration(calibrate.key(config))
+
+
+def open_configured(config: Config) -> OpenedCard:
+    """Open the card that is configured. Raises DeviceError."""
     card = config.card
     if card.simulate:
         return _simulated_room(config)

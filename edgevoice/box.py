@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, assert_never
 
 from edgevoice import __version__
 from edgevoice.appliance import Appliance
+from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.duplex import Duplex
+from edgevoice.audio.selftest import WHOLE_S
 from edgevoice.bridge import Bridge
 from edgevoice.call import Call
 from edgevoice.catalogue import Agents
@@ -21,7 +24,7 @@ from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
 from edgevoice.drivers.panel import Panel, open_panel
 from edgevoice.drivers.websocket import WebSocketLeg
 from edgevoice.errors import ConfigError, DeviceError
-from edgevoice.events import Closed, End, Tone
+from edgevoice.events import Closed, End, TestHearing, Tone
 from edgevoice.happenings import (
     CallAsked,
     CallEnded,
@@ -48,6 +51,7 @@ from edgevoice.happenings import (
     TurnVolume,
 )
 from edgevoice.light import Box
+from edgevoice.nightly import Nights, Verdict, ago, verdict
 from edgevoice.schema import Config
 
 log = logging.getLogger(__name__)
@@ -63,13 +67,16 @@ class RunningBox:
         open_card: Callable[[], OpenedCard],
         duplex: Callable[[int], Duplex],
         echo: str,
+        calibration: Callable[[], Calibration | None] = lambda: None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.sound = SoundCard(
             open_card, duplex, on_ready=self._card_ready, on_lost=self._card_lost, on_trouble=self._card_trouble
         )
         self._echo = echo
+        self._calibration = calibration
         self._trouble = ""
+        self._verdict: tuple[Verdict, float] | None = None  # of the last self-test, and when
         self._config = config
         self._agents = agents
         self._appliance = Appliance(
@@ -97,9 +104,10 @@ class RunningBox:
         """Run until stopped; calls and the watchdog are tasks of `group`."""
         log.info("edgevoice %s starts as %s", __version__, self._config.device.name)
         self._group = group
-        watchdog = group.create_task(self._feed_watchdog())
+        tasks = [group.create_task(self._feed_watchdog()), group.create_task(self._test_nightly())]
         await self._stop.wait()
-        watchdog.cancel()
+        for task in tasks:
+            task.cancel()
         if self._mistake:
             raise self._mistake
 
@@ -292,13 +300,15 @@ class RunningBox:
         assert closed is not None, "a call that is over knows why"
         figures = bridge.call.figures
         log.info(
-            "call to %s over after %.1f s: %s (%s); %d turns, %d interruptions, %.1f s heard, %.1f s said",
+            "call to %s over after %.1f s: %s (%s); %d turns, %d interruptions, %d suspicions taken back, "
+            "%.1f s heard, %.1f s said",
             target,
             self.loop.time() - began,
             closed.reason,
             closed.end.value,
             figures.responses,
             figures.interruptions,
+            figures.taken_back,
             figures.sent_ms / 1000,
             figures.played_ms / 1000,
         )
@@ -359,9 +369,16 @@ class RunningBox:
             "microphone_dbfs": None if duplex is None else round(duplex.detector.level_dbfs, 1),
             "panel": self._panel.facts,
             "mixer": self._mixer.facts,
+            "self_test": self._last_self_test(),
             "uptime_s": round(self.loop.time() - self._started_at, 1),
             "version": __version__,
         }
+
+    def _last_self_test(self) -> str | None:
+        if self._verdict is None:
+            return None
+        found, at = self._verdict
+        return f"{found.words}; {ago(self.loop.time() - at)}"
 
     def _hearing(self, duplex: Duplex) -> dict[str, object]:
         """Say how the box hears while it speaks."""
@@ -374,6 +391,29 @@ class RunningBox:
             "faults": duplex.hearing.faults + duplex.reference.faults,
             "trouble": self._trouble or None,
         }
+
+    # ------------------------------------------------------------------------------------------- the self-test
+
+    async def _test_nightly(self) -> None:
+        """Let loudspeaker and microphone hear each other in the quietest hour, when nobody is in a call."""
+        nights = Nights(self._config.device.name, self.loop.time())
+        while True:
+            await asyncio.sleep(max(0.0, nights.deadline - self.loop.time()))
+            busy = self._appliance.state is not Box.IDLE or self.sound.card is None
+            if nights.look(self.loop.time(), _time_of_day_s(), busy=busy):
+                await self._test_hearing()
+
+    async def _test_hearing(self) -> None:
+        duplex = self.sound.duplex
+        assert duplex, "a box whose card is lost is busy"
+        self.sound.perform(TestHearing(), self.loop.time())
+        await asyncio.sleep(WHOLE_S + 1.0)
+        figures = duplex.self_test.figures()
+        if figures is None:  # somebody called
+            return
+        found = verdict(figures, self._calibration(), self._mixer.volume())
+        self._verdict = found, self.loop.time()
+        log.log(logging.WARNING if found.warning else logging.INFO, "self-test: %s", found.words)
 
     # -------------------------------------------------------------------------------------------- the watchdog
 
@@ -388,6 +428,12 @@ class RunningBox:
             if self.sound.progress != progress:
                 progress = self.sound.progress
                 systemd.alive()
+
+
+def _time_of_day_s() -> float:
+    """Return the seconds since local midnight."""
+    now = time.localtime()
+    return now.tm_hour * 3600.0 + now.tm_min * 60 + now.tm_sec
 
 
 async def _power_off() -> None:

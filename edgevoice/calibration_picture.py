@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edgevoice.audio.measurement import BEFORE_S, ECHO_S, NOISE_S, Figures
 from edgevoice.audio.sweep import HIGHEST, LOW_HZ, Response
-from edgevoice.pictures import number
+from edgevoice.drawing import number
 
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""The command line: `edgevoice run | demo | devices | ctl`. Exit codes are those of sysexits where one fits."""
+"""The command line. Exit codes are those of sysexits where one fits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     demo.set_defaults(command=_demo)
 
+    calibrate = commands.add_parser("calibrate", help="measure the echo, say what is wrong, keep the result")
+    calibrate.add_argument("-c", "--config", type=Path, metavar="FILE", help="where the card is named")
+    calibrate.add_argument("--out", type=Path, metavar="DIR", help="write the picture and the recordings there, too")
+    calibrate.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    calibrate.set_defaults(command=_calibrate)
+
     devices = commands.add_parser("devices", help="sound cards, mixers and GPIO chips of this machine")
     devices.add_argument("--json", action="store_true")
     devices.set_defaults(command=_devices)
@@ -90,19 +97,24 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _demo(chosen: argparse.Namespace) -> int:
-    from edgevoice import demo
+    from edgevoice import demo, report
 
     if not chosen.json:
-        print("A person, a box and a parrot in a simulated room (headset: no echo) ...", flush=True)
+        print("A person, a box and a parrot in a simulated room with a loud echo and a fan ...", flush=True)
     figures = demo.run(chosen.out)
     if chosen.json:
         print(json.dumps(figures))
         return 0
-    for name, value in figures.items():
-        if not isinstance(value, list | dict):
-            print(f"  {name:22} {value}")
-    print(f"Listen to {chosen.out}/microphone.wav and speaker.wav; the picture is {chosen.out}/report.html")
+    print("\n".join(report.summary(figures)))
+    print(f"Listen to {chosen.out}/microphone.wav, speaker.wav and cleaned.wav. The picture: {chosen.out}/report.html")
     return 0
+
+
+def _calibrate(chosen: argparse.Namespace) -> int:
+    from edgevoice import app, calibrate
+
+    config = configuration(chosen.config)
+    return calibrate.run(config, partial(app.open_configured, config), out=chosen.out, as_json=chosen.json)
 
 
 def _devices(chosen: argparse.Namespace) -> int:

@@ -178,7 +178,6 @@ class Conversation:
         self._person.interrupts(at, by_voice=self._suspicion.undecided)
         if self._suspicion.confirm() and self._finish_by is None:
             self._owed = True
-        self._responses.go_on(at)
         self._responses.kill(at)
         return [(Side.FAR, Interrupt(response, heard_ms))]
 

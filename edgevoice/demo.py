@@ -49,7 +49,12 @@ Samples = NDArray[np.int16]
 
 VOICES = Path(__file__).parent / "voices"
 TITLE = "A conversation in a room with a loud echo and a fan"
-DEAF = "no echo canceller, so the box is deaf while it speaks"
+LEAD = (
+    "A person talks with a box that has a loudspeaker and a microphone. The voices are recordings; the room is "
+    "computed, with its echo, a fan and a cough that are synthetic. "
+)
+CANCELS = "The box cancels its echo with {}."
+DEAF = "No echo canceller is installed, so the box is deaf while it speaks, and the button interrupts it."
 RATE = 48_000
 ECHO_DELAY_MS, ECHO_RT60_S, ECHO_DB = 15.0, 0.3, 0.0
 DRIVE = 2.0  # the loudspeaker gives at most half of what it is asked for at its loudest
@@ -82,7 +87,7 @@ def run(out: Path, *, canceller: str = "auto") -> dict[str, Any]:
     )
     notes = sorted([*script.notes(), *parrot.notes, *box.notes], key=lambda note: float(note["at"]))
     notes.insert(0, {"at": 0.0, "who": "room", "what": "canceller", "name": found.name})
-    return _write(out, f"{TITLE}: {found.name if not deaf else DEAF}", heard, notes)
+    return _write(out, LEAD + (DEAF if deaf else CANCELS.format(found.name)), heard, notes)
 
 
 def measure(folder: Path) -> dict[str, Any]:
@@ -107,14 +112,14 @@ def _play(box: Simulation, script: _Script, deaf: bool) -> None:
     box.run(script.end)
 
 
-def _write(out: Path, title: str, heard: Recordings, notes: Sequence[Note]) -> dict[str, Any]:
+def _write(out: Path, lead: str, heard: Recordings, notes: Sequence[Note]) -> dict[str, Any]:
     for name in ("person", "microphone", "speaker"):
         write_wav(out / f"{name}.wav", getattr(heard, name), RATE)
     write_wav(out / "cleaned.wav", heard.cleaned, heard.cleaned_rate)
     write_wav(out / "agent.wav", heard.agent, heard.agent_rate)
     (out / "events.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
     figures = measure(out)
-    (out / "report.html").write_text(report(title, heard, notes, figures))
+    (out / "report.html").write_text(report(TITLE, lead, heard, notes, figures))
     return figures
 
 
@@ -164,7 +169,10 @@ def _said(name: str) -> Samples:
     pcm = Resampler(rate, RATE).process(recorded).astype(np.float64)
     power = (pcm[: len(pcm) // 480 * 480].reshape(-1, 480) ** 2).mean(axis=1)
     voiced = power[power > power.max() / 1000].mean()
-    return np.clip(np.rint(pcm * 32768 * 10 ** (VOICE_DBFS / 20) / np.sqrt(voiced)), -32768, 32767).astype(np.int16)
+    said: Samples = np.rint(np.clip(pcm * 32768 * 10 ** (VOICE_DBFS / 20) / voiced**0.5, -32768, 32767)).astype(
+        np.int16
+    )
+    return said
 
 
 def _room(script: _Script) -> Room:

@@ -23,6 +23,7 @@ Line: TypeAlias = Mapping[str, Any]  # one of events.jsonl: at least "at", secon
 
 PHONE_WIDTH = 340  # px: no picture gets narrower
 ROW = 18
+NAME = 20  # px above a lane
 MOST_ROWS, NO_ROW = 2, -1  # of words above the lanes; decisions may climb higher
 LETTER = 7.0  # px, a generous mean for 12 px text: labels that might overlap go to different rows
 TICK = 44  # px, the least distance between two times
@@ -86,10 +87,11 @@ def number(value: object, digits: int = 1) -> str:
 
 
 def lane(view: View, y: float, height: float, drawn: Lane) -> str:
-    """Return a signal with its spans shaded and named."""
+    """Return a signal with its spans shaded and named, and its own name in the `NAME` px above `y`."""
     columns = round(view.width * 1.5)  # sharp on a phone's screen, and not yet heavy
     signal = view.of(drawn.signal, drawn.rate)
-    parts = [f'<rect class="lane" y="{y}" width="{view.width}" height="{height}" rx="6"/>']
+    parts = [f'<text class="name" x="0" y="{y - 5}">{escape(drawn.name)}</text>']
+    parts.append(f'<rect class="lane" y="{y}" width="{view.width}" height="{height}" rx="6"/>')
     for first, end, _ in drawn.spans:
         x, width = view.x(first), view.x(end) - view.x(first)
         parts.append(f'<rect class="span {drawn.kind}" x="{x}" y="{y}" width="{width:.2f}" height="{height}"/>')
@@ -100,7 +102,7 @@ def lane(view: View, y: float, height: float, drawn: Lane) -> str:
     for first, end, words in drawn.spans:
         shown = _fitted(words, view.x(end) - view.x(first) - 8)
         parts.append(f'<text class="{drawn.kind}" x="{view.x(first) + 5}" y="{y + height - 8}">{escape(shown)}</text>')
-    return "".join(parts) + f'<text class="name" x="8" y="{y + 17}">{escape(drawn.name)}</text>'
+    return "".join(parts)
 
 
 def _fitted(words: str, width: float) -> str:
@@ -134,10 +136,11 @@ def axis(view: View, top: float, y: float, *, unit: str, zero: float = 0.0) -> s
     steps = [digit * 10**power for power in range(8) for digit in (1, 2, 5)]
     step = next(step for step in steps if view.width * step / (end - start) >= TICK)
     parts = []
-    for tick in range(math.ceil(start / step - 1e-6), math.floor(end / step + 1e-6) + 1):
+    ticks = range(math.ceil(start / step - 1e-6), math.floor(end / step + 1e-6) + 1)
+    for tick in ticks:
         x = view.x(zero + tick * step / scale)
         anchor = "start" if x < 12 else "end" if x > view.width - 12 else "middle"
-        words = number(tick * step) + (f" {unit}" if tick == 0 else "")
+        words = number(tick * step) + (f" {unit}" if tick == (0 if 0 in ticks else ticks[0]) else "")
         parts.append(f'<path class="grid" d="M{x} {top}V{y}"/>')
         parts.append(f'<text class="tick" x="{x}" y="{y + 14}" text-anchor="{anchor}">{words}</text>')
     return "".join(parts)

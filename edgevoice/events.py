@@ -220,6 +220,11 @@ class Tone:
 
 
 @dataclass(frozen=True, slots=True)
+class TestHearing:
+    """Play the chirp of the self-test and record what the microphone hears of it; nothing while in a call."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """What becomes of the microphone's samples from now on, and whether a voice may interrupt (push to talk: not)."""
 
@@ -252,5 +257,17 @@ class HangUp:
 
 
 Command: TypeAlias = (
-    Answer | Play | Mark | Clear | BargeIn | Witness | Tone | Listen | Interrupt | Respond | ToolResult | HangUp
+    Answer
+    | Play
+    | Mark
+    | Clear
+    | BargeIn
+    | Witness
+    | Tone
+    | TestHearing
+    | Listen
+    | Interrupt
+    | Respond
+    | ToolResult
+    | HangUp
 )

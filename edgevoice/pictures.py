@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from edgevoice.drawing import (
+    NAME,
     ROW,
     Lane,
     Line,
@@ -46,7 +47,10 @@ CLOSE_WIDTH = 440  # px: two side by side on a desk, one below the other on a ph
 CLOSE_S = 0.3
 CUT_S = 0.003
 SEAM_S = (0.002, 0.008)  # before the silence; after it, where the reply fades in for 5 ms
-LOW, HIGH = 56, 104  # px, the height of a lane in the timeline, in a close-up
+LANE = 52  # px, the height of a signal
+CURVE = 216  # px, the height of single samples
+PITCH = NAME + LANE + 4
+LINE = 26  # px from one distance to the next
 QUIETEST_DBFS = -80.0
 
 
@@ -64,7 +68,9 @@ class Recordings:
     agent_rate: int
 
 
-def timeline(heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any], scenes: Sequence[Span]) -> str:
+def timeline(
+    heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any], scenes: Sequence[Span], *, cleaned: bool
+) -> str:
     """Return the whole conversation with its `scenes`. `events` are in the order of their times."""
     seconds = max(len(heard.speaker) / heard.rate, 0.1)
     view = View(0.0, seconds, max(WIDTH, math.ceil(seconds * PX_PER_S)))
@@ -76,12 +82,14 @@ def timeline(heard: Recordings, events: Sequence[Line], figures: Mapping[str, An
         Lane("the person", "in", heard.person, heard.rate, list(_utterances(events)), loud),
         Lane("the loudspeaker", "out", heard.speaker, heard.rate, replies),
         Lane("the microphone hears both", "raw", heard.microphone, heard.rate, (), loud),
-        Lane("without the echo: this is sent to the agent", "in", heard.cleaned, heard.cleaned_rate, (), loud),
     ]
-    turn = top + len(lanes) * (LOW + 6) + 4
+    if cleaned:
+        name = "without the echo: what is sent to an agent"
+        lanes.append(Lane(name, "in", heard.cleaned, heard.cleaned_rate, (), loud))
+    turn = top + len(lanes) * PITCH + 4
     parts = [
         axis(view, top, turn + 40, unit="s"),
-        *(lane(view, top + n * (LOW + 6), LOW, drawn) for n, drawn in enumerate(lanes)),
+        *_stacked(view, top, lanes),
         *_taken_for_speech(events, view, turn - 11),
         *turn_strip(events, view, turn),
         *light_strip(events, view, turn + 24, "whole"),
@@ -92,16 +100,17 @@ def timeline(heard: Recordings, events: Sequence[Line], figures: Mapping[str, An
     return svg(view.width + overhang(moments, view), turn + 58, name, parts, least=view.width)
 
 
-def echo_close_up(heard: Recordings, start: float, end: float) -> str:
-    """Return the time from `start` to `end`: the loudspeaker, its echo, and what is left of that."""
+def echo_close_up(heard: Recordings, start: float, end: float, *, cleaned: bool) -> str:
+    """Return the time from `start` to `end`: the loudspeaker, its echo, and if `cleaned` what is left of that."""
     view = View(start, end, CLOSE_WIDTH)
     loud = max(_peak(view.of(heard.microphone, heard.rate)), _peak(view.of(heard.cleaned, heard.cleaned_rate)))
     lanes = [
         Lane("the loudspeaker", "out", heard.speaker, heard.rate),
         Lane("the microphone hears", "raw", heard.microphone, heard.rate, (), loud),
-        Lane("without the echo, on the same scale", "in", heard.cleaned, heard.cleaned_rate, (), loud),
     ]
-    bottom = 4 + len(lanes) * (LOW + 6)
+    if cleaned:
+        lanes.append(Lane("without the echo, on the same scale", "in", heard.cleaned, heard.cleaned_rate, (), loud))
+    bottom = 4 + len(lanes) * PITCH
     parts = [axis(view, 4, bottom, unit="s"), *_stacked(view, 4, lanes)]
     return svg(view.width, bottom + 20, "A reply: loudspeaker, microphone, the same without the echo", parts)
 
@@ -117,6 +126,12 @@ def levels(bars: Sequence[tuple[str, str, float | None]]) -> str:
         parts.append(f'<text class="figure" x="{CLOSE_WIDTH}" y="{y + 14}" text-anchor="end">{number(dbfs)} dB</text>')
         y += 50
     return svg(CLOSE_WIDTH, max(y - 8, 1), "How loud everything is at the microphone", parts)
+
+
+def calm_close_up(heard: Recordings, events: Sequence[Line], at: float, words: str) -> str:
+    """Return a moment at which nothing followed from what the person did."""
+    view = View(at - CLOSE_S, at + 2 * CLOSE_S, CLOSE_WIDTH)
+    return _close_up(heard, events, view, [Moment(at, words, "person")], [], at, f"A {words}, and nothing follows")
 
 
 def pause_close_up(heard: Recordings, events: Sequence[Line], pause: Mapping[str, Any]) -> str:
@@ -142,7 +157,7 @@ def seam(heard: Recordings, pause: Mapping[str, Any]) -> str:
     first = math.floor((cut_at - SEAM_S[0]) * heard.agent_rate)
     last = math.ceil((cut_at + SEAM_S[1]) * heard.agent_rate)
     sent = heard.agent[max(first, 0) : last]
-    height = 2 * HIGH + 8
+    height = CURVE
     scale = (height / 2 - 12) / max(1, _peak(before), _peak(after), _peak(sent))
 
     def points(samples: Samples, start: float, per_s: int) -> str:
@@ -183,7 +198,7 @@ def last_samples(heard: Recordings, cut: Mapping[str, Any]) -> str:
     view = View(cut["silent_at"] - CUT_S, cut["silent_at"] + CUT_S, CLOSE_WIDTH)
     moments = [Moment(cut["silent_at"], "silence", "silence")]
     signal = view.of(heard.speaker, rate)
-    top, height = 4 + ROW * rows(moments, view), 2 * HIGH + 8
+    top, height = 4 + ROW * rows(moments, view), CURVE
     scale = (height / 2 - 12) / max(1, _peak(signal))
     first = round(view.start * rate) / rate
     points = [f"{view.x(first + i / rate):.1f} {top + height / 2 - y * scale:.1f}" for i, y in enumerate(signal)]
@@ -215,22 +230,22 @@ def _close_up(
         Lane("the person", "in", heard.person, heard.rate),
         Lane("the loudspeaker", "out", heard.speaker, heard.rate),
     ]
-    below = top + len(lanes) * (LOW + 6) + 14
-    turn = below + ROW * len(lines)
+    below = top + len(lanes) * PITCH + 18
+    turn = below + LINE * len(lines) - 8
     parts = [
         axis(view, top, turn + 42, zero=zero, unit="ms"),
         *_stacked(view, top, lanes),
         *turn_strip(events, view, turn),
         *light_strip(events, view, turn + 24, f"at{round(view.start * 1000)}"),
         *markers(moments, view, turn),
-        *(distance(view, below + ROW * row, *line) for row, line in enumerate(lines)),
+        *(distance(view, below + LINE * row, *line) for row, line in enumerate(lines)),
     ]
     return svg(view.width, turn + 62, name, parts)
 
 
 def _stacked(view: View, top: float, lanes: Sequence[Lane]) -> Iterator[str]:
     for n, drawn in enumerate(lanes):
-        yield lane(view, top + n * (LOW + 6), LOW, drawn)
+        yield lane(view, top + NAME + n * PITCH, LANE, drawn)
 
 
 def _peak(signal: Samples) -> int:

@@ -7,29 +7,19 @@ what `edgevoice_measure.measure` returned, `events` what was written while the c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from string import Template
 from typing import Any
 
 from edgevoice.drawing import Line, number
-from edgevoice.pictures import (
-    Recordings,
-    cut_close_up,
-    echo_close_up,
-    last_samples,
-    levels,
-    pause_close_up,
-    seam,
-    timeline,
-)
+from edgevoice.pictures import Recordings, timeline
+from edgevoice.scenes import Scene, cough, interruption, ordinary_turn
 
 LOG_LINES = 1000
-LEAD_S, TAIL_S = 0.4, 0.6  # of the conversation around a scene
-LONGEST_S = 3.0  # of a reply that is drawn from close by
 
 FIGURES = {  # name, unit, and one line to a person who has not read the code
     "echo_dbfs": ("the box's own echo", "dB", "At the microphone, while nobody else is heard; 0 is as loud as can be."),
+    "noise_dbfs": ("the fan", "dB", "At the microphone, while nothing else sounds."),
     "voice_dbfs": ("the person's voice", "dB", "At the microphone, on the same scale."),
     "echo_left_dbfs": ("the same moments without the echo", "dB", "What an agent hears of it; the fan included."),
     "echo_removed_db": ("echo removed", "dB", "The first less the third."),
@@ -41,7 +31,7 @@ FIGURES = {  # name, unit, and one line to a person who has not read the code
     "speech_to_silence_ms": ("speech to silence", "ms", "From the person's first sound to the reply's last sample."),
     "speech_to_decision_ms": ("speech to decision", "ms", "Until the agent was told; silence came before."),
     "heard_error_ms": ("error of “heard”", "ms", "What the agent was told was heard, less what left the loudspeaker."),
-    "false_interruptions": ("false interruptions", "", "Replies that fell silent for good, and nobody had spoken."),
+    "false_interruptions": ("false interruptions", "", "Replies that fell silent for good, and nobody spoke."),
     "missed_interruptions": ("missed interruptions", "", "Replies that went on to their end although somebody spoke."),
     "false_pauses": ("pauses for nothing", "", "Replies that paused, and nobody had made a sound."),
     "replies": ("replies", "", "Found in what left the loudspeaker, by what the agent sent."),
@@ -53,132 +43,43 @@ FIGURES = {  # name, unit, and one line to a person who has not read the code
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """A part of the conversation: its name, its time, the figure that tells it, a sentence (HTML), two pictures."""
-
-    name: str
-    start: float
-    end: float
-    figure: str
-    sentence: str
-    pictures: Sequence[tuple[str, str]] = ()  # SVG and caption
-
-
-def report(title: str, heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any]) -> str:
-    """Return the page."""
+def report(title: str, lead: str, heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any]) -> str:
+    """Return the page. Where there is no echo canceller, nothing is shown of a cleaned sound."""
     events = sorted(events, key=lambda event: float(event["at"]))
-    scenes = [
-        scene
-        for scene in (
-            _ordinary_turn(heard, figures),
-            _cough(heard, events, figures),
-            _interruption(heard, events, figures),
-        )
-        if scene
-    ]
+    deaf = any(event.get("what") == "canceller" and event.get("name") == "none" for event in events)
+    found = (
+        ordinary_turn(heard, figures, deaf=deaf),
+        cough(heard, events, figures),
+        interruption(heard, events, figures, deaf=deaf),
+    )
+    scenes = [scene for scene in found if scene]
     spans = [(scene.start, scene.end, scene.name) for scene in scenes]
     return Template(PAGE).substitute(
         title=escape(title),
+        lead=escape(lead),
         style=STYLE,
         tiles="".join(_tile(n, scene) for n, scene in enumerate(scenes, 1)),
-        timeline=timeline(heard, events, figures, spans),
+        timeline=timeline(heard, events, figures, spans, cleaned=not deaf),
         scenes="".join(_section(n, scene) for n, scene in enumerate(scenes, 1)),
         figures=_table(figures),
         log=_log(events),
     )
 
 
-# ---------------------------------------------------------------------------------------------------- the scenes
+def summary(figures: Mapping[str, Any]) -> list[str]:
+    """Return the figures as lines for a terminal."""
+    shown = [(*FIGURES[key][:2], figures[key]) for key in FIGURES if key in figures]
+    return [f"  {name:34} {number(value):>8} {unit}".rstrip() for name, unit, value in shown]
 
 
-def _ordinary_turn(heard: Recordings, figures: Mapping[str, Any]) -> _Scene | None:
-    """Return the first reply."""
-    if not figures.get("spoken"):
-        return None
-    start, end = figures["spoken"][0]
-    removed, left = figures["echo_removed_db"], figures["echo_left_dbfs"]
-    bars = [
-        ("the person", "in", figures["voice_dbfs"]),
-        ("the box's own echo", "raw", figures["echo_dbfs"]),
-        ("what is left of it", "in", left),
-    ]
-    return _Scene(
-        "an ordinary turn",
-        max(0.0, start - LEAD_S),
-        end + TAIL_S,
-        f"{number(removed, 0)} dB<small> of echo removed</small>",
-        "The box answers. Its microphone hears its own loudspeaker as loud as the person, and yet the box does not "
-        f"hear itself: {_count(figures['false_interruptions'], 'false interruption')}, "
-        f"{_count(figures['false_pauses'], 'pause')} for nothing.",
-        [
-            (echo_close_up(heard, start - 0.1, min(end + 0.1, start + LONGEST_S)), "The reply. Times are those above."),
-            (levels(bars), "How loud that is, below the loudest sound there can be."),
-        ],
-    )
-
-
-def _cough(heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any]) -> _Scene | None:
-    """Return the first cough, with the silence that it caused."""
-    cough = next((event for event in events if (event.get("who"), event.get("what")) == ("person", "coughs")), None)
-    if cough is None:
-        return None
-    pause = next((pause for pause in figures["pauses"] if pause["cause"] == "cough"), None)
-    start, end = cough["at"] - LEAD_S, cough.get("until", cough["at"]) + TAIL_S
-    if pause is None:
-        return _Scene("a cough", start, end, "no silence", "The person coughs, and the reply does not even pause.")
-    lost, repeated = pause["lost_samples"], pause["repeated_samples"]
-    same = "with the very next sample" if not lost + repeated else "elsewhere"
-    return _Scene(
-        "a cough",
-        start,
-        max(end, pause["until"] + LEAD_S),
-        f"{_count(lost, 'sample')}<small> lost, {number(repeated)} repeated</small>",
-        f"The person coughs. The box falls silent at the first hint, {number(pause['onset_to_silence_ms'], 0)} ms "
-        f"later, listens, finds that nobody speaks, and after {number(pause['ms'], 0)} ms goes on {same}.",
-        [
-            (pause_close_up(heard, events, pause), "Below: whose turn it is, and the light."),
-            (
-                seam(heard, pause),
-                "The silence cut out. Thick: what the loudspeaker played. Thin: what the agent had sent, without a "
-                "break. The reply swells for 5 ms, and each sample is in its place.",
-            ),
-        ],
-    )
-
-
-def _interruption(heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any]) -> _Scene | None:
-    """Return the first interruption."""
-    if not figures.get("each"):
-        return None
-    cut = figures["each"][0]
-    told = "nothing" if cut["claimed_ms"] is None else f"<b>{number(cut['claimed_ms'], 0)} ms</b>"
-    return _Scene(
-        "an interruption",
-        cut["onset_at"] - LEAD_S,
-        cut["silent_at"] + 2 * TAIL_S,
-        f"{number(cut['speech_to_silence_ms'], 0)} ms<small> to silence</small>",
-        f"The person talks over the box, and it falls silent for good. <b>{number(cut['heard_ms'], 0)} ms</b> of the "
-        f"reply had been heard; the agent was told {told}.",
-        [
-            (cut_close_up(heard, events, cut), "Below: whose turn it is, and the light."),
-            (last_samples(heard, cut), "The cut at the loudspeaker, 3 ms before and after: each dot is a sample."),
-        ],
-    )
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{number(count) if count else 'no'} {noun}{'' if count == 1 else 's'}"
-
-
-def _tile(n: int, scene: _Scene) -> str:
+def _tile(n: int, scene: Scene) -> str:
     return (
         f'<a class="tile" href="#scene{n}"><span>{n} {escape(scene.name)}</span><b>{scene.figure}</b>'
-        f"<p>{scene.sentence}</p></a>"
+        f"<p>{escape(scene.claim)}</p></a>"
     )
 
 
-def _section(n: int, scene: _Scene) -> str:
+def _section(n: int, scene: Scene) -> str:
     drawn = "".join(f"<figure>{svg}<figcaption>{caption}</figcaption></figure>" for svg, caption in scene.pictures)
     return (
         f'<h2 id="scene{n}">{n} {escape(scene.name[0].upper() + scene.name[1:])}, at {number(scene.start)} s</h2>'
@@ -216,6 +117,7 @@ PAGE = """<!DOCTYPE html>
 </head>
 <body>
 <h1>$title</h1>
+<p class="lead">$lead</p>
 <div class="tiles">$tiles</div>
 $timeline
 <p class="note"><span><i class="in"></i>the person</span>
@@ -241,9 +143,10 @@ STYLE = """
 *{box-sizing:border-box}
 body{max-width:1140px;margin:0 auto;padding:24px 20px 64px;background:var(--paper);color:var(--ink);
 font:16px/1.5 var(--text);font-variant-numeric:tabular-nums}
-h1{font-size:1.6rem;line-height:1.2;margin:0 0 20px;letter-spacing:-.01em}
+h1{font-size:1.6rem;line-height:1.2;margin:0 0 8px;letter-spacing:-.01em}
 h2{font-size:1.15rem;margin:40px 0 4px}
 p{margin:2px 0 12px}
+.lead{max-width:46em;margin:0 0 18px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:14px;margin:0 0 22px}
 .tile{display:block;padding:14px 16px;border:1px solid var(--line);border-radius:10px;color:inherit;
 text-decoration:none}

@@ -116,7 +116,8 @@ class Responses:
         self._bury(name)
 
     def kill(self, at: float) -> str:
-        """Let none of the live ones be heard any more; return the oldest one's name."""
+        """Let none of the live ones be heard any more, so that nothing is held; return the oldest one's name."""
+        self.go_on(at)
         oldest = next(iter(self._live), "")
         for name, response in self._live.items():
             self._bury(name)

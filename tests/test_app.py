@@ -74,7 +74,7 @@ def test_a_call_whose_key_is_gone_is_refused_and_the_box_lives_on(tmp_path: Path
         agents = Agents(config, NoFiles())
         canceller, echo = load_canceller("none", noise_suppression=False)
         duplex = partial(app._duplex, config, canceller)
-        box = RunningBox(config, agents, partial(app._open_card, config), duplex, echo)
+        box = RunningBox(config, agents, partial(app.open_configured, config), duplex, echo)
         box.sound.start()
         async with asyncio.TaskGroup() as group:
             living = group.create_task(box.live(group))

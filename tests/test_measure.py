@@ -19,18 +19,17 @@ from hypothesis import strategies as st
 import edgevoice_measure
 from edgevoice.audio.tones import TONES, tone
 from edgevoice_measure import (
-    Interruption,
+    Recordings,
     Samples,
     Stretch,
     Unmeasurable,
-    Utterance,
-    heard_count,
+    echo,
+    find,
     heard_samples,
-    interruptions,
-    is_chime,
     last_sounding,
     measure,
     onset,
+    pauses,
     percentiles,
     replies,
     resample,
@@ -38,6 +37,7 @@ from edgevoice_measure import (
 )
 
 RATE = 48000
+AGENT_RATE = 16000
 
 
 def noise(seconds: float, level: float, *, seed: int = 0, rate: int = RATE) -> Samples:
@@ -84,47 +84,12 @@ def test_silence_has_no_stretches() -> None:
 def test_short_gaps_join_and_long_ones_part() -> None:
     x = placed(4, (0.5, noise(0.5, 500)), (1.1, noise(0.5, 500)), (2.0, noise(0.5, 500)))
     x[[24000, 76799, 96000, 119999]] = 1
-    assert sounding(x, RATE) == [Stretch(24000, 76799), Stretch(96000, 119999)]
-    assert sounding(x, RATE, join_s=0.05)[:2] == [Stretch(24000, 47999), Stretch(52800, 76799)]
-
-
-def test_what_is_too_short_can_be_left_out() -> None:
-    x = placed(3, (0.5, noise(0.1, 500)), (1.0, noise(0.6, 500)))
-    assert [stretch.first // 4800 for stretch in sounding(x, RATE, least_s=0.5)] == [10]
+    assert sounding(x, RATE, join_s=0.15) == [Stretch(24000, 76799), Stretch(96000, 119999)]
+    assert sounding(x, RATE)[:2] == [Stretch(24000, 47999), Stretch(52800, 76799)]
 
 
 def test_sound_up_to_the_last_sample_is_a_stretch() -> None:
     assert sounding(np.array([0, 0, 7, 0, 9], np.int16), RATE) == [Stretch(2, 4)]
-
-
-@pytest.mark.parametrize("name", TONES)
-@pytest.mark.parametrize("rate", [16000, 48000])
-def test_a_signal_of_the_box_is_no_reply(name: str, rate: int) -> None:
-    x = np.pad(tone(name, rate), rate)
-    assert sounding(x, rate) != []
-    assert replies(x, rate) == []
-
-
-@given(seed=st.integers(0, 10_000), ms=st.integers(60, 400))
-@settings(max_examples=50)
-def test_a_scrap_of_speech_is_no_chime(seed: int, ms: int) -> None:
-    assert not is_chime(speech(0.1 + ms / 1000, seed=seed)[4800:], RATE)
-
-
-@pytest.mark.parametrize("ms", [60, 150, 400])
-def test_a_scrap_of_a_vowel_is_no_chime(ms: int) -> None:
-    t = np.arange(round(ms / 1000 * RATE)) / RATE
-    overtones = sum(np.sin(2 * np.pi * 140 * n * (t + 0.1 * t**2)) / n for n in range(1, 12))
-    assert not is_chime(np.rint(3000 * overtones).astype(np.int16), RATE)
-
-
-def test_a_long_note_is_no_chime() -> None:
-    assert not is_chime(note(440, 0.8), RATE)
-
-
-def test_a_chime_just_before_a_reply_is_not_part_of_it() -> None:
-    x = placed(3, (0.5, note(880, 0.2)), (0.75, speech(1)))
-    assert [round(reply.first / RATE, 2) for reply in replies(x, RATE)] == [0.75]
 
 
 # --------------------------------------------------------------------------------------------------- the onset
@@ -185,13 +150,6 @@ def test_what_never_falls_silent_sounds_to_the_end() -> None:
 
 
 # --------------------------------------------------------------------------------------------- how much is heard
-
-
-def test_fill_silence_inside_a_reply_was_not_heard() -> None:
-    x = placed(3, (1, noise(1, 500)))
-    x[60000:60480] = 0
-    x[[48000, 59999, 60480, 95999]] = 1
-    assert heard_count(x, RATE, Stretch(48000, 95999)) == 48000 - 480
 
 
 @given(cut=st.integers(300, 90_000), start=st.integers(0, 5000), volume=st.sampled_from([1, 2, 3]))
@@ -263,26 +221,147 @@ def test_percentiles_of_nothing_are_refused() -> None:
         percentiles([])
 
 
-# ---------------------------------------------------------------------------------------------- interruptions
+# --------------------------------------------------------------------------------- what the loudspeaker says of it
 
 
-def test_only_a_reply_that_falls_silent_under_a_voice_is_interrupted() -> None:
-    spoken = [Stretch(0, 47999), Stretch(96000, 143999), Stretch(192000, 239999)]
-    microphone = placed(6, (1.2, speech(0.5)), (2.5, noise(1.0, 3000)), (4.2, noise(0.3, 3000)))
-    utterances = [Utterance(57600, 81600), Utterance(120000, 168000), Utterance(201600, 216000)]
-    assert interruptions(microphone, spoken, RATE, utterances) == [Interruption(Stretch(96000, 143999), 120000)]
+def sent(*seconds: float) -> tuple[Samples, list[tuple[int, int]]]:
+    """Return replies of so many seconds on the agent's track, a second apart, and where they are at `RATE`."""
+    track, spans = [silence(1.0)], []
+    for n, length in enumerate(seconds):
+        begin = sum(map(len, track))
+        track += [resample(speech(length, seed=n + 1, rate=AGENT_RATE), AGENT_RATE, RATE), silence(1.0)]
+        spans.append((begin, begin + round(length * RATE)))
+    return np.concatenate(track), spans
 
 
-def test_a_reply_that_starts_while_somebody_speaks_is_spoken_over_from_its_start() -> None:
-    microphone = placed(4, (0.5, noise(3, 3000)))
-    found = interruptions(microphone, [Stretch(48000, 96000)], RATE, [Utterance(24000, 168000)])
-    assert [interruption.onset for interruption in found] == [48000]
+def of(agent: Samples, span: tuple[int, int], start_s: float = 0.0, end_s: float = 99.0) -> Samples:
+    """Return a piece of a reply, its edges audible."""
+    piece = agent[span[0] : span[1]][round(start_s * RATE) : round(end_s * RATE)].copy()
+    piece[[0, -1]] += np.where(piece[[0, -1]] == 0, 1, 0).astype(np.int16)
+    return piece
 
 
-def test_a_recording_that_opens_with_silence_interrupts_when_its_voice_does() -> None:
-    microphone = noise(4, 8) + placed(4, (1.5, noise(1.5, 3000)))
-    found = interruptions(microphone, [Stretch(24000, 84000)], RATE, [Utterance(48000, 144000)])
-    assert [interruption.onset for interruption in found] == [72000]
+def faded(x: Samples) -> Samples:
+    gains = np.ones(len(x))
+    gains[:240] = np.sin(np.arange(240) / 240 * np.pi / 2) ** 2
+    return np.rint(x * gains).astype(np.int16)
+
+
+def recorded(speaker: Samples, agent: Samples, **others: Samples) -> Recordings:
+    nothing = np.zeros(len(speaker), np.int16)
+    rest = {name: others.get(name, nothing) for name in ("person", "microphone", "cleaned")}
+    return Recordings(RATE, speaker=speaker, agent=agent, cleaned_rate=RATE, **rest)
+
+
+def resumed(agent: Samples, span: tuple[int, int], *, cut_s: float, gap_s: float, skip: int) -> Samples:
+    """Return a reply that pauses at `cut_s`, and goes on `skip` samples later than where it stopped, fading in."""
+    rest = agent[span[0] + round(cut_s * RATE) + skip : span[1]]
+    return np.concatenate([silence(1), of(agent, span, 0, cut_s), silence(gap_s), faded(rest), silence(1)])
+
+
+@pytest.mark.parametrize("name", TONES)
+def test_a_signal_of_the_box_is_no_reply(name: str) -> None:
+    agent, spans = sent(2.0)
+    x = np.pad(tone(name, RATE), RATE)
+    assert sounding(x, RATE) != []
+    assert replies(x, RATE, agent, spans) == []
+
+
+def test_a_chime_just_before_a_reply_is_not_part_of_it() -> None:
+    agent, spans = sent(2.0)
+    speaker = placed(5, (0.5, note(880, 0.2)), (0.702, of(agent, spans[0])))
+    (reply,) = replies(speaker, RATE, agent, spans)
+    assert reply.start == pytest.approx(0.702 * RATE, abs=2)
+    assert reply.heard == pytest.approx(2.0 * RATE, abs=2)
+
+
+def test_what_was_heard_of_each_reply_is_known_to_the_sample() -> None:
+    agent, spans = sent(2.0, 3.0)
+    speaker = placed(9, (1, of(agent, spans[0], 0, 1.25)), (4, of(agent, spans[1])))
+    first, second = replies(speaker, RATE, agent, spans)
+    assert (round(first.heard), round(second.heard)) == (round(1.25 * RATE), 3 * RATE)
+    assert (first.start, first.silence) == (RATE, round(2.25 * RATE))
+
+
+@given(
+    cut_ms=st.integers(300, 2500),
+    gap_ms=st.integers(12, 600),
+    skip=st.sampled_from([0, 0, -480, -96, -30, 30, 96, 480]),
+)
+@settings(max_examples=40, deadline=None)
+def test_what_a_pause_costs_is_counted_in_samples(cut_ms: int, gap_ms: int, skip: int) -> None:
+    agent, spans = sent(3.0)
+    speaker = resumed(agent, spans[0], cut_s=cut_ms / 1000, gap_s=gap_ms / 1000, skip=skip)
+    (pause,) = pauses(recorded(speaker, agent), replies(speaker, RATE, agent, spans), [])
+    cost = pause["lost_samples"], pause["repeated_samples"]
+    if skip:
+        assert cost == (pytest.approx(max(skip, 0), abs=12), pytest.approx(max(-skip, 0), abs=12))
+    else:
+        assert cost == (0, 0)
+    assert pause["ms"] == pytest.approx(gap_ms, abs=1)
+
+
+def test_a_reply_that_goes_on_with_a_click_has_a_step() -> None:
+    agent, spans = sent(3.0)
+    loud = 1.0 + float(np.argmax(agent[spans[0][0] + RATE :][:RATE])) / RATE
+    soft = resumed(agent, spans[0], cut_s=loud, gap_s=0.2, skip=0)
+    hard = np.concatenate([silence(1), of(agent, spans[0], 0, loud), silence(0.2), of(agent, spans[0], loud)])
+    found = [pauses(recorded(x, agent), replies(x, RATE, agent, spans), [])[0] for x in (soft, hard)]
+    assert found[0]["resume_step"] < 200 < 5000 < found[1]["resume_step"]
+
+
+def test_a_reply_that_was_muted_instead_of_paused_has_lost_what_was_said_meanwhile() -> None:
+    agent, spans = sent(3.0)
+    speaker = placed(5, (1, of(agent, spans[0])))
+    speaker[round(2.0 * RATE) : round(2.2 * RATE)] = 0
+    (pause,) = pauses(recorded(speaker, agent), replies(speaker, RATE, agent, spans), [])
+    assert pause["lost_samples"] == pytest.approx(0.2 * RATE, abs=12)
+
+
+def test_a_silence_of_the_agents_own_is_no_pause() -> None:
+    agent, spans = sent(3.0)
+    begin = spans[0][0]
+    agent[begin + RATE : begin + RATE + 9600] = 0
+    speaker = placed(5, (1, of(agent, spans[0])))
+    assert len(sounding(speaker, RATE)) == 2
+    assert pauses(recorded(speaker, agent), replies(speaker, RATE, agent, spans), []) == []
+
+
+def test_a_scrap_between_two_pauses_follows_upon_what_came_before() -> None:
+    agent, spans = sent(3.0)
+    begin, end = spans[0]
+    pieces = [of(agent, spans[0], 0, 1), silence(0.2), faded(agent[begin + RATE :][:240])[:24], silence(0.2)]
+    speaker = np.concatenate([silence(1), *pieces, faded(agent[begin + RATE + 24 : end]), silence(1)])
+    found = pauses(recorded(speaker, agent), replies(speaker, RATE, agent, spans), [])
+    assert [(pause["lost_samples"], pause["repeated_samples"]) for pause in found] == [(0, 0), (0, 0)]
+
+
+def test_a_piece_is_found_between_two_samples() -> None:
+    reference = resample(speech(1.0, rate=AGENT_RATE), AGENT_RATE, 96_000)
+    assert find(reference[20_001:60_001:2], reference[::2]) == pytest.approx(10_000.5, abs=0.1)
+    assert find(speech(0.2, seed=8), reference[::2]) is None
+
+
+# ------------------------------------------------------------------------------------------------------ the echo
+
+
+def test_the_echo_is_measured_while_nobody_else_is_heard() -> None:
+    speaker, person = (
+        placed(10, (1, noise(3, 3000)), (6, noise(2, 3000, seed=2))),
+        placed(10, (3, noise(3.5, 9000, seed=3))),
+    )
+    microphone = person + speaker // 2 + noise(10, 20, seed=4)
+    figures = echo(recorded(speaker, silence(1), person=person, microphone=microphone, cleaned=person + speaker // 100))
+    level_dbfs = 20 * np.log10(3000 / 32768)
+    assert figures["echo_dbfs"] == pytest.approx(level_dbfs - 6, abs=0.3)
+    assert figures["echo_left_dbfs"] == pytest.approx(level_dbfs - 40, abs=0.3)
+    assert figures["echo_removed_db"] == pytest.approx(34, abs=0.3)
+    assert figures["noise_dbfs"] == pytest.approx(20 * np.log10(20 / 32768), abs=0.3)
+
+
+def test_a_loudspeaker_that_says_nothing_has_no_echo() -> None:
+    assert set(echo(recorded(silence(1), silence(1))).values()) == {None}
+    assert set(echo(recorded(silence(0), silence(0))).values()) == {None}
 
 
 # ------------------------------------------------------------------------------------------------- the folder
@@ -296,30 +375,49 @@ def write_wav(path: Path, x: Samples, rate: int = RATE) -> None:
         file.writeframes(x.astype("<i2").tobytes())
 
 
-CUT = round(6.7 * RATE)  # the first silent sample
+ASKS, COUGHS, STOPS = 1.0, 6.2, 8.0
+PAUSED, WENT_ON = 6.3, 6.55
+CUT = 8.2  # of the second reply, which began at 5.5
 SCRIPT: list[dict[str, Any]] = [
     {"at": 0.1, "who": "turn", "what": "turn", "turn": "listening"},
-    {"at": 1.0, "who": "person", "what": "speaks", "until": 2.5, "file": "ask.wav"},
-    {"at": 3.0, "who": "agent", "what": "ResponseStarted", "response": "r1"},
-    {"at": 6.5, "who": "person", "what": "speaks", "until": 8.5, "file": "stop.wav"},
-    {"at": 6.695, "who": "card", "what": "BargedIn", "response": "r2", "heard_ms": 1205.0},
+    {"at": ASKS, "who": "person", "what": "speaks", "until": 2.5, "file": "ask.wav"},
+    {"at": 2.9, "who": "agent", "what": "says", "response": "r1", "from_s": 1.0, "until_s": 2.5},
+    {"at": 5.4, "who": "agent", "what": "says", "response": "r2", "from_s": 3.5, "until_s": 7.5},
+    {"at": COUGHS, "who": "person", "what": "coughs", "until": 6.5},
+    {"at": 6.29, "who": "card", "what": "Suspected", "response": "r2"},
+    {"at": 6.5, "who": "card", "what": "TakenBack", "response": "r2"},
+    {"at": STOPS, "who": "person", "what": "speaks", "until": 10.0, "file": "stop.wav"},
+    {"at": 8.19, "who": "card", "what": "Suspected", "response": "r2"},
+    {"at": 8.4, "who": "card", "what": "BargedIn", "response": "r2", "heard_ms": 2455.0},
 ]
 
 
-def conversation() -> tuple[Samples, Samples]:
-    """Return microphone and loudspeaker: a chime, a reply, and one cut at 6.7 s by a voice that began at 6.5 s."""
-    microphone = noise(10, 8) + placed(10, (1.0, speech(1.5)), (6.5, noise(2.0, 3000, seed=9)))
-    speaker = placed(10, (0.2, note(880, 0.2)), (3.0, speech(1.5)), (5.5, speech(2.5, seed=4)))
-    speaker[CUT:] = 0
-    speaker[[round(5.5 * RATE), CUT - 1]] = 1
-    return microphone, speaker
+def conversation() -> dict[str, Samples]:
+    """Return the recordings of a chime, a reply, and one that pauses for a cough and is cut by a word."""
+    agent, spans = sent(1.5, 4.0)
+    begin, paused = spans[1][0], round((PAUSED - 5.5) * RATE)
+    rest = faded(agent[begin + paused :][: round((CUT - WENT_ON) * RATE)])
+    rest[-1] = 1
+    speaker = placed(11, (0.2, note(880, 0.2)), (3.0, of(agent, spans[0])), (WENT_ON, rest))
+    speaker[round(5.5 * RATE) :][:paused] = agent[begin:][:paused]
+    speaker[round(PAUSED * RATE) - 1] = 1
+    voices = (ASKS, speech(1.5)), (COUGHS, noise(0.3, 6000, seed=8)), (STOPS, noise(2.0, 3000, seed=9))
+    person = placed(11, *voices)
+    microphone = (person.astype(np.int32) + speaker // 2).clip(-32768, 32767).astype(np.int16)
+    cleaned = (person + speaker // 100).astype(np.int16)
+    return {
+        "person": person,
+        "microphone": microphone,
+        "speaker": speaker,
+        "cleaned": resample(cleaned, RATE, AGENT_RATE),
+        "agent": resample(agent, RATE, AGENT_RATE),
+    }
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    microphone, speaker = conversation()
-    write_wav(tmp_path / "microphone.wav", microphone)
-    write_wav(tmp_path / "speaker.wav", speaker)
+    for name, samples in conversation().items():
+        write_wav(tmp_path / f"{name}.wav", samples, RATE if name not in ("cleaned", "agent") else AGENT_RATE)
     tell(tmp_path, SCRIPT)
     return tmp_path
 
@@ -328,68 +426,77 @@ def tell(folder: Path, events: Sequence[dict[str, Any]]) -> None:
     (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), "utf-8")
 
 
+def said(*changes: dict[str, Any], without: str = "") -> list[dict[str, Any]]:
+    return [*(event for event in SCRIPT if event["what"] != without), *changes]
+
+
 def test_a_conversation_is_measured(folder: Path) -> None:
     figures = measure(folder)
-    assert figures["each"] == [
-        {
-            "reply_at": 5.5,
-            "onset_at": 6.5,
-            "decided_at": 6.695,
-            "silent_at": 6.7,
-            "mic_to_silence_ms": 200.0,
-            "drop_to_silence_ms": 5.0,
-            "heard_ms": 1200.0,
-            "claimed_ms": 1205.0,
-            "heard_error_ms": 5.0,
-        }
-    ]
-    assert {name: value for name, value in figures.items() if name not in {"each", "replies"}} == {
-        "rate": RATE,
-        "seconds": 10.0,
-        "turns": 2,
-        "interruptions": 1,
-        "claimed_interruptions": 1,
-        "mic_to_silence_ms": 200.0,
-        "drop_to_silence_ms": 5.0,
-        "heard_error_ms": 5.0,
-    }
-    assert [[round(edge, 1) for edge in reply] for reply in figures["replies"]] == [[3.0, 4.5], [5.5, 6.7]]
-
-
-def test_silence_before_the_decision_was_logged_is_negative(folder: Path) -> None:
-    tell(folder, [*SCRIPT[:-1], SCRIPT[-1] | {"at": 6.71}])
-    assert measure(folder)["drop_to_silence_ms"] == -10.0
+    counts = ("replies", "interruptions", "claimed_interruptions", "coughs")
+    assert [figures[name] for name in counts] == [2, 1, 1, 1]
+    wrong = ("false_interruptions", "missed_interruptions", "false_pauses", "lost_samples", "repeated_samples")
+    assert [figures[name] for name in (*wrong, "skipped_samples")] == [0] * 6
+    assert figures["cough_pause_ms"] == pytest.approx(250, abs=1)
+    assert figures["speech_to_silence_ms"] == pytest.approx(200, abs=0.1)
+    assert figures["speech_to_decision_ms"] == pytest.approx(400, abs=0.1)
+    assert figures["heard_error_ms"] == pytest.approx(5, abs=0.1)
+    assert figures["echo_removed_db"] == pytest.approx(34, abs=1)
+    assert [[round(edge, 1) for edge in reply] for reply in figures["spoken"]] == [[3.0, 4.5], [5.5, 8.2]]
+    (pause,) = figures["pauses"]
+    assert (pause["cause"], pause["onset_to_silence_ms"]) == ("cough", pytest.approx(100, abs=0.1))
+    assert figures["each"][0]["hint_at"] == 8.19
 
 
 def test_an_interruption_that_nobody_claimed_has_no_error(folder: Path) -> None:
-    tell(folder, SCRIPT[:-1])
+    tell(folder, said(without="BargedIn"))
     figures = measure(folder)
     assert (figures["interruptions"], figures["claimed_interruptions"]) == (1, 0)
-    assert (figures["mic_to_silence_ms"], figures["drop_to_silence_ms"], figures["heard_error_ms"]) == (200, None, None)
+    assert figures["speech_to_silence_ms"] == pytest.approx(200, abs=0.1)
+    assert (figures["speech_to_decision_ms"], figures["heard_error_ms"]) == (None, None)
 
 
 def test_a_claim_that_the_loudspeaker_does_not_bear_out_is_no_interruption(folder: Path) -> None:
-    tell(folder, [*SCRIPT[:3], {"at": 3.5, "who": "card", "what": "BargedIn", "response": "r1", "heard_ms": 500.0}])
+    tell(folder, said({"at": 3.5, "who": "card", "what": "BargedIn", "response": "r1", "heard_ms": 500.0}))
     figures = measure(folder)
-    assert (figures["interruptions"], figures["claimed_interruptions"]) == (0, 1)
-    assert figures["mic_to_silence_ms"] is None
+    assert (figures["interruptions"], figures["claimed_interruptions"]) == (1, 2)
 
 
-def test_the_worst_of_several_interruptions_counts(folder: Path) -> None:
-    first = [
-        {"at": 4.0, "who": "person", "what": "speaks", "until": 4.9},
-        {"at": 4.2, "who": "card", "what": "BargedIn", "response": "r1", "heard_ms": 1400.0},
-    ]
-    microphone, speaker = conversation()
-    speaker[round(4.25 * RATE) : round(5 * RATE)] = 0
-    speaker[round(4.25 * RATE) - 1] = 1
+def test_a_reply_that_ends_early_while_nobody_speaks_is_a_false_interruption(folder: Path) -> None:
+    speaker = conversation()["speaker"]
+    speaker[round(4.0 * RATE) : round(5.0 * RATE)] = 0
     write_wav(folder / "speaker.wav", speaker)
-    write_wav(folder / "microphone.wav", microphone + placed(10, (4.0, noise(0.9, 3000))))
-    tell(folder, [*SCRIPT, *first])
     figures = measure(folder)
-    assert (figures["interruptions"], figures["mic_to_silence_ms"], figures["drop_to_silence_ms"]) == (2, 250.0, 50.0)
-    assert figures["heard_error_ms"] == figures["each"][0]["heard_error_ms"]
-    assert figures["heard_error_ms"] == pytest.approx(150.0, abs=5)
+    assert (figures["interruptions"], figures["false_interruptions"]) == (1, 1)
+
+
+def test_a_cough_that_ends_a_reply_is_a_false_interruption(folder: Path) -> None:
+    speaker = conversation()["speaker"]
+    speaker[round(PAUSED * RATE) :] = 0
+    write_wav(folder / "speaker.wav", speaker)
+    figures = measure(folder)
+    assert (figures["interruptions"], figures["false_interruptions"], figures["cough_pause_ms"]) == (0, 1, 0)
+
+
+def test_who_speaks_over_a_reply_that_does_not_mind_is_missed(folder: Path) -> None:
+    tell(folder, said({"at": 3.2, "who": "person", "what": "speaks", "until": 4.4}))
+    person = conversation()["person"] + placed(11, (3.2, noise(1.2, 3000, seed=9)))
+    write_wav(folder / "person.wav", person)
+    assert measure(folder)["missed_interruptions"] == 1
+
+
+def test_a_pause_while_nobody_makes_a_sound_is_one_for_nothing(folder: Path) -> None:
+    tell(folder, said(without="coughs"))
+    figures = measure(folder)
+    assert (figures["false_pauses"], figures["cough_pause_ms"]) == (1, 0)
+    assert figures["pauses"][0]["cause"] is None
+
+
+def test_a_period_that_is_missing_in_a_reply_is_counted(folder: Path) -> None:
+    speaker = conversation()["speaker"]
+    at = round(3.7 * RATE)
+    speaker[at : round(5.0 * RATE)] = speaker[at + 480 : round(5.0 * RATE) + 480]
+    write_wav(folder / "speaker.wav", speaker)
+    assert measure(folder)["skipped_samples"] == pytest.approx(480, abs=2)
 
 
 def test_a_missing_recording_is_named(folder: Path) -> None:
@@ -399,9 +506,9 @@ def test_a_missing_recording_is_named(folder: Path) -> None:
 
 
 def test_recordings_that_do_not_belong_together_are_refused(folder: Path) -> None:
-    _, speaker = conversation()
+    speaker = conversation()["speaker"]
     write_wav(folder / "speaker.wav", speaker[:-1])
-    with pytest.raises(Unmeasurable, match="479999 samples, expected the 480000"):
+    with pytest.raises(Unmeasurable, match="527999 samples, expected the 528000"):
         measure(folder)
     write_wav(folder / "speaker.wav", speaker, 44100)
     with pytest.raises(Unmeasurable, match="44100 Hz, expected the 48000"):
@@ -416,6 +523,7 @@ def test_recordings_that_do_not_belong_together_are_refused(folder: Path) -> Non
         ('{"at": NaN}', "line 2 is"),
         ('{"at": true}', "line 2 is"),
         ('{"at": 1, "who": "person", "what": "speaks"}', "until None, expected a number"),
+        ('{"at": 1, "who": "agent", "what": "says"}', "expected from_s and until_s"),
     ],
 )
 def test_a_damaged_line_is_named(folder: Path, line: str, complaint: str) -> None:

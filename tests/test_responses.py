@@ -91,6 +91,23 @@ def test_while_the_loudspeaker_is_held_nothing_comes_nearer() -> None:
     assert responses.deadline == pytest.approx(11.5 + PLAYED_S)
 
 
+def test_one_that_is_late_when_it_is_held_is_not_given_up() -> None:
+    responses = sounding("a")
+    responses.made("a")
+    responses.hold(11.0 + PLAYED_S)
+    assert responses.expire(20.0) == []
+    assert "a" in responses
+
+
+def test_after_the_dead_the_clock_goes_on() -> None:
+    responses = sounding("a")
+    responses.made("a")
+    responses.hold(10.4)
+    responses.kill(10.9)
+    responses.sound("b", SECOND, 12.0)
+    assert responses.deadline == pytest.approx(13.0 + STALLED_S)
+
+
 def test_a_verdict_that_was_stamped_before_its_suspicion_does_not_turn_time_back() -> None:
     responses = sounding("a")
     responses.made("a")

@@ -39,6 +39,7 @@ from edgevoice.events import (
     Play,
     Respond,
     SpeechStarted,
+    TestHearing,
     Tone,
     ToolResult,
     Transcript,
@@ -151,7 +152,7 @@ class OpenAI:
                 self._answers.tool_result(id, output, at)
             case HangUp(reason):
                 self._end(Closed(End.HUNG_UP, reason))
-            case Play() | Answer() | Mark() | Clear() | BargeIn() | Witness() | Tone() | Listen():
+            case Play() | Answer() | Mark() | Clear() | BargeIn() | Witness() | TestHearing() | Tone() | Listen():
                 pass  # an agent has neither loudspeaker nor microphone
             case _:
                 assert_never(command)

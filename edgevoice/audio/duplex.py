@@ -48,7 +48,8 @@ from edgevoice.audio.hearing import BLOCK, Block, Hearing
 from edgevoice.audio.hearing import RATE as HEARING_RATE
 from edgevoice.audio.playout import Playout
 from edgevoice.audio.ports import Card, Detector
-from edgevoice.audio.reference import Reference
+from edgevoice.audio.reference import LEAD_MS, Reference
+from edgevoice.audio.selftest import SelfTest
 from edgevoice.audio.tones import tone
 from edgevoice.events import (
     Answer,
@@ -70,6 +71,7 @@ from edgevoice.events import (
     SpeechStopped,
     Suspected,
     TakenBack,
+    TestHearing,
     Tone,
     Uplink,
     Witness,
@@ -118,12 +120,13 @@ class Duplex:
         half_duplex: bool,
         pre_roll_ms: int,
         give_up_ms: int = 500,
-        delay_ms: int = 0,
+        delay_ms: float = 0,
     ) -> None:
         self.playout = Playout(rate)
         self.reference = Reference(rate, delay_ms=delay_ms)
         self.hearing = Hearing(rate, canceller)
         self.detector = detector
+        self.self_test = SelfTest(rate, late_ms=max(0.0, delay_ms - LEAD_MS))
         self.in_call = False
         self.suspicions = self.taken_back = 0
         self._half_duplex = half_duplex
@@ -162,6 +165,7 @@ class Duplex:
             self._take(block, audible)
 
     def _take(self, block: Block, audible: bool) -> None:
+        self.self_test.hear(block.captured, block.played)
         was_gated, gated = self._tail > 0, self._gated(audible)
         if gated and not was_gated:
             self._shut()
@@ -249,6 +253,9 @@ class Duplex:
                 self.playout.mark(name, response)
             case Tone(name):
                 self.playout.tone(tone(name, self._rate))
+            case TestHearing():
+                if not self.in_call:
+                    self.playout.tone(self.self_test.begin())
             case BargeIn() if self._suspected is not None:
                 self._confirm()
             case BargeIn():
@@ -286,6 +293,7 @@ class Duplex:
         if self._suspected is not None:
             self._forget_suspicion()
         self._owed = False
+        self.self_test.abandon()
         self.playout.join(rate)
         self._delivery.join(rate)
         self.in_call = True

@@ -12,9 +12,9 @@ Rules
 * A block of another size or type is refused here: livekit's library ends the whole process over one.
 * `played` must keep its place beside `captured`. A step of 0.1 ms costs aec3 nothing, one of 1 ms half a second without
   cancellation; speex feels 0.05 ms. Silence is fed as silence: minutes of it unlearn nothing. Make one and keep it.
-* What is played first must be broadband. aec3 takes what a few pure notes teach it for the whole room, and lets the
-  first words after them pass; a new one without any sound mutes the person for half a second. After 0.6 s of noise
-  neither happens any more (`benchmarks/echo.py`).
+* What is played first must be broadband: a second of faint noise. aec3 takes what a few pure notes teach it for the
+  whole room, and lets the first words after them pass; a new one without any sound mutes the person for half a second
+  (`benchmarks/echo.py`).
 * The libraries are called with the interpreter's lock held (PyDLL). They compute for microseconds and call nobody back;
   beside a busy Python thread, each return from a call without the lock would wait for it a switch interval.
 * aec3's library starts threads when it is loaded (one for each core, and two), which wait for connections that never

@@ -167,8 +167,8 @@ class AlsaCard:
             return None
         if left:
             self._playing.note(left.at, self._written - (self._playback.buffer - left.frames) - self._waiting())
-        played = self._playing.frames_at(heard.at)
-        return played - heard.frames - len(self._captured)
+        position: float = self._playing.frames_at(heard.at) - heard.frames - len(self._captured)
+        return position
 
     def _waiting(self) -> int:
         return len(self._unwritten) // (2 * self._playback.channels)

@@ -1,8 +1,9 @@
 """What the box has learned and keeps over restarts: one small file for each card, in the state directory.
 
-Where that is: $STATE_DIRECTORY (from systemd), else /var/lib/edgevoice if it is there, else the user's own. A file is
-replaced as a whole or not at all, and one that is damaged counts as none: the box learns again. Its mode is 0644
-whoever writes it, since root calibrates and the service, another user, reads; the directory itself is the service's.
+Where that is: $STATE_DIRECTORY (from systemd), else /var/lib/edgevoice if it is there or we are root, else the user's
+own. A file is replaced as a whole or not at all, and one that is damaged counts as none: the box learns again. Its mode
+is 0644 whoever writes it: root calibrates, and the service, another user, reads. The directory is the service's, 0700;
+systemd makes one that root made the service's own.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def directory() -> Path:
     given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if given:
         return Path(given)
-    if os.path.lexists(SYSTEM):  # a link of systemd's that only root can follow is there, too
+    if os.path.lexists(SYSTEM) or os.geteuid() == 0:  # a link of systemd's that only root can follow is there, too
         return SYSTEM
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "edgevoice"
 

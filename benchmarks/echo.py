@@ -1,0 +1,334 @@
+"""What each echo canceller is worth: in rooms that do not exist, after steps of the reference, and to the processor.
+
+    python -m benchmarks.echo
+
+The agent is the package's own recordings at -23 dBFS, the room an impulse response with noise at -65 dBFS, the
+loudspeaker clips softly. Figures
+    echo taken out       level of the echo at the microphone less what is left of it: the higher, the better
+    first second         the same, of the first second of speech, after what was played before it
+    voice let through    what becomes of a person, as loud as the echo, who speaks 0.3 s after that: 0 dB is all of it
+    half second after    the same as the first, of the half second after something happened to the reference
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import speech
+from benchmarks.barge_in import rooms
+from benchmarks.period import burn
+from benchmarks.table import Row, single, text
+from edgevoice.app import SWITCH_S
+from edgevoice.audio.acoustics import Clocks, softly_clipped
+from edgevoice.audio.echo import BLOCK, RATE, load
+from edgevoice.audio.tones import tone
+from edgevoice_measure import read_wav, resample
+
+Samples = NDArray[np.int16]
+Doubles = NDArray[np.float64]
+Happening = Callable[[Doubles, Doubles, int], tuple[Doubles, Doubles]]  # (played, captured, at) -> the same, later
+
+NAMES = ("aec3", "speex")
+AGENT_DBFS, ROOM_DBFS = -23.0, -65.0
+ROOMS = (
+    (5, 6, 0.0),
+    (20, 0, 0.5),
+    (40, 0, 2.0),
+    (80, -5, 1.0),
+    (150, -10, 0.5),
+    (40, -10, 2.0),
+)  # ms, ERL in dB, drive
+RT60_S = 0.35
+SECONDS = (1, 2, 4, 8, 16)  # in which the attenuation is looked at
+CONVERGED_DB = 20
+CONVERGED_S = {"aec3": 8, "speex": 20}  # of speech, before something happens
+DRIFT_S = 30
+BLOCKS, WARM_UP = 2000, 300
+PACE_S = 0.002  # of blocks beside a busy thread
+
+
+def rows() -> list[Row]:
+    """Measure everything; it takes half a minute."""
+    return [
+        *(row for name in NAMES for row in over_time(name)),
+        *(row for name in NAMES for row in first_sounds(name)),
+        *(row for name in NAMES for row in steps(name)),
+        *(row for name in NAMES for row in drifting(name)),
+        *(row for name in (*NAMES, "none") for row in costs(name)),
+    ]
+
+
+def over_time(name: str) -> list[Row]:
+    """Return how far the echo is taken out, in each room, as time goes by."""
+    at: dict[int, list[float]] = {second: [] for second in SECONDS}
+    after, last = [], []
+    for room, (delay_ms, erl_db, drive) in enumerate(ROOMS):
+        played = agent(max(SECONDS))
+        captured = microphone(played, path(room, delay_ms, erl_db), drive)
+        left = cleaned(name, played, captured)
+        halves = [taken_out(captured, left, begin / 2, 0.5) for begin in range(2 * max(SECONDS))]
+        for second in SECONDS:
+            at[second].append(taken_out(captured, left, second - 1, 1))
+        failed = [half for half, found in enumerate(halves) if found < CONVERGED_DB and _sounds(captured, half / 2)]
+        after.append((failed[-1] + 1) / 2 if failed else 0.0)
+        condition = f"{name}, {delay_ms} ms late, ERL {erl_db:+} dB, drive {drive:g}"
+        last.append(_spread("echo taken out, seconds 8 to 16", condition, halves[16:]))
+    spreads = [_spread(f"echo taken out, second {second}", f"{name}, all rooms", found) for second, found in at.items()]
+    settled = _spread(f"more than {CONVERGED_DB} dB taken out from", f"{name}, all rooms", after, "s")
+    return [*last, *spreads, settled]
+
+
+def first_sounds(name: str) -> list[Row]:
+    """Return how the first speech fares after each thing that may have been played before."""
+    notes = tone("connected", RATE).astype(np.float64)
+    openings = {
+        "after nothing": np.zeros(BLOCK),
+        "after two pure notes": notes,
+        "after 0.5 s of noise": _breath(0.5),
+        "after 0.7 s of noise and the notes": _added(_breath(0.7), notes),
+        "after 1 s of noise and the notes": _added(_breath(1.0), notes),
+        "after 3 s of speech": agent(3, 4),
+    }
+    return [row for said, opening in openings.items() for row in _first_sound(name, said, opening)]
+
+
+def steps(name: str) -> list[Row]:
+    """Return how far the echo is taken out in the half second after something happened to the reference."""
+    happenings: dict[str, Happening] = {
+        "nothing": lambda played, captured, at: (played, captured),
+        **{f"a step of {ms:g} ms": _step(ms) for ms in (0.05, 0.1, 0.3, 1, 5)},
+        "10 ms lost of both": lambda played, captured, at: (_without(played, at), _without(captured, at)),
+        "a pause of 0.3 s": lambda played, captured, at: (played, captured),
+        "a minute of silence": lambda played, captured, at: (played, captured),
+    }
+    pauses = {"a pause of 0.3 s": 0.3, "a minute of silence": 60.0}
+    found = []
+    for said, happening in happenings.items():
+        values = []
+        for room, (delay_ms, erl_db, _) in enumerate(ROOMS):
+            at, pause = CONVERGED_S[name] * RATE, np.zeros(round(pauses.get(said, 0) * RATE))
+            sound = agent(CONVERGED_S[name] + 1, room)
+            sound = np.concatenate((sound[:at], pause, sound[at:]))
+            at += len(pause)
+            played, captured = happening(sound, microphone(sound, path(room, delay_ms, erl_db), 0.5), at)
+            values.append(taken_out(captured, cleaned(name, played, captured), at / RATE, 0.5))
+        found.append(_spread(f"half second after {said}", f"{name}, all rooms", values))
+    return found
+
+
+def drifting(name: str) -> list[Row]:
+    """Return how far the echo is taken out when loudspeaker and microphone have crystals of their own."""
+    found = []
+    for ppm in (20, 60, 100):
+        values = []
+        for room, (delay_ms, erl_db, _) in enumerate(ROOMS[:3]):
+            sound = agent(DRIFT_S + 1, room)
+            captured = microphone(sound, path(room, delay_ms, erl_db), 0.5)[: DRIFT_S * RATE]
+            clocks = Clocks(ppm)
+            first, _ = clocks.frames(0, len(captured))
+            played = clocks.read(0, len(captured), np.concatenate((np.zeros(-first), sound)).astype(np.float32))
+            left = cleaned(name, played.astype(np.float64), captured)
+            values += [taken_out(captured, left, second, 1) for second in range(DRIFT_S // 2, DRIFT_S)]
+        found.append(_spread(f"echo taken out, at {ppm} ppm", f"{name}, after {DRIFT_S // 2} s", values))
+    return found
+
+
+def costs(name: str) -> list[Row]:
+    """Return the time of a block, alone and beside a thread that computes in Python all the time, and the memory."""
+    alone = _timed(name, 0.0)
+    over, before = threading.Event(), sys.getswitchinterval()
+    burner = threading.Thread(target=burn, args=(over,))
+    sys.setswitchinterval(SWITCH_S)
+    burner.start()
+    beside = _timed(name, PACE_S)
+    over.set()
+    burner.join()
+    sys.setswitchinterval(before)
+    command = [sys.executable, "-m", "benchmarks.echo", "--memory", name]
+    memory = float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return [
+        _times("10 ms of sound", f"{name}, alone", alone),
+        _times("10 ms of sound", f"{name}, beside a busy thread", beside),
+        single("memory", name, memory, "MB"),
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------- sound
+
+
+@lru_cache
+def _spoken() -> Doubles:
+    return _at_dbfs(np.concatenate(speech.recordings(RATE)), AGENT_DBFS)
+
+
+@lru_cache
+def _person() -> Doubles:
+    pcm, rate = read_wav(speech.ROOT / "tests" / "speech" / "jackson.wav")
+    said = resample(pcm, rate, RATE).astype(np.float64)
+    return said[np.argmax(np.abs(said) > 0.1 * np.abs(said).max()) :][:RATE]
+
+
+def agent(seconds: float, begin: int = 0) -> Doubles:
+    """Return what the agent says, from its second `begin` on."""
+    return np.resize(np.roll(_spoken(), -begin * RATE), round(seconds * RATE))
+
+
+@lru_cache
+def path(room: int, delay_ms: float, erl_db: float) -> Doubles:
+    """Return the impulse response from loudspeaker to microphone; of speech, `erl_db` less comes back."""
+    found = rooms.echo(np.random.default_rng(room), RT60_S, delay_ms).astype(np.float64)
+    came_back = rooms.heard(agent(8).astype(np.int16), found.astype(np.float32))[: 8 * RATE]
+    return found * 10 ** ((level_dbfs(agent(8)) - erl_db - level_dbfs(came_back)) / 20)
+
+
+def microphone(played: Doubles, response: Doubles, drive: float) -> Doubles:
+    """Return what is captured while that is played."""
+    membrane = softly_clipped(played.astype(np.float32), drive)
+    size = 1 << (len(membrane) + len(response)).bit_length()
+    echo = np.fft.irfft(np.fft.rfft(membrane, size) * np.fft.rfft(response, size), size)[: len(played)]
+    return echo + _at_dbfs(np.random.default_rng(9).standard_normal(len(played)), ROOM_DBFS)
+
+
+def cleaned(name: str, played: Doubles, captured: Doubles) -> Samples:
+    """Return what a new canceller makes of it, with noise suppression."""
+    canceller, _ = load(name, noise_suppression=True)
+    loudspeaker, heard = (np.clip(np.rint(x), -32768, 32767).astype(np.int16) for x in (played, captured))
+    starts = range(0, len(heard) // BLOCK * BLOCK, BLOCK)
+    return np.concatenate([canceller.process(loudspeaker[s : s + BLOCK], heard[s : s + BLOCK]) for s in starts])
+
+
+def level_dbfs(x: NDArray[np.floating] | Samples) -> float:
+    return float(10 * np.log10((np.asarray(x, np.float64) ** 2).mean() / 32768**2 + 1e-12))
+
+
+def taken_out(captured: Doubles, left: Samples, at_s: float, seconds: float) -> float:
+    """Return by how many dB less is left, from `at_s` on."""
+    span = slice(round(at_s * RATE), round((at_s + seconds) * RATE))
+    return level_dbfs(captured[span]) - level_dbfs(left[span])
+
+
+def _at_dbfs(x: NDArray[np.floating] | Samples, dbfs: float) -> Doubles:
+    return np.asarray(x, np.float64) * 10 ** ((dbfs - level_dbfs(x)) / 20)
+
+
+def _sounds(captured: Doubles, at_s: float) -> bool:
+    """Tell whether enough echo is there for CONVERGED_DB to be taken out of it."""
+    return level_dbfs(captured[round(at_s * RATE) : round((at_s + 0.5) * RATE)]) > ROOM_DBFS + CONVERGED_DB + 3
+
+
+def _breath(seconds: float) -> Doubles:
+    """Return pink noise at -30 dBFS that begins softly and fades away."""
+    n = round(seconds * RATE)
+    hz = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 120)
+    noise = np.fft.irfft(np.fft.rfft(np.random.default_rng(3).standard_normal(n)) / np.sqrt(hz), n)
+    return _at_dbfs(noise * np.minimum(1, np.arange(n) / (0.03 * RATE)) * np.cos(np.linspace(0, np.pi / 2, n)), -30)
+
+
+def _added(x: Doubles, y: Doubles) -> Doubles:
+    sum_ = x.copy()
+    sum_[: len(y)] += y
+    return sum_
+
+
+# --------------------------------------------------------------------------------------------------------- parts
+
+
+def _first_sound(name: str, said: str, opening: Doubles) -> list[Row]:
+    pause, out, through = np.zeros(RATE // 2), [], []
+    for room, (delay_ms, erl_db, drive) in enumerate(ROOMS):
+        played = np.concatenate((pause, opening, pause, agent(1.4, room)))
+        begin = len(played) - round(1.4 * RATE)
+        captured = microphone(played, path(room, delay_ms, erl_db), drive)
+        out.append(taken_out(captured, cleaned(name, played, captured), begin / RATE, 1))
+        at = begin + round(0.3 * RATE)
+        voice = _at_dbfs(_person(), level_dbfs(captured[at : at + RATE]))
+        captured[at : at + RATE] += voice
+        through.append(_let_through(cleaned(name, played, captured)[at:], voice[: RATE // 2]))
+    return [
+        _spread(f"first second {said}", f"{name}, all rooms", out),
+        _spread(f"voice let through {said}", f"{name}, all rooms", through),
+    ]
+
+
+def _let_through(left: Samples, voice: Doubles) -> float:
+    """Return the gain at which the voice is found in `left`, at most 25 ms late."""
+    late = range(0, RATE // 40)
+    found = [float(np.dot(left[k : k + len(voice)].astype(np.float64), voice)) for k in late]
+    return float(20 * np.log10(max(map(abs, found)) / np.dot(voice, voice) + 1e-6))
+
+
+def _step(ms: float) -> Happening:
+    """Return what makes the reference so much late."""
+
+    def happen(played: Doubles, captured: Doubles, at: int) -> tuple[Doubles, Doubles]:
+        size = 1 << (len(played) + RATE).bit_length()
+        turned = np.exp(-2j * np.pi * np.fft.rfftfreq(size, 1 / RATE) * ms / 1000)
+        late = np.fft.irfft(np.fft.rfft(played, size) * turned, size)
+        return np.concatenate((played[:at], late[at : len(played)])), captured
+
+    return happen
+
+
+def _without(x: Doubles, at: int) -> Doubles:
+    return np.delete(x, slice(at, at + BLOCK))
+
+
+def _timed(name: str, pace_s: float) -> Doubles:
+    """Return the microseconds of each block."""
+    canceller, _ = load(name, noise_suppression=True)
+    played = agent(4).astype(np.int16)
+    captured = microphone(agent(4), path(0, 40, 0), 0.5).astype(np.int16)
+    took = []
+    for block in range(WARM_UP + BLOCKS):
+        start = block * BLOCK % len(played)
+        if pace_s:
+            time.sleep(pace_s)
+        begun = time.perf_counter()
+        canceller.process(played[start : start + BLOCK], captured[start : start + BLOCK])
+        took.append((time.perf_counter() - begun) * 1e6)
+    return np.array(took[WARM_UP:])
+
+
+def _times(figure: str, condition: str, took: Doubles) -> Row:
+    p999 = float(np.percentile(took, 99.9, method="inverted_cdf"))
+    values = {"n": len(took), "mean": float(took.mean()), "p50": float(np.median(took)), "p99.9": p999}
+    return Row(figure, condition, "us", values | {"max": float(took.max())})
+
+
+def _spread(figure: str, condition: str, values: Sequence[float], unit: str = "dB") -> Row:
+    found = {"n": len(values), "least": min(values), "p50": float(np.median(values)), "max": max(values)}
+    return Row(figure, condition, unit, found)
+
+
+def _memory_mb() -> float:
+    with open("/proc/self/smaps_rollup") as file:
+        return int(file.read().partition("Rss:")[2].split()[0]) / 1024
+
+
+def _added_mb(name: str) -> float:
+    """Return by how much this process grows when it loads and uses it."""
+    silence = np.zeros(BLOCK, np.int16)
+    before = _memory_mb()
+    canceller, _ = load(name, noise_suppression=True)
+    for _ in range(WARM_UP):
+        canceller.process(silence, silence)
+    return _memory_mb() - before
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--memory"]:
+        print(_added_mb(sys.argv[2]))
+    else:
+        print(text(rows()))
+
+
+if __name__ == "__main__":
+    main()
