@@ -386,6 +386,8 @@ def echo(recorded: Recordings) -> dict[str, float | None]:
 
 def _spread(flags: Flags, frames: int) -> Flags:
     """Let what is true stay true for so many frames, and begin one earlier."""
+    if not len(flags):
+        return flags
     spread: Flags = np.convolve(flags, np.ones(frames + 2))[1 : len(flags) + 1] > 0
     return spread
 

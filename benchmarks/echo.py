@@ -50,16 +50,16 @@ RT60_S = 0.35
 SECONDS = (1, 2, 4, 8, 16)  # in which the attenuation is looked at
 CONVERGED_DB = 20
 CONVERGED_S = {"aec3": 8, "speex": 20}  # of speech, before something happens
-DRIFT_S = 30
-BLOCKS, WARM_UP = 2000, 300
-PACE_S = 0.002  # of blocks beside a busy thread
+DRIFT_S = 20
+BLOCKS, WARM_UP = 1500, 200
+PACE_S = 0.002  # of blocks that are timed
 
 
 def rows() -> list[Row]:
-    """Measure everything; it takes half a minute."""
+    """Measure everything; it takes most of a minute."""
     return [
         *(row for name in NAMES for row in over_time(name)),
-        *(row for name in NAMES for row in first_sounds(name)),
+        *first_sounds("aec3"),  # speex takes ten seconds of speech to converge, whatever comes first
         *(row for name in NAMES for row in steps(name)),
         *(row for name in NAMES for row in drifting(name)),
         *(row for name in (*NAMES, "none") for row in costs(name)),
@@ -69,33 +69,36 @@ def rows() -> list[Row]:
 def over_time(name: str) -> list[Row]:
     """Return how far the echo is taken out, in each room, as time goes by."""
     at: dict[int, list[float]] = {second: [] for second in SECONDS}
-    after, last = [], []
+    after, settled = [], []
     for room, (delay_ms, erl_db, drive) in enumerate(ROOMS):
         played = agent(max(SECONDS))
         captured = microphone(played, path(room, delay_ms, erl_db), drive)
         left = cleaned(name, played, captured)
-        halves = [taken_out(captured, left, begin / 2, 0.5) for begin in range(2 * max(SECONDS))]
+        halves = [begin / 2 for begin in range(2 * max(SECONDS)) if _sounds(captured, begin / 2)]
+        found = {begin: taken_out(captured, left, begin, 0.5) for begin in halves}
+        after.append(max((begin + 0.5 for begin in halves if found[begin] < CONVERGED_DB), default=0.0))
+        condition = f"{name}, {delay_ms} ms late, ERL {erl_db:+} dB, drive {drive:g}"
+        settled.append(_spread("echo taken out, seconds 8 to 16", condition, [found[at] for at in halves if at >= 8]))
         for second in SECONDS:
             at[second].append(taken_out(captured, left, second - 1, 1))
-        failed = [half for half, found in enumerate(halves) if found < CONVERGED_DB and _sounds(captured, half / 2)]
-        after.append((failed[-1] + 1) / 2 if failed else 0.0)
-        condition = f"{name}, {delay_ms} ms late, ERL {erl_db:+} dB, drive {drive:g}"
-        last.append(_spread("echo taken out, seconds 8 to 16", condition, halves[16:]))
-    spreads = [_spread(f"echo taken out, second {second}", f"{name}, all rooms", found) for second, found in at.items()]
-    settled = _spread(f"more than {CONVERGED_DB} dB taken out from", f"{name}, all rooms", after, "s")
-    return [*last, *spreads, settled]
+    everywhere = f"{name}, all rooms"
+    return [
+        *settled,
+        *(_spread(f"echo taken out, second {second}", everywhere, values) for second, values in at.items()),
+        _spread(f"more than {CONVERGED_DB} dB taken out from", everywhere, after, "s"),
+    ]
 
 
 def first_sounds(name: str) -> list[Row]:
     """Return how the first speech fares after each thing that may have been played before."""
     notes = tone("connected", RATE).astype(np.float64)
     openings = {
-        "after nothing": np.zeros(BLOCK),
-        "after two pure notes": notes,
-        "after 0.5 s of noise": _breath(0.5),
-        "after 0.7 s of noise and the notes": _added(_breath(0.7), notes),
-        "after 1 s of noise and the notes": _added(_breath(1.0), notes),
-        "after 3 s of speech": agent(3, 4),
+        "nothing": np.zeros(BLOCK),
+        "two pure notes": notes,
+        "0.5 s of noise": _breath(0.5),
+        "0.7 s of noise and the notes": _added(_breath(0.7), notes),
+        "1 s of noise and the notes": _added(_breath(1.0), notes),
+        "3 s of speech": agent(3, 4),
     }
     return [row for said, opening in openings.items() for row in _first_sound(name, said, opening)]
 
@@ -103,31 +106,30 @@ def first_sounds(name: str) -> list[Row]:
 def steps(name: str) -> list[Row]:
     """Return how far the echo is taken out in the half second after something happened to the reference."""
     happenings: dict[str, Happening] = {
-        "nothing": lambda played, captured, at: (played, captured),
+        "nothing": _as_before,
         **{f"a step of {ms:g} ms": _step(ms) for ms in (0.05, 0.1, 0.3, 1, 5)},
         "10 ms lost of both": lambda played, captured, at: (_without(played, at), _without(captured, at)),
-        "a pause of 0.3 s": lambda played, captured, at: (played, captured),
-        "a minute of silence": lambda played, captured, at: (played, captured),
+        "a pause of 0.3 s": _as_before,
+        "20 s of silence": _as_before,
     }
-    pauses = {"a pause of 0.3 s": 0.3, "a minute of silence": 60.0}
-    found = []
-    for said, happening in happenings.items():
-        values = []
-        for room, (delay_ms, erl_db, _) in enumerate(ROOMS):
-            at, pause = CONVERGED_S[name] * RATE, np.zeros(round(pauses.get(said, 0) * RATE))
-            sound = agent(CONVERGED_S[name] + 1, room)
-            sound = np.concatenate((sound[:at], pause, sound[at:]))
-            at += len(pause)
-            played, captured = happening(sound, microphone(sound, path(room, delay_ms, erl_db), 0.5), at)
-            values.append(taken_out(captured, cleaned(name, played, captured), at / RATE, 0.5))
-        found.append(_spread(f"half second after {said}", f"{name}, all rooms", values))
-    return found
+    pauses = {"a pause of 0.3 s": 0.3, "20 s of silence": 20.0}
+    found: dict[str, list[float]] = {said: [] for said in happenings}
+    for room, (delay_ms, erl_db, _) in enumerate(ROOMS):
+        for said, happening in happenings.items():
+            before, after = np.split(_loud_at(CONVERGED_S[name], room), [CONVERGED_S[name] * RATE])
+            before = np.concatenate((before, np.zeros(round(pauses.get(said, 0) * RATE))))
+            sound = np.concatenate((before, after))
+            captured = microphone(sound, path(room, delay_ms, erl_db), 0.5)
+            played, captured = happening(sound, captured, len(before))
+            values = taken_out(captured, cleaned(name, played, captured), len(before) / RATE, 0.5)
+            found[said].append(values)
+    return [_spread(f"half second after {said}", f"{name}, all rooms", values) for said, values in found.items()]
 
 
 def drifting(name: str) -> list[Row]:
     """Return how far the echo is taken out when loudspeaker and microphone have crystals of their own."""
     found = []
-    for ppm in (20, 60, 100):
+    for ppm in (60, 100):
         values = []
         for room, (delay_ms, erl_db, _) in enumerate(ROOMS[:3]):
             sound = agent(DRIFT_S + 1, room)
@@ -143,20 +145,20 @@ def drifting(name: str) -> list[Row]:
 
 def costs(name: str) -> list[Row]:
     """Return the time of a block, alone and beside a thread that computes in Python all the time, and the memory."""
-    alone = _timed(name, 0.0)
+    alone = _timed(name)
     over, before = threading.Event(), sys.getswitchinterval()
     burner = threading.Thread(target=burn, args=(over,))
     sys.setswitchinterval(SWITCH_S)
     burner.start()
-    beside = _timed(name, PACE_S)
+    beside = _timed(name)
     over.set()
     burner.join()
     sys.setswitchinterval(before)
     command = [sys.executable, "-m", "benchmarks.echo", "--memory", name]
     memory = float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return [
-        _times("10 ms of sound", f"{name}, alone", alone),
-        _times("10 ms of sound", f"{name}, beside a busy thread", beside),
+        _times(f"{name}, alone", alone),
+        _times(f"{name}, beside a busy thread", beside),
         single("memory", name, memory, "MB"),
     ]
 
@@ -179,6 +181,14 @@ def _person() -> Doubles:
 def agent(seconds: float, begin: int = 0) -> Doubles:
     """Return what the agent says, from its second `begin` on."""
     return np.resize(np.roll(_spoken(), -begin * RATE), round(seconds * RATE))
+
+
+def _loud_at(seconds: int, room: int) -> Doubles:
+    """Return what the agent says, a second longer than `seconds`, after which it is loud."""
+    halves = _spoken()[: len(_spoken()) // (RATE // 2) * (RATE // 2)].reshape(-1, RATE // 2)
+    loud = [at for at, half in enumerate(halves) if level_dbfs(half) > AGENT_DBFS]
+    begin = loud[room % len(loud)] * RATE // 2 - seconds * RATE
+    return np.resize(np.roll(_spoken(), -begin), (seconds + 1) * RATE)
 
 
 @lru_cache
@@ -253,8 +263,8 @@ def _first_sound(name: str, said: str, opening: Doubles) -> list[Row]:
         captured[at : at + RATE] += voice
         through.append(_let_through(cleaned(name, played, captured)[at:], voice[: RATE // 2]))
     return [
-        _spread(f"first second {said}", f"{name}, all rooms", out),
-        _spread(f"voice let through {said}", f"{name}, all rooms", through),
+        _spread(f"first second after {said}", f"{name}, all rooms", out),
+        _spread(f"voice let through after {said}", f"{name}, all rooms", through),
     ]
 
 
@@ -277,30 +287,33 @@ def _step(ms: float) -> Happening:
     return happen
 
 
+def _as_before(played: Doubles, captured: Doubles, at: int) -> tuple[Doubles, Doubles]:
+    return played, captured
+
+
 def _without(x: Doubles, at: int) -> Doubles:
     return np.delete(x, slice(at, at + BLOCK))
 
 
-def _timed(name: str, pace_s: float) -> Doubles:
-    """Return the microseconds of each block."""
+def _timed(name: str) -> Doubles:
+    """Return the microseconds of each block, with a pause before it, as in the field."""
     canceller, _ = load(name, noise_suppression=True)
     played = agent(4).astype(np.int16)
     captured = microphone(agent(4), path(0, 40, 0), 0.5).astype(np.int16)
     took = []
     for block in range(WARM_UP + BLOCKS):
         start = block * BLOCK % len(played)
-        if pace_s:
-            time.sleep(pace_s)
+        time.sleep(PACE_S)
         begun = time.perf_counter()
         canceller.process(played[start : start + BLOCK], captured[start : start + BLOCK])
         took.append((time.perf_counter() - begun) * 1e6)
     return np.array(took[WARM_UP:])
 
 
-def _times(figure: str, condition: str, took: Doubles) -> Row:
+def _times(condition: str, took: Doubles) -> Row:
     p999 = float(np.percentile(took, 99.9, method="inverted_cdf"))
     values = {"n": len(took), "mean": float(took.mean()), "p50": float(np.median(took)), "p99.9": p999}
-    return Row(figure, condition, "us", values | {"max": float(took.max())})
+    return Row("10 ms of sound", condition, "us", values | {"max": float(took.max())})
 
 
 def _spread(figure: str, condition: str, values: Sequence[float], unit: str = "dB") -> Row:

@@ -24,7 +24,7 @@ from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
 from edgevoice.drivers.panel import Panel, open_panel
 from edgevoice.drivers.websocket import WebSocketLeg
 from edgevoice.errors import ConfigError, DeviceError
-from edgevoice.events import Closed, End, TestHearing, Tone
+from edgevoice.events import Chirp, Closed, End, Tone
 from edgevoice.happenings import (
     CallAsked,
     CallEnded,
@@ -406,7 +406,7 @@ class RunningBox:
     async def _test_hearing(self) -> None:
         duplex = self.sound.duplex
         assert duplex, "a box whose card is lost is busy"
-        self.sound.perform(TestHearing(), self.loop.time())
+        self.sound.perform(Chirp(), self.loop.time())
         await asyncio.sleep(WHOLE_S + 1.0)
         figures = duplex.self_test.figures()
         if figures is None:  # somebody called

@@ -220,7 +220,7 @@ class Tone:
 
 
 @dataclass(frozen=True, slots=True)
-class TestHearing:
+class Chirp:
     """Play the chirp of the self-test and record what the microphone hears of it; nothing while in a call."""
 
 
@@ -257,17 +257,5 @@ class HangUp:
 
 
 Command: TypeAlias = (
-    Answer
-    | Play
-    | Mark
-    | Clear
-    | BargeIn
-    | Witness
-    | Tone
-    | TestHearing
-    | Listen
-    | Interrupt
-    | Respond
-    | ToolResult
-    | HangUp
+    Answer | Play | Mark | Clear | BargeIn | Witness | Tone | Chirp | Listen | Interrupt | Respond | ToolResult | HangUp
 )

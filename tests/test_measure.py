@@ -284,14 +284,16 @@ def test_what_was_heard_of_each_reply_is_known_to_the_sample() -> None:
 
 
 @given(
-    cut_ms=st.integers(300, 2500),
+    syllable=st.integers(1, 9),
+    within_ms=st.integers(0, 30),
     gap_ms=st.integers(12, 600),
     skip=st.sampled_from([0, 0, -480, -96, -30, 30, 96, 480]),
 )
-@settings(max_examples=40, deadline=None)
-def test_what_a_pause_costs_is_counted_in_samples(cut_ms: int, gap_ms: int, skip: int) -> None:
+@settings(max_examples=20, deadline=None)
+def test_what_a_pause_costs_is_counted_in_samples(syllable: int, within_ms: int, gap_ms: int, skip: int) -> None:
     agent, spans = sent(3.0)
-    speaker = resumed(agent, spans[0], cut_s=cut_ms / 1000, gap_s=gap_ms / 1000, skip=skip)
+    cut_s = (50 + 250 * syllable + within_ms) / 1000
+    speaker = resumed(agent, spans[0], cut_s=cut_s, gap_s=gap_ms / 1000, skip=skip)
     (pause,) = pauses(recorded(speaker, agent), replies(speaker, RATE, agent, spans), [])
     cost = pause["lost_samples"], pause["repeated_samples"]
     if skip:
@@ -315,7 +317,7 @@ def test_a_reply_that_was_muted_instead_of_paused_has_lost_what_was_said_meanwhi
     speaker = placed(5, (1, of(agent, spans[0])))
     speaker[round(2.0 * RATE) : round(2.2 * RATE)] = 0
     (pause,) = pauses(recorded(speaker, agent), replies(speaker, RATE, agent, spans), [])
-    assert pause["lost_samples"] == pytest.approx(0.2 * RATE, abs=12)
+    assert pause["lost_samples"] == pytest.approx(0.2 * RATE, abs=48)
 
 
 def test_a_silence_of_the_agents_own_is_no_pause() -> None:

@@ -27,6 +27,7 @@ from edgevoice.agents.openai_session import BYTES_PER_MS, RATE, Message, Setting
 from edgevoice.events import (
     Answer,
     BargeIn,
+    Chirp,
     Clear,
     Closed,
     Command,
@@ -39,7 +40,6 @@ from edgevoice.events import (
     Play,
     Respond,
     SpeechStarted,
-    TestHearing,
     Tone,
     ToolResult,
     Transcript,
@@ -152,7 +152,7 @@ class OpenAI:
                 self._answers.tool_result(id, output, at)
             case HangUp(reason):
                 self._end(Closed(End.HUNG_UP, reason))
-            case Play() | Answer() | Mark() | Clear() | BargeIn() | Witness() | TestHearing() | Tone() | Listen():
+            case Play() | Answer() | Mark() | Clear() | BargeIn() | Witness() | Chirp() | Tone() | Listen():
                 pass  # an agent has neither loudspeaker nor microphone
             case _:
                 assert_never(command)

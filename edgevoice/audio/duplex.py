@@ -55,6 +55,7 @@ from edgevoice.events import (
     Answer,
     BargedIn,
     BargeIn,
+    Chirp,
     Clear,
     Cleared,
     Closed,
@@ -71,7 +72,6 @@ from edgevoice.events import (
     SpeechStopped,
     Suspected,
     TakenBack,
-    TestHearing,
     Tone,
     Uplink,
     Witness,
@@ -253,7 +253,7 @@ class Duplex:
                 self.playout.mark(name, response)
             case Tone(name):
                 self.playout.tone(tone(name, self._rate))
-            case TestHearing():
+            case Chirp():
                 if not self.in_call:
                     self.playout.tone(self.self_test.begin())
             case BargeIn() if self._suspected is not None:

@@ -190,13 +190,14 @@ class Reference:
 
     def _settle(self, run: _Run, leads: list[float], at: float) -> None:
         leads.append(at - run.at)
+        self._look_in(0)
         if len(leads) < SETTLING - 1:
-            return self._look_in(0)
+            return
         off = sorted([0.0, *leads])[1]
-        if abs(off) > 1:
+        if abs(off) > 1:  # else it is as good as it was
             run.at = self._placed(run.at + off)
         self._leads = None
-        return self._look_in(LOOK_S)
+        self._look_in(LOOK_S)
 
     def _compare(self, run: _Run, at: float) -> None:
         """Weigh a position in the middle of a run."""

@@ -91,7 +91,10 @@ class AlsaCard:
         }
 
     def counted(self) -> dict[str, int]:
-        return asdict(self.counters)
+        """Tell the counters; what was lost in ms."""
+        counted: dict[str, int] = asdict(self.counters)
+        lost = {f"{name}_ms": round(counted.pop(name) * 1000 / self.rate) for name in ("capture_lost", "playback_lost")}
+        return counted | lost
 
     # -------------------------------------------------------------------------------------------------- capture
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevoice.audio.duplex import ECHO_TAIL_MS, cycle
+from edgevoice.audio.duplex import ECHO_TAIL_MS, Duplex, cycle
+from edgevoice.audio.echo import load
+from edgevoice.audio.measurement import Figures
+from edgevoice.drivers.room import Room, RoomCard, VirtualClock
 from edgevoice.events import (
     Answer,
     Audio,
     BargedIn,
     BargeIn,
+    Chirp,
     Clear,
     Cleared,
     Closed,
@@ -33,7 +39,7 @@ from edgevoice.events import (
     Uplink,
 )
 from tests.audio.story import FAR, VOICE, Story, answered, sent, speech, without_audio
-from tests.fakes import noise
+from tests.fakes import LoudnessDetector, noise
 
 
 def test_before_a_call_nothing_leaves_the_box() -> None:
@@ -274,3 +280,39 @@ def test_whatever_is_ordered_the_rules_hold(steps: list[tuple[list[Command], boo
                         pass
             if len(story.card.drops) > drops and not any(isinstance(command, Play | Tone) for command in commands):
                 assert not story.duplex.playout.audible
+
+
+def tested_in_a_room(*commands: Command) -> Figures | None:
+    """Return what the self-test finds in a room whose echo is 20 dB fainter and 20 ms late, `commands` following."""
+    echo = np.zeros(961, np.float32)
+    echo[-1] = 0.1
+    card = RoomCard(Room(48_000, echo=echo, noise_dbfs=-60), VirtualClock())
+    duplex = Duplex(
+        48_000, LoudnessDetector(), load("none", noise_suppression=True)[0], half_duplex=False, pre_roll_ms=0
+    )
+    queue: deque[Command] = deque()
+    for period in range(300):
+        if period == 20:
+            queue.append(Chirp())
+        if period == 40:
+            queue.extend(commands)
+        cycle(card, duplex, queue)
+    return duplex.self_test.figures()
+
+
+def test_at_night_loudspeaker_and_microphone_hear_each_other() -> None:
+    figures = tested_in_a_room()
+    assert figures
+    assert figures.heard
+    assert figures.heard.echo_db == pytest.approx(-20, abs=1)
+    assert figures.heard.delay_ms == pytest.approx(20, abs=0.5)
+
+
+def test_a_call_comes_before_the_self_test() -> None:
+    assert tested_in_a_room(Answer(FAR)) is None
+
+
+def test_there_is_no_self_test_in_a_call() -> None:
+    story = answered()
+    story.run(500, Chirp())
+    assert not np.any(story.played(400))

@@ -217,6 +217,7 @@ def test_frames_lost_by_xruns_are_counted(world: World) -> None:
             frames += len(card.read())
         first, again = (event.details["idx"] for event in world.events() if event[2:4] == ("mic", "start"))
         assert card.counters.capture_lost == pytest.approx(again - first - (frames - 480), abs=RATE // 500)
+        assert card.counted()["capture_lost_ms"] == round(card.counters.capture_lost / 48)
     finally:
         card.close()
 
