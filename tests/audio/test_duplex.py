@@ -282,7 +282,7 @@ def test_whatever_is_ordered_the_rules_hold(steps: list[tuple[list[Command], boo
                 assert not story.duplex.playout.audible
 
 
-def tested_in_a_room(*commands: Command) -> Figures | None:
+def in_a_room_at_night(*commands: Command) -> Figures | None:
     """Return what the self-test finds in a room whose echo is 20 dB fainter and 20 ms late, `commands` following."""
     echo = np.zeros(961, np.float32)
     echo[-1] = 0.1
@@ -301,7 +301,7 @@ def tested_in_a_room(*commands: Command) -> Figures | None:
 
 
 def test_at_night_loudspeaker_and_microphone_hear_each_other() -> None:
-    figures = tested_in_a_room()
+    figures = in_a_room_at_night()
     assert figures
     assert figures.heard
     assert figures.heard.echo_db == pytest.approx(-20, abs=1)
@@ -309,7 +309,7 @@ def test_at_night_loudspeaker_and_microphone_hear_each_other() -> None:
 
 
 def test_a_call_comes_before_the_self_test() -> None:
-    assert tested_in_a_room(Answer(FAR)) is None
+    assert in_a_room_at_night(Answer(FAR)) is None
 
 
 def test_there_is_no_self_test_in_a_call() -> None:
