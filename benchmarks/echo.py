@@ -8,6 +8,7 @@ loudspeaker clips softly. Figures
     first second         the same, of the first second of speech, after what was played before it
     voice let through    what becomes of a person, as loud as the echo, who speaks 0.3 s after that: 0 dB is all of it
     half second after    the same as the first, of the half second after something happened to the reference
+speexdsp itself tells stderr when one of these makes it start over.
 """
 
 from __future__ import annotations
@@ -17,39 +18,41 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import speech
-from benchmarks.barge_in import rooms
+from benchmarks.echo_sounds import (
+    ROOM_DBFS,
+    added,
+    agent,
+    agent_loud_at,
+    at_dbfs,
+    breath,
+    cleaned,
+    level_dbfs,
+    microphone,
+    path,
+    person,
+    taken_out,
+)
 from benchmarks.period import burn
 from benchmarks.table import Row, single, text
 from edgevoice.app import SWITCH_S
-from edgevoice.audio.acoustics import Clocks, softly_clipped
+from edgevoice.audio.acoustics import Clocks
 from edgevoice.audio.echo import BLOCK, RATE, load
 from edgevoice.audio.tones import tone
-from edgevoice_measure import read_wav, resample
 
 Samples = NDArray[np.int16]
 Doubles = NDArray[np.float64]
 Happening = Callable[[Doubles, Doubles, int], tuple[Doubles, Doubles]]  # (played, captured, at) -> the same, later
 
 NAMES = ("aec3", "speex")
-AGENT_DBFS, ROOM_DBFS = -23.0, -65.0
-ROOMS = (
-    (5, 6, 0.0),
-    (20, 0, 0.5),
-    (40, 0, 2.0),
-    (80, -5, 1.0),
-    (150, -10, 0.5),
-    (40, -10, 2.0),
-)  # ms, ERL in dB, drive
-RT60_S = 0.35
+# how late the echo comes (ms), its return loss (dB; below 0: louder than what was played), drive of the loudspeaker
+ROOMS = ((5, 6, 0.0), (20, 0, 0.5), (40, 0, 2.0), (80, -5, 1.0), (150, -10, 0.5), (40, -10, 2.0))
 SECONDS = (1, 2, 4, 8, 16)  # in which the attenuation is looked at
 CONVERGED_DB = 20
-CONVERGED_S = {"aec3": 8, "speex": 20}  # of speech, before something happens
+CONVERGED_S = {"aec3": 8, "speex": 15}  # of speech, before something happens
 DRIFT_S = 20
 BLOCKS, WARM_UP = 1500, 200
 PACE_S = 0.002  # of blocks that are timed
@@ -95,9 +98,9 @@ def first_sounds(name: str) -> list[Row]:
     openings = {
         "nothing": np.zeros(BLOCK),
         "two pure notes": notes,
-        "0.5 s of noise": _breath(0.5),
-        "0.7 s of noise and the notes": _added(_breath(0.7), notes),
-        "1 s of noise and the notes": _added(_breath(1.0), notes),
+        "0.5 s of noise": breath(0.5),
+        "0.7 s of noise and the notes": added(breath(0.7), notes),
+        "1 s of noise and the notes": added(breath(1.0), notes),
         "3 s of speech": agent(3, 4),
     }
     return [row for said, opening in openings.items() for row in _first_sound(name, said, opening)]
@@ -116,13 +119,13 @@ def steps(name: str) -> list[Row]:
     found: dict[str, list[float]] = {said: [] for said in happenings}
     for room, (delay_ms, erl_db, _) in enumerate(ROOMS):
         for said, happening in happenings.items():
-            before, after = np.split(_loud_at(CONVERGED_S[name], room), [CONVERGED_S[name] * RATE])
+            before, after = np.split(agent_loud_at(CONVERGED_S[name], room), [CONVERGED_S[name] * RATE])
             before = np.concatenate((before, np.zeros(round(pauses.get(said, 0) * RATE))))
             sound = np.concatenate((before, after))
             captured = microphone(sound, path(room, delay_ms, erl_db), 0.5)
             played, captured = happening(sound, captured, len(before))
-            values = taken_out(captured, cleaned(name, played, captured), len(before) / RATE, 0.5)
-            found[said].append(values)
+            left = cleaned(name, played, captured)
+            found[said].append(taken_out(captured, left, len(before) / RATE, 0.5))
     return [_spread(f"half second after {said}", f"{name}, all rooms", values) for said, values in found.items()]
 
 
@@ -163,91 +166,6 @@ def costs(name: str) -> list[Row]:
     ]
 
 
-# --------------------------------------------------------------------------------------------------------- sound
-
-
-@lru_cache
-def _spoken() -> Doubles:
-    return _at_dbfs(np.concatenate(speech.recordings(RATE)), AGENT_DBFS)
-
-
-@lru_cache
-def _person() -> Doubles:
-    pcm, rate = read_wav(speech.ROOT / "tests" / "speech" / "jackson.wav")
-    said = resample(pcm, rate, RATE).astype(np.float64)
-    return said[np.argmax(np.abs(said) > 0.1 * np.abs(said).max()) :][:RATE]
-
-
-def agent(seconds: float, begin: int = 0) -> Doubles:
-    """Return what the agent says, from its second `begin` on."""
-    return np.resize(np.roll(_spoken(), -begin * RATE), round(seconds * RATE))
-
-
-def _loud_at(seconds: int, room: int) -> Doubles:
-    """Return what the agent says, a second longer than `seconds`, after which it is loud."""
-    halves = _spoken()[: len(_spoken()) // (RATE // 2) * (RATE // 2)].reshape(-1, RATE // 2)
-    loud = [at for at, half in enumerate(halves) if level_dbfs(half) > AGENT_DBFS]
-    begin = loud[room % len(loud)] * RATE // 2 - seconds * RATE
-    return np.resize(np.roll(_spoken(), -begin), (seconds + 1) * RATE)
-
-
-@lru_cache
-def path(room: int, delay_ms: float, erl_db: float) -> Doubles:
-    """Return the impulse response from loudspeaker to microphone; of speech, `erl_db` less comes back."""
-    found = rooms.echo(np.random.default_rng(room), RT60_S, delay_ms).astype(np.float64)
-    came_back = rooms.heard(agent(8).astype(np.int16), found.astype(np.float32))[: 8 * RATE]
-    return found * 10 ** ((level_dbfs(agent(8)) - erl_db - level_dbfs(came_back)) / 20)
-
-
-def microphone(played: Doubles, response: Doubles, drive: float) -> Doubles:
-    """Return what is captured while that is played."""
-    membrane = softly_clipped(played.astype(np.float32), drive)
-    size = 1 << (len(membrane) + len(response)).bit_length()
-    echo = np.fft.irfft(np.fft.rfft(membrane, size) * np.fft.rfft(response, size), size)[: len(played)]
-    return echo + _at_dbfs(np.random.default_rng(9).standard_normal(len(played)), ROOM_DBFS)
-
-
-def cleaned(name: str, played: Doubles, captured: Doubles) -> Samples:
-    """Return what a new canceller makes of it, with noise suppression."""
-    canceller, _ = load(name, noise_suppression=True)
-    loudspeaker, heard = (np.clip(np.rint(x), -32768, 32767).astype(np.int16) for x in (played, captured))
-    starts = range(0, len(heard) // BLOCK * BLOCK, BLOCK)
-    return np.concatenate([canceller.process(loudspeaker[s : s + BLOCK], heard[s : s + BLOCK]) for s in starts])
-
-
-def level_dbfs(x: NDArray[np.floating] | Samples) -> float:
-    return float(10 * np.log10((np.asarray(x, np.float64) ** 2).mean() / 32768**2 + 1e-12))
-
-
-def taken_out(captured: Doubles, left: Samples, at_s: float, seconds: float) -> float:
-    """Return by how many dB less is left, from `at_s` on."""
-    span = slice(round(at_s * RATE), round((at_s + seconds) * RATE))
-    return level_dbfs(captured[span]) - level_dbfs(left[span])
-
-
-def _at_dbfs(x: NDArray[np.floating] | Samples, dbfs: float) -> Doubles:
-    return np.asarray(x, np.float64) * 10 ** ((dbfs - level_dbfs(x)) / 20)
-
-
-def _sounds(captured: Doubles, at_s: float) -> bool:
-    """Tell whether enough echo is there for CONVERGED_DB to be taken out of it."""
-    return level_dbfs(captured[round(at_s * RATE) : round((at_s + 0.5) * RATE)]) > ROOM_DBFS + CONVERGED_DB + 3
-
-
-def _breath(seconds: float) -> Doubles:
-    """Return pink noise at -30 dBFS that begins softly and fades away."""
-    n = round(seconds * RATE)
-    hz = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 120)
-    noise = np.fft.irfft(np.fft.rfft(np.random.default_rng(3).standard_normal(n)) / np.sqrt(hz), n)
-    return _at_dbfs(noise * np.minimum(1, np.arange(n) / (0.03 * RATE)) * np.cos(np.linspace(0, np.pi / 2, n)), -30)
-
-
-def _added(x: Doubles, y: Doubles) -> Doubles:
-    sum_ = x.copy()
-    sum_[: len(y)] += y
-    return sum_
-
-
 # --------------------------------------------------------------------------------------------------------- parts
 
 
@@ -259,7 +177,7 @@ def _first_sound(name: str, said: str, opening: Doubles) -> list[Row]:
         captured = microphone(played, path(room, delay_ms, erl_db), drive)
         out.append(taken_out(captured, cleaned(name, played, captured), begin / RATE, 1))
         at = begin + round(0.3 * RATE)
-        voice = _at_dbfs(_person(), level_dbfs(captured[at : at + RATE]))
+        voice = at_dbfs(person(), level_dbfs(captured[at : at + RATE]))
         captured[at : at + RATE] += voice
         through.append(_let_through(cleaned(name, played, captured)[at:], voice[: RATE // 2]))
     return [
@@ -273,6 +191,11 @@ def _let_through(left: Samples, voice: Doubles) -> float:
     late = range(0, RATE // 40)
     found = [float(np.dot(left[k : k + len(voice)].astype(np.float64), voice)) for k in late]
     return float(20 * np.log10(max(map(abs, found)) / np.dot(voice, voice) + 1e-6))
+
+
+def _sounds(captured: Doubles, at_s: float) -> bool:
+    """Tell whether enough echo is there for CONVERGED_DB to be taken out of it."""
+    return level_dbfs(captured[round(at_s * RATE) : round((at_s + 0.5) * RATE)]) > ROOM_DBFS + CONVERGED_DB + 3
 
 
 def _step(ms: float) -> Happening:

@@ -24,7 +24,7 @@ Line: TypeAlias = Mapping[str, Any]  # one of events.jsonl: at least "at", secon
 PHONE_WIDTH = 340  # px: no picture gets narrower
 ROW = 18
 NAME = 20  # px above a lane
-MOST_ROWS, NO_ROW = 2, -1  # of words above the lanes; decisions may climb higher
+MOST_ROWS, NO_ROW = 3, -1  # of words above the lanes; decisions may climb higher
 LETTER = 7.0  # px, a generous mean for 12 px text: labels that might overlap go to different rows
 TICK = 44  # px, the least distance between two times
 QUIET_PEAK = 1000  # a lane is never magnified beyond this: noise must look like noise
@@ -99,9 +99,11 @@ def lane(view: View, y: float, height: float, drawn: Lane) -> str:
         f'<path class="{drawn.kind}" transform="translate(0 {y + height / 2}) scale({view.width / columns:.4f} .1)" '
         f'd="{_envelope(signal, columns, height * 5 - 40, drawn.peak)}"/>'
     )
-    for first, end, words in drawn.spans:
-        shown = _fitted(words, view.x(end) - view.x(first) - 8)
-        parts.append(f'<text class="{drawn.kind}" x="{view.x(first) + 5}" y="{y + height - 8}">{escape(shown)}</text>')
+    for (first, end, words), (following, *_) in pairwise([*drawn.spans, (view.end, view.end, "")]):
+        x, room = view.x(first) + 5, view.x(end) - view.x(first) - 8
+        if LETTER * len(words) > room and LETTER * len(words) < view.x(following) - view.x(end) - 8:
+            x, room = view.x(end) + 4, view.width  # beside it, where there is none inside
+        parts.append(f'<text class="{drawn.kind}" x="{x}" y="{y + height - 8}">{escape(_fitted(words, room))}</text>')
     return "".join(parts)
 
 

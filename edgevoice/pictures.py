@@ -261,10 +261,7 @@ def _brackets(scenes: Sequence[Span], view: View) -> Iterator[str]:
 
 def _decisions(events: Sequence[Line], figures: Mapping[str, Any]) -> list[Moment]:
     """Return when the loudspeaker fell silent, as measured, and what the program said it was."""
-    moments = [
-        Moment(pause["from"], f"silent for {number(pause['ms'], 0)} ms", "silence")
-        for pause in figures.get("pauses", [])
-    ]
+    moments = [Moment(pause["from"], f"silent for {number(pause['ms'], 0)} ms") for pause in figures.get("pauses", [])]
     for event in events:
         if event.get("what") == "BargedIn":
             moments.append(Moment(float(event["at"]), "interrupted", "decision"))

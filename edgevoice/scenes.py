@@ -100,6 +100,8 @@ def cough(heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any])
         )
     lost, repeated = pause["lost_samples"], pause["repeated_samples"]
     where = "elsewhere" if lost or repeated else "with the very next sample"
+    drawn = "Thick: what the loudspeaker played, with the silence cut out. Thin: what the agent had sent. "
+    drawn += "The reply swells for 5 ms" + (", and each sample is in its place." if not lost + repeated else ".")
     return Scene(
         "a cough",
         start,
@@ -110,11 +112,7 @@ def cough(heard: Recordings, events: Sequence[Line], figures: Mapping[str, Any])
         f"speaks, and after {number(pause['ms'], 0)} ms it goes on {where}.",
         [
             (pause_close_up(heard, events, pause), "Below: whose turn it is, and the light."),
-            (
-                seam(heard, pause),
-                "Thick: what the loudspeaker played, with the silence cut out. Thin: what the agent had sent. "
-                "The reply swells for 5 ms, and each sample is in its place.",
-            ),
+            (seam(heard, pause), drawn),
         ],
     )
 

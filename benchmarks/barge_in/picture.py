@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 520, 64, 190, 48, 56
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 920, 520, 64, 220, 52, 56
+LEGEND = 36  # right of the drawing
 OURS, PEER = "#0b6e4f", "#c0392b"
 LEAST, MOST = 0.05, 20_000.0  # an hour: what is below is drawn at the edge
 END_MS, STEP_MS = 1000, 100
 MISSES = 10.0  # per cent
-STYLE = "text{font:13px system-ui,sans-serif;fill:#222}.grid{stroke:#ddd}.bound{stroke-width:1.5;opacity:.5}"
+STYLE = "text{font:13px system-ui,sans-serif;fill:#222}.grid{stroke:#ddd}.bound{stroke-width:1.5;opacity:.5}.title{font-weight:bold}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,11 @@ class Point:
 
 def picture(title: str, up: str, points: Sequence[Point]) -> str:
     """Return the drawing."""
-    parts = [f"<text x='{LEFT}' y='24' font-weight='bold'>{escape(title)}</text>", *_grid(up)]
+    parts = [f"<text x='{LEFT}' y='24' class='title'>{escape(title)}</text>", *_grid(up)]
     for row, point in enumerate(points):
         parts += _drawn(point, TOP + 16 + 18 * row, row + 1)
+    hollow = f"hollow: misses more than {MISSES:g} %"
+    parts.append(f"<text x='{WIDTH - RIGHT + LEGEND}' y='{TOP + 34 + 18 * len(points)}'>{hollow}</text>")
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}'><style>{STYLE}</style>"
         f"<rect width='{WIDTH}' height='{HEIGHT}' fill='#fff'/>{''.join(parts)}</svg>\n"
@@ -52,7 +55,7 @@ def _drawn(point: Point, legend_y: int, number: int) -> Iterator[str]:
     fill = "#fff" if not point.missed_percent <= MISSES else colour
     yield f"<circle cx='{x}' cy='{y}' r='6' fill='{fill}' stroke='{colour}' stroke-width='2'/>"
     yield f"<text x='{x + 9}' y='{y - 7}' fill='{colour}'>{number}</text>"
-    yield f"<text x='{WIDTH - RIGHT + 14}' y='{legend_y}'>{number} {escape(point.name)}</text>"
+    yield f"<text x='{WIDTH - RIGHT + LEGEND}' y='{legend_y}'>{number} {escape(point.name)}</text>"
 
 
 def _x(ms: float) -> float:

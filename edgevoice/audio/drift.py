@@ -30,6 +30,8 @@ RUN_S = 600.0
 STRAY_MS = 5.0  # no driver's jitter, unless its positions scatter by a sixth of that
 EARLY_STRAY_MS = 20.0  # while it is not known how they scatter
 STRAY_SCATTERS = 6.0
+SCATTER_MS = 10.0  # RMS; an echo that may be anywhere within 40 ms is not found again after each start
+WILD_PPM = 500.0  # crystals are within 100: this is a rate that is not what the card says
 
 
 @dataclass(slots=True)
@@ -90,6 +92,16 @@ class Drift:
     def ppm(self) -> float:
         """How much faster the loudspeaker's clock is; 0 until it is established."""
         return self._slope / self._rate * 1e6 if self.established else 0.0
+
+    @property
+    def trouble(self) -> str:
+        """Say why one cannot be brought to the pace of the other, or ""."""
+        scatter_ms = self.scatter / self._rate * 1000
+        if abs(self.ppm) > WILD_PPM:
+            return f"loudspeaker and microphone run {self.ppm:+.0f} ppm apart, expected at most {WILD_PPM:.0f}"
+        if self.points > POINTS and scatter_ms > SCATTER_MS:
+            return f"the card's positions scatter by {scatter_ms:.0f} ms, expected at most {SCATTER_MS:.0f}"
+        return ""
 
     def begin(self) -> None:
         """Begin a run: leads from now on cannot be compared with those before."""

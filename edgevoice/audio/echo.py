@@ -14,11 +14,12 @@ Rules
   cancellation; speex feels 0.05 ms. Silence is fed as silence: minutes of it unlearn nothing. Make one and keep it.
 * What is played first must be broadband: a second of faint noise. aec3 takes what a few pure notes teach it for the
   whole room, and lets the first words after them pass; a new one without any sound mutes the person for half a second
-  (`benchmarks/echo.py`).
+  (`benchmarks/echo.py`). Until it has heard some eight seconds, 60 ms of each new beginning may pass.
 * The libraries are called with the interpreter's lock held (PyDLL). They compute for microseconds and call nobody back;
   beside a busy Python thread, each return from a call without the lock would wait for it a switch interval.
 * aec3's library starts threads when it is loaded (one for each core, and two), which wait for connections that never
   come. They inherit the scheduling of who loads it: do that before asking for real time.
+* Nothing is printed, but by speexdsp: one line to stderr when its filter has run away and starts over.
 
 Why not `livekit.rtc.AudioProcessingModule` itself: in this program `import livekit.rtc` costs 14 MB of memory instead
 of 9, for protobuf and the client of a service, and it lets go of the lock in each of its calls: beside a busy thread a

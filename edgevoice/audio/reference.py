@@ -44,9 +44,6 @@ DOUBT_S = 0.1  # between two looks when something is wrong
 ALIKE = 5  # strays in a row, 0.5 s: longer than any hiccup of the machine
 STRAYS = 20  # in a row, and never ALIKE: 2 s
 BLIND_S = 5.0  # of sound without a position: longer than a machine that is too busy to keep a card going
-ENOUGH = 16  # positions, to say how they scatter
-SCATTER_MS = 10.0  # RMS; an echo that may be anywhere within 50 ms is not found again after each start
-WILD_PPM = 500.0  # crystals are within 100: this is a rate that is not what the card says
 FAR_MS = 20.0  # from the positions for many seconds: the way back by trimming would take minutes
 FAR_SCATTERS = 4.0  # a run settles up to two from the middle of its positions
 TRIM_PPM = 50.0  # a sample at 16 kHz every 1.25 s: any adaptive filter follows that
@@ -155,13 +152,15 @@ class Reference:
                 self._runs.clear()
             self._look_in(DOUBT_S)
             return
-        run, at = self._live(), position - frames
-        if run is None or restarted or self._overtaken:
-            self.faults += not restarted and self._overtaken
+        run, at, overtaken = self._live(), position - frames, self._overtaken
+        self._overtaken = False
+        self.faults += overtaken and not restarted
+        if run is None or restarted or (overtaken and self._leads is not None):
             self._start(run, at)
         elif self._leads is not None:
             self._settle(run, self._leads, at)
         else:
+            run.at = self._placed(at) if overtaken else run.at
             self._compare(run, at)
 
     def _look_in(self, seconds: float) -> None:
@@ -181,7 +180,6 @@ class Reference:
         self._look_in(0)
         self._strays.clear()
         self._off = 0.0
-        self._overtaken = False
         self.drift.begin()
 
     def _placed(self, at: float) -> float:
@@ -207,8 +205,7 @@ class Reference:
             self._strays.append(lead)
             alike = list(self._strays)[-ALIKE:]
             if len(alike) == ALIKE and max(alike) - min(alike) < STRAY_MS * self.rate / 1000:
-                self.slips += 1
-                run.at = self._placed(self._captured + median(alike))
+                self._slip(run, self._captured + median(alike))
                 self._strays.clear()
                 self.drift.begin()
             elif len(self._strays) == STRAYS:
@@ -218,6 +215,7 @@ class Reference:
         self._strays.clear()
         self.drift.observe(self._captured, lead)
         self._steer(run, at - run.at)
+        self._give_up(self.drift.trouble)
 
     def _steer(self, run: _Run, distance: float) -> None:
         """Keep pace with clocks that drift, `distance` frames from where the position says the run is."""
@@ -225,9 +223,7 @@ class Reference:
         self._off += SMOOTHING * (distance - self._off)
         far_ms = FAR_MS if drift.established else STRAY_MS
         if abs(self._off) > max(far_ms * self.rate / 1000, FAR_SCATTERS * drift.scatter):
-            run.at = self._placed(run.at + self._off)
-            self.slips += 1
-            self._off = 0.0
+            self._slip(run, run.at + self._off)
         if drift.established:
             trim = self._off / (TRIM_S * self.rate) * 1e6
             self._pace = 1 + (drift.ppm + min(max(trim, -TRIM_PPM), TRIM_PPM)) * 1e-6
@@ -235,14 +231,11 @@ class Reference:
             self._pace = 1.0
             for each in self._runs:
                 each.at = round(each.at)
-        if abs(drift.ppm) > WILD_PPM:
-            self._give_up(
-                f"loudspeaker and microphone run {drift.ppm:+.0f} ppm apart, expected at most {WILD_PPM:.0f}: "
-                "is the rate of both what the card says?"
-            )
-        elif drift.points > ENOUGH and drift.scatter > SCATTER_MS * self.rate / 1000:
-            scatter_ms = drift.scatter / self.rate * 1000
-            self._give_up(f"the card's positions scatter by {scatter_ms:.0f} ms, expected at most {SCATTER_MS:.0f}")
+
+    def _slip(self, run: _Run, at: float) -> None:
+        run.at = self._placed(at)
+        self.slips += 1
+        self._off = 0.0
 
     def _give_up(self, why: str) -> None:
         self.unusable = self.unusable or why
