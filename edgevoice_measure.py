@@ -82,6 +82,14 @@ class Utterance:
     words: bool = True
 
 
+class Said(NamedTuple):
+    """Samples [first, end) of the agent's track are a reply, sent when the recording was at sample `since`."""
+
+    first: int
+    end: int
+    since: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """Samples [start, end) of the loudspeaker, which are [origin, until) of the agent's track and so of one reply."""
@@ -262,18 +270,18 @@ def find(piece: Samples, reference: Samples) -> float | None:
 # ------------------------------------------------------------------------------------------------------- replies
 
 
-def replies(speaker: Samples, rate: int, agent: Samples, spans: Sequence[tuple[int, int]]) -> list[Reply]:
-    """Return what the loudspeaker says of `agent`, in which each reply is one of `spans`, in order."""
+def replies(speaker: Samples, rate: int, agent: Samples, said: Sequence[Said]) -> list[Reply]:
+    """Return what the loudspeaker says of `agent`, in which each reply is one of `said`, in order."""
     found: list[Passage] = []
     for first, last in sounding(speaker, rate):
         expected = round(found[-1].until) if found else 0
         origin, until = _places(speaker[first : last + 1], rate, agent, expected)
-        reply = next((n for n, (start, end) in enumerate(spans) if start <= (origin + until) / 2 < end), None)
-        if reply is not None:
-            late = max(0, round(spans[reply][0] - origin))  # a chime may come just before it
+        reply = next((n for n, each in enumerate(said) if each.first <= (origin + until) / 2 < each.end), None)
+        if reply is not None and first >= said[reply].since:  # a parrot says what it hears, a chime too
+            late = max(0, round(said[reply].first - origin))  # a chime may come just before it
             found.append(Passage(first + late, last + 1, origin + late, until, reply))
     groups = groupby(found, lambda passage: passage.reply)
-    return [Reply(spans[number][0], spans[number][1], tuple(group)) for number, group in groups]
+    return [Reply(said[number].first, said[number].end, tuple(group)) for number, group in groups]
 
 
 def _places(x: Samples, rate: int, agent: Samples, expected: int) -> tuple[float, float]:
@@ -442,7 +450,7 @@ def measure(folder: Path) -> dict[str, Any]:
     rate, speaker = recorded.rate, recorded.speaker
     events = read_events(folder / "events.jsonl")
     utterances = _utterances(events, rate)
-    found = replies(speaker, rate, recorded.agent, _spans(events, rate))
+    found = replies(speaker, rate, recorded.agent, _said(events, rate))
     each, unasked = _interruptions(recorded, found, utterances, events)
     silences = pauses(recorded, found, utterances)
     coughed = [silence["ms"] for silence in silences if silence["cause"] == "cough"]
@@ -529,13 +537,13 @@ def _utterances(events: Sequence[Mapping[str, Any]], rate: int) -> list[Utteranc
     return [Utterance(round(it["at"] * rate), round(it["until"] * rate), it["what"] == "speaks") for it in made]
 
 
-def _spans(events: Sequence[Mapping[str, Any]], rate: int) -> list[tuple[int, int]]:
+def _said(events: Sequence[Mapping[str, Any]], rate: int) -> list[Said]:
     """Return where in agent.wav each reply is."""
     said = [event for event in events if (event.get("who"), event.get("what")) == ("agent", "says")]
     for event in said:
         if not (_is_number(event.get("from_s")) and _is_number(event.get("until_s"))):
             raise Unmeasurable(f"the agent says something at {event['at']} s, expected from_s and until_s in agent.wav")
-    return [(round(event["from_s"] * rate), round(event["until_s"] * rate)) for event in said]
+    return [Said(*(round(event[name] * rate) for name in ("from_s", "until_s", "at"))) for event in said]
 
 
 def _figures(reply: Reply, onset_at: int, rate: int, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -86,6 +86,7 @@ class Appliance:
         self._power_off = power_off
         self._tools = tools
         self._card = False
+        self._awake = False  # a card has been there before
         self._down = False
         self._pressed_at = -BOUNCE_S
         self._released_at: float | None = None  # the contact opened; whether it bounces shows within RELEASE_S
@@ -189,11 +190,12 @@ class Appliance:
     # ------------------------------------------------------------------------------------------------ the card
 
     def _card_ready(self, at: float) -> Effects:
-        self._card = True
+        first, self._card, self._awake = not self._awake, True, True
+        hello: Effects = [Sound("awake")] if first else []  # before any other tone: see `audio.tones`
         if self.state is Box.STARTING or (self.state is Box.FAULT and not self._ending):
-            return self._rest(at)
+            return hello + self._rest(at)
         self.fault = ""
-        return []
+        return hello
 
     def _card_lost(self, reason: str) -> Effects:
         """Show it. A running call hears of it from its own leg, and ends."""

@@ -195,7 +195,7 @@ def test_a_press_while_muted_and_spoken_to_stops_the_agent() -> None:
 
 def test_a_box_that_is_always_on_leaves_a_service_that_refused_it_alone() -> None:
     story = Story(at_start="openai", fallback="parrot")
-    assert story(CardReady()) == [PlaceCall("openai")]
+    assert story(CardReady()) == [Sound("awake"), PlaceCall("openai")]
     refused_at = story.at + 1.0
     assert story(REFUSED) == [Sound("refused"), PlaceCall("parrot")]
     story(HUNG_UP)
@@ -261,7 +261,7 @@ def test_a_server_that_closes_at_once_makes_no_hot_loop() -> None:
 
 def test_a_box_that_is_always_on_calls_again_for_ever() -> None:
     story = Story(at_start="parrot")
-    assert story(CardReady()) == [PlaceCall("parrot")]
+    assert story(CardReady()) == [Sound("awake"), PlaceCall("parrot")]
     for _ in range(50):
         story(LINK_LOST)
         assert story.wait() == [PlaceCall("parrot")]

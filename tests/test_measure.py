@@ -20,6 +20,7 @@ import edgevoice_measure
 from edgevoice.audio.tones import TONES, tone
 from edgevoice_measure import (
     Recordings,
+    Said,
     Samples,
     Stretch,
     Unmeasurable,
@@ -224,17 +225,17 @@ def test_percentiles_of_nothing_are_refused() -> None:
 # --------------------------------------------------------------------------------- what the loudspeaker says of it
 
 
-def sent(*seconds: float) -> tuple[Samples, list[tuple[int, int]]]:
+def sent(*seconds: float) -> tuple[Samples, list[Said]]:
     """Return replies of so many seconds on the agent's track, a second apart, and where they are at `RATE`."""
     track, spans = [silence(1.0)], []
     for n, length in enumerate(seconds):
         begin = sum(map(len, track))
         track += [resample(speech(length, seed=n + 1, rate=AGENT_RATE), AGENT_RATE, RATE), silence(1.0)]
-        spans.append((begin, begin + round(length * RATE)))
+        spans.append(Said(begin, begin + round(length * RATE)))
     return np.concatenate(track), spans
 
 
-def of(agent: Samples, span: tuple[int, int], start_s: float = 0.0, end_s: float = 99.0) -> Samples:
+def of(agent: Samples, span: Said, start_s: float = 0.0, end_s: float = 99.0) -> Samples:
     """Return a piece of a reply, its edges audible."""
     piece = agent[span[0] : span[1]][round(start_s * RATE) : round(end_s * RATE)].copy()
     piece[[0, -1]] += np.where(piece[[0, -1]] == 0, 1, 0).astype(np.int16)
@@ -253,7 +254,7 @@ def recorded(speaker: Samples, agent: Samples, **others: Samples) -> Recordings:
     return Recordings(RATE, speaker=speaker, agent=agent, cleaned_rate=RATE, **rest)
 
 
-def resumed(agent: Samples, span: tuple[int, int], *, cut_s: float, gap_s: float, skip: int) -> Samples:
+def resumed(agent: Samples, span: Said, *, cut_s: float, gap_s: float, skip: int) -> Samples:
     """Return a reply that pauses at `cut_s`, and goes on `skip` samples later than where it stopped, fading in."""
     rest = agent[span[0] + round(cut_s * RATE) + skip : span[1]]
     return np.concatenate([silence(1), of(agent, span, 0, cut_s), silence(gap_s), faded(rest), silence(1)])
@@ -273,6 +274,13 @@ def test_a_chime_just_before_a_reply_is_not_part_of_it() -> None:
     (reply,) = replies(speaker, RATE, agent, spans)
     assert reply.start == pytest.approx(0.702 * RATE, abs=2)
     assert reply.heard == pytest.approx(2.0 * RATE, abs=2)
+
+
+def test_what_sounded_before_the_agent_said_it_is_no_reply() -> None:
+    agent, spans = sent(2.0)
+    speaker = placed(8, (1, of(agent, spans[0])), (5, of(agent, spans[0])))
+    (reply,) = replies(speaker, RATE, agent, [spans[0]._replace(since=4 * RATE)])
+    assert reply.start == 5 * RATE
 
 
 def test_what_was_heard_of_each_reply_is_known_to_the_sample() -> None:

@@ -12,13 +12,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 920, 520, 64, 220, 52, 56
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 940, 520, 64, 240, 52, 56
 LEGEND = 36  # right of the drawing
 OURS, PEER = "#0b6e4f", "#c0392b"
 LEAST, MOST = 0.05, 20_000.0  # an hour: what is below is drawn at the edge
 END_MS, STEP_MS = 1000, 100
 MISSES = 10.0  # per cent
-STYLE = "text{font:13px system-ui,sans-serif;fill:#222}.grid{stroke:#ddd}.bound{stroke-width:1.5;opacity:.5}.title{font-weight:bold}"
+STYLE = (
+    "text{font:13px system-ui,sans-serif;fill:#222}.grid{stroke:#ddd}"
+    ".bound{stroke-width:1.5;opacity:.5}.title{font-weight:bold}"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ Result = TypeVar("Result")
 
 PERIOD = RATE // 100
 CONVERTER_DBFS = -84.0  # what a microphone and its converter add to the noise of the room
-FIRST_S = 0.6  # the chime, then the first response
+FIRST_S = 1.8  # the chime of the box, that of the call, then the first response
 PAUSE_S = 1.0  # of an agent that was interrupted
 AFTERWARDS_S = 1.0  # of the utterance, until an agent that was not interrupted is stopped
 NOTED = (Suspected, TakenBack, BargedIn, Played, Cleared)
@@ -90,7 +90,7 @@ def hold(held: Scene, ears: Ears) -> Record:
     room = Room(RATE, held.people, held.echo, CONVERTER_DBFS, held.seed, drive=held.drive, noises=held.noises)
     card = RoomCard(room, VirtualClock(), seconds=seconds, drift_ppm=held.drift_ppm)
     duplex = make_duplex(ears)
-    commands: deque[Command] = deque([Answer(RATE), Listen(Uplink.OPEN), Tone("connected")])
+    commands: deque[Command] = deque([Answer(RATE), Listen(Uplink.OPEN), Tone("awake"), Tone("connected")])
     far = _Far(held, room)
     uplink: list[bytes] = []
     for period in range(round(seconds * RATE) // PERIOD):

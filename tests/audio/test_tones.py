@@ -7,7 +7,7 @@ import pytest
 
 from edgevoice.audio.tones import TONES, tone
 
-MEANINGS = ("connected", "ended", "ringing", "busy", "trouble", "refused", "muted", "unmuted", "waiting")
+MEANINGS = ("awake", "connected", "ended", "ringing", "busy", "trouble", "refused", "muted", "unmuted", "waiting")
 RATES = (8_000, 16_000, 44_100, 48_000)
 
 
@@ -26,7 +26,8 @@ def test_a_tone_is_quiet_short_and_does_not_click(name: str, rate: int) -> None:
     assert 0 < len(signal) <= rate
     assert 3200 <= np.abs(signal).max() <= 3277
     assert signal[0] == signal[-1] == 0
-    assert np.abs(np.diff(signal.astype(np.int32))).max() <= 3277 * 2 * np.pi * 880 / rate + 1  # no step in it
+    if name != "awake":  # there is noise in that
+        assert np.abs(np.diff(signal.astype(np.int32))).max() <= 3277 * 2 * np.pi * 880 / rate + 1  # no step in it
     assert np.abs(signal[: rate // 1000]).max() <= 400  # the first of five milliseconds of fading in
 
 
@@ -62,5 +63,15 @@ def test_a_tone_is_made_once_and_cannot_be_spoilt() -> None:
 
 
 def test_an_unknown_tone_is_an_error_that_lists_the_known() -> None:
-    with pytest.raises(ValueError, match='tone is "fanfare", expected one of connected, ended'):
+    with pytest.raises(ValueError, match='tone is "fanfare", expected one of awake, connected'):
         tone("fanfare", 48_000)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_box_awakes_with_a_breath_in_which_there_is_something_of_every_voice(rate: int) -> None:
+    signal = tone("awake", rate).astype(np.float64)
+    before_the_notes = np.abs(np.fft.rfft(signal[: rate // 4], rate))
+    octaves = [(125, 250), (250, 500), (500, 1000), (1000, 2000), (2000, 3500)]
+    levels = [20 * np.log10(np.sqrt(np.sum(before_the_notes[low:high] ** 2))) for low, high in octaves]
+    assert max(levels) - min(levels) < 6, "as loud in each octave"
+    assert np.sqrt(np.mean(signal[: rate // 4] ** 2)) > 32768 * 10 ** (-36 / 20)
