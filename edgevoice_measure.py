@@ -59,6 +59,7 @@ TEMPLATE = 8192  # samples that are compared with the reference: 170 ms at 48 kH
 SHORTEST = 240  # fewer samples have no shape of their own
 GAP = 240  # as many zeros in a row, 5 ms at 48 kHz, are fill silence
 QUIET = 7200  # 150 ms at 48 kHz: longer than an underrun
+COPY = 0.8  # correlation of what was not recorded but copied: 0.99 and more
 ALIKE = 0.5  # correlation; the right place gives 0.9 and more, a wrong one in speech rarely above 0.3
 
 
@@ -249,7 +250,7 @@ def _find_end(piece: Samples, reference: Samples) -> int | None:
     return None if start is None else min(round(start) + len(piece), len(reference))
 
 
-def find(piece: Samples, reference: Samples) -> float | None:
+def find(piece: Samples, reference: Samples, *, alike: float = ALIKE) -> float | None:
     """Return the index in `reference` at which `piece` begins there, to a fraction; None when it is not in it."""
     n, size = len(piece), 1 << (len(reference) + 3 * len(piece)).bit_length()
     # Zeros on both sides: what begins a little before the reference, or rings on behind it, is found too.
@@ -260,7 +261,7 @@ def find(piece: Samples, reference: Samples) -> float | None:
     energy = (sums[n:] - sums[:-n]) * (piece.astype(np.float64) ** 2).sum()
     score = dots / np.sqrt(np.maximum(energy, 1.0))
     best = int(np.argmax(score))
-    if score[best] < ALIKE:
+    if score[best] < alike:
         return None
     before, top, after = (float(score[min(max(best + step, 0), len(score) - 1)]) for step in (-1, 0, 1))
     bend = before - 2 * top + after
@@ -295,7 +296,7 @@ def _places(x: Samples, rate: int, agent: Samples, expected: int) -> tuple[float
         begin = expected + _hidden(agent[expected:], rate)
         return begin, begin + len(x)
     shy = round(2 * FADE_S * rate) if len(x) > 4 * FADE_S * rate else 0  # what fades in has another shape
-    start, last = (find(piece, agent) for piece in (x[shy:][:TEMPLATE], x[shy:][-TEMPLATE:]))
+    start, last = (find(piece, agent, alike=COPY) for piece in (x[shy:][:TEMPLATE], x[shy:][-TEMPLATE:]))
     if last is None:
         return math.nan, math.nan
     until = last + min(len(x) - shy, TEMPLATE)

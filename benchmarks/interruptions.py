@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import speech
-from benchmarks.decisions import evident_at
+from benchmarks.decisions import hinted_at
 from benchmarks.load import busy_cores
 from benchmarks.recording import Cut, Recording, write
 from tests.e2e.box import TRUSTING, RunningBox
@@ -162,14 +162,14 @@ def _with_claims(cuts: Sequence[Cut], truncations: Sequence[Line], world: World)
 
 
 def _recording(world: World, end: int, cuts: Sequence[Cut]) -> Recording:
-    """Return what sounded until `end`, each voice with the moment at which it was evident."""
+    """Return what sounded until `end`, each voice with the moment of the hint that silenced it."""
     events = world.events()
     first = next(event.details["idx"] for event in events if (event.who, event.what) == ("mic", "start"))
     lost = min((event.details["idx"] for event in events if (event.who, event.what) == ("mic", "xrun")), default=end)
-    evident = evident_at(world.air[:lost], first, RATE)
+    hinted = hinted_at(world.air[:lost], world.spk[:lost], first, RATE)
     decided = []
     for cut in cuts:
-        later = evident[evident > cut.at] if cut.what == "voice" else evident[:0]
+        later = hinted[hinted > cut.at] if cut.what == "voice" else hinted[:0]
         decided.append(replace(cut, decided_at=int(later[0])) if len(later) else cut)
     stops = [world.index(event.at) for event in events if (event.who, event.what) == ("speaker", "stop")]
     return Recording(RATE, world.spk[:end], world.air[:end], decided, stops, speech.reply(RATE))

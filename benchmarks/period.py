@@ -3,9 +3,10 @@
     python -m benchmarks.period PERIODS      prints one JSON object
 
 In a call with everything on: somebody makes noise near the microphone, which is resampled, cleaned of the echo, judged
-and sent; a response of 24 kHz is resampled and played, and told to the canceller. Alone, period upon period, it is the pure cost. Beside a thread that computes in
-Python all the time, at the pace of a card, it is what a listener would notice: the time from the moment at which the
-period was captured to the moment at which the loudspeaker has its next samples.
+and sent; a response of 24 kHz is resampled and played, and told to the canceller. Alone, period upon period, it is the
+pure cost. Beside a thread that computes in Python all the time, at the pace of a card, it is what a listener would
+notice: the time from the moment at which the period was captured to the moment at which the loudspeaker has its next
+samples.
 """
 
 from __future__ import annotations

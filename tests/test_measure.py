@@ -339,7 +339,7 @@ def test_a_silence_of_the_agents_own_is_no_pause() -> None:
 
 def test_a_scrap_between_two_pauses_follows_upon_what_came_before() -> None:
     agent, spans = sent(3.0)
-    begin, end = spans[0]
+    begin, end, _ = spans[0]
     pieces = [of(agent, spans[0], 0, 1), silence(0.2), faded(agent[begin + RATE :][:240])[:24], silence(0.2)]
     speaker = np.concatenate([silence(1), *pieces, faded(agent[begin + RATE + 24 : end]), silence(1)])
     found = pauses(recorded(speaker, agent), replies(speaker, RATE, agent, spans), [])

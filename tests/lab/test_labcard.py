@@ -323,6 +323,21 @@ def test_a_reader_that_is_late_loses_frames_and_is_told_once(make_world: Callabl
     assert [event.what for event in world.events()].count("xrun") == 1
 
 
+def test_pointers_move_in_the_steps_that_were_asked_for(make_world: Callable[..., World]) -> None:
+    world = make_world(mic_step=1, speaker_step=48)
+    mic, speaker = open_mic(nonblock=True), open_speaker()
+    mic.read()
+    speaker.write(ramp(20 * PERIOD).tobytes())
+    first = last(world, "mic", "start").details["idx"]
+    waiting = set()
+    for _ in range(100):
+        at_least = world.now() - first
+        available = mic.avail()
+        assert at_least <= available <= world.now() - first
+        waiting.add(queued(speaker) % 48)
+    assert waiting == {0}
+
+
 # -------------------------------------------------------------------------------------------------------- the room
 
 
