@@ -14,7 +14,7 @@ PACKAGE = ROOT / "edgevoice"
 LAYERS: list[list[str]] = [
     ["events", "errors", "light"],
     ["wire", "schema", "tools", "happenings", "drawing", "responses", "suspicion", "person"],
-    ["audio.pcm", "audio.tones", "audio.resample", "audio.ports", "audio.acoustics", "audio.drift", "audio.sweep"],
+    ["audio.pcm", "audio.tones", "audio.resample", "audio.ports", "audio.acoustics", "audio.drift", "audio.course", "audio.sweep"],
     ["config", "audio.playout", "audio.delivery", "audio.echo", "audio.reference", "audio.speech", "audio.measurement"],
     ["audio.hearing", "audio.interruption", "audio.calibration", "audio.findings", "audio.selftest"],
     ["pictures", "calibration_picture", "nightly", "agents.openai_session"],
@@ -22,6 +22,7 @@ LAYERS: list[list[str]] = [
     ["audio.duplex", "agents.parrot", "report"],
     ["conversation", "appliance", "agents.openai"],
     ["call"],
+    ["drivers.pcm"],
     ["bridge", "drivers.*", "catalogue"],
     ["simulation", "box", "scenery", "calibrate"],
     ["app"],

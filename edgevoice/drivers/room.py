@@ -201,14 +201,13 @@ class RoomCard:
         return late / 1000
 
     def queued(self) -> int:
-        return max(0, self._end - max(self._begin, self._now()))
+        return max(0, self._end - self.fifo - max(self._begin, self._now()))
 
     def drop(self) -> int:
         self._check()
         held = self.queued()
         self._written -= held
-        silenced = max(0, held - self.fifo)
-        self._past.set(self._end - silenced, np.zeros(silenced, np.int16))
+        self._past.set(self._end - held, np.zeros(held, np.int16))
         self._end = 0
         return held
 
@@ -228,7 +227,8 @@ class RoomCard:
 
     def position(self) -> float | None:
         """Count the frames played, of all written and not dropped, when the last frame read was captured."""
-        return self._written - (self._end - self._captured * self._clocks.ratio) if self._end else None
+        ahead = self._end - self.fifo - self._captured * self._clocks.ratio
+        return self._written - ahead if self._end else None
 
     def _check(self) -> None:
         if self.unplugged:

@@ -55,9 +55,8 @@ def keep(path: Path, content: bytes) -> None:
                 os.fchmod(file.fileno(), 0o644)
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        finally:
+            Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         hint = "; do it as root (sudo)" if isinstance(error, PermissionError) else ""
         raise DeviceError(f"{path} cannot be written: {error.strerror}{hint}") from error
