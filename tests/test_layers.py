@@ -14,7 +14,17 @@ PACKAGE = ROOT / "edgevoice"
 LAYERS: list[list[str]] = [
     ["events", "errors", "light"],
     ["wire", "schema", "tools", "happenings", "drawing", "responses", "suspicion", "person"],
-    ["audio.pcm", "audio.tones", "audio.resample", "audio.ports", "audio.acoustics", "audio.drift", "audio.course", "audio.sweep"],
+    [
+        "audio.pcm",
+        "audio.tones",
+        "audio.resample",
+        "audio.ports",
+        "audio.acoustics",
+        "audio.drift",
+        "audio.course",
+        "audio.sweep",
+        "audio.echo_path",
+    ],
     ["config", "audio.playout", "audio.delivery", "audio.echo", "audio.reference", "audio.speech", "audio.measurement"],
     ["audio.hearing", "audio.interruption", "audio.calibration", "audio.findings", "audio.selftest"],
     ["pictures", "calibration_picture", "nightly", "agents.openai_session"],

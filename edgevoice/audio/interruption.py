@@ -1,21 +1,66 @@
 """Decides whether somebody talks over us: at once whether it might be so, and then, in silence, whether it is.
 
-cleaned ──> speech ──> speaking                       for the turn
-        └─> above the floor and what is left of our echo ──> hint ══> silence ──> voice in it ──> evident
-                                                                         └────> none in it ──> harmless
+    captured, played ──> echo path ──> residual ── well above noise and doubt? ──> hint
+                                          │                                          ║ the loudspeaker falls silent
+                                          └── harmonic? steady? dark? ── summed since the hint ──> evident
+    cleaned ──> speech ──> speaking                                 └── silence ──> harmless
+
+Rules
+* The hint may be wrong, so it may be quick: 10 ms in which three of six bands stand out from the noise and from all the
+  echo that may be in them. How much that is, the echo path knows itself: so it is stricter while it still learns.
+* What follows is weighed in silence, block by block. A voice is harmonic; it lasts, where a cough or a door only fades;
+  and it is louder below 1 kHz than above, where breath is not. None of the three will do alone.
+* A block counts for at most its 10 ms. `evident` wants a share of `confirm_ms` in all, pauses not counted.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevoice.audio.echo_path import BINS, BLOCK, RATE, EchoPath
 from edgevoice.audio.speech import SpeechDetector
 
 Samples = NDArray[np.int16]
+Floats = NDArray[np.float32]
 
-HINT_FRAMES = 2  # 20 ms
-QUIET_AGAIN_FRAMES = 12  # 120 ms without any voice: nobody speaks
+BAND_HZ = (200, 400, 700, 1100, 1600, 2300, 3600)
+BANDS = len(BAND_HZ) - 1
+STAND_OUT = 3  # bands: fewer are a tone, or the resonance of a case
+NOISE = 0.4  # of the noise floor (a minimum) counts like doubt: the margin is meant for echo, noise is steadier
+SMOOTHING = 0.2
+FLOOR_BLOCKS, FLOOR_PARTS = 10, 15  # 1.5 s
+FLOOR = 100.0
+
+PITCH_BLOCKS = 4  # 40 ms: three periods of a low voice
+PITCH_HZ = (70, 400)
+LAGS = (RATE // PITCH_HZ[1], RATE // PITCH_HZ[0])
+SPECTRUM = 1024
+FADED = 10 ** (-12 / 10)
+STEADY_BLOCKS = 3
+HARMONIC, STEADY, DARK, OFFSET = 8.0, 0.3, 0.1, -1.3
+CERTAIN = 2.0
+QUIET_BLOCKS = 15
+REST_BLOCKS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """How readily a sound is taken for somebody who talks over us."""
+
+    margin_db: float  # of the hint, above doubt
+    share: float  # of confirm_ms that must be certainly a voice
+
+
+OPERATING_POINTS = {
+    "low": OperatingPoint(margin_db=11.0, share=0.6),
+    "normal": OperatingPoint(margin_db=8.0, share=0.4),
+    "high": OperatingPoint(margin_db=7.0, share=0.3),
+}
 
 
 class TalkOver:
@@ -23,26 +68,40 @@ class TalkOver:
 
     def __init__(self, *, sensitivity: str = "normal", confirm_ms: int = 160) -> None:
         self._speech = SpeechDetector(sensitivity=sensitivity, confirm_ms=confirm_ms)
-        self._wanted = max(1, confirm_ms // 20)
-        self._recent: list[bool] = []
+        point = OPERATING_POINTS[sensitivity]
+        self._path = EchoPath()
+        self._margin = 10 ** (point.margin_db / 10)
+        self._wanted_ms = point.share * confirm_ms
+        self._bands = _bands()
+        self._powers = np.zeros((2, BINS), np.float32)  # of the residual, and doubt
+        self._last = np.zeros(BANDS, np.float32)
+        self._smooth = self._lowest = self._floor = np.full(BANDS, 1e4, np.float32)
+        self._parts = np.full((FLOOR_PARTS, BANDS), 1e4, np.float32)
+        self._blocks = 0
+        self._above = 0
+        self._recent = np.zeros(PITCH_BLOCKS * BLOCK, np.float32)
+        self._levels = deque([0.0] * STEADY_BLOCKS, maxlen=STEADY_BLOCKS)
+        self._heard = self._doubt = self._last
         self._suspecting = False
-        self._voiced = 0
+        self._evidence_ms = 0.0
+        self._loudest = 0.0
         self._quiet = 0
+        self._rest = 0
 
     @property
     def hint(self) -> bool:
         """Right now something begins that may be a voice over us: worth silencing the loudspeaker."""
-        return len(self._recent) == HINT_FRAMES and all(self._recent)
+        return self._above >= STAND_OUT and not self._rest
 
     @property
     def evident(self) -> bool:
         """There is enough evidence of a person's voice: interrupt."""
-        return self._suspecting and self._voiced >= self._wanted
+        return self._suspecting and self._evidence_ms >= self._wanted_ms
 
     @property
     def harmless(self) -> bool:
         """It is clear by now that nobody speaks: the suspicion may be taken back."""
-        return self._suspecting and self._quiet >= QUIET_AGAIN_FRAMES and not self.evident
+        return self._suspecting and self._quiet >= QUIET_BLOCKS
 
     @property
     def speaking(self) -> bool:
@@ -62,27 +121,83 @@ class TalkOver:
     def hear(self, cleaned: Samples, captured: Samples, played: Samples) -> None:
         """Take the next 10 ms: after and before the echo canceller, and what the loudspeaker played."""
         self._speech.hear(cleaned)
-        voiced = self._speech.voiced
-        self._recent = [*self._recent, voiced][-HINT_FRAMES:]
-        self._voiced += voiced
-        self._quiet = 0 if voiced else self._quiet + 1
+        path = self._path
+        path.hear(captured, played)
+        self._powers[0], self._powers[1] = path.power, path.doubt
+        self._heard, self._doubt = self._powers @ self._bands
+        self._recent[:-BLOCK] = self._recent[BLOCK:]
+        self._recent[-BLOCK:] = path.residual
+        self._follow(self._heard)
+        lately = (self._heard + self._last) * 0.5
+        self._last = self._heard
+        expected = self._doubt + NOISE * self._floor
+        self._above = int(np.count_nonzero(lately > self._margin * expected))
+        self._levels.append(float(self._heard.sum()))
+        self._rest = max(0, self._rest - 1)
+        if self._suspecting:
+            self._weigh()
 
     def suspect(self) -> None:
         """The loudspeaker has been silenced because of the hint: collect evidence from the hint on."""
         self._suspecting = True
-        self._voiced = sum(self._recent)
+        self._evidence_ms = 0.0
+        self._loudest = self._levels[-1]
         self._quiet = 0
 
     def relax(self) -> None:
         """The suspicion is over, either way."""
         self._suspecting = False
+        self._rest = REST_BLOCKS
 
     def witness(self) -> None:
         """The agent's own voice detection heard a voice begin in this suspicion: less evidence is needed."""
-        self._voiced += self._wanted // 2
+        self._evidence_ms += self._wanted_ms / 2
 
     def forget(self) -> None:
         """There is a gap now: what was heard so far says nothing about what comes."""
         self._speech.forget()
-        self._recent = []
+        self._path.forget()
         self._suspecting = False
+
+    def _follow(self, power: Floats) -> None:
+        self._smooth = self._smooth + SMOOTHING * (power - self._smooth)
+        self._lowest = np.minimum(self._lowest, self._smooth)
+        self._blocks += 1
+        if self._blocks % FLOOR_BLOCKS == 0:
+            self._parts[self._blocks // FLOOR_BLOCKS % FLOOR_PARTS] = self._lowest
+            self._floor = np.maximum(self._parts.min(axis=0), FLOOR)
+            self._lowest = self._smooth
+
+    def _weigh(self) -> None:
+        level = self._levels[-1]
+        self._loudest = max(self._loudest, level)
+        clear = np.count_nonzero(self._heard > 4 * (self._doubt + self._floor)) >= 2
+        self._quiet += 1
+        if clear and level > FADED * self._loudest:
+            steady = _db(sum(self._levels) / STEADY_BLOCKS / self._loudest)
+            own = np.maximum(self._heard - 1.5 * self._floor, 0.3 * self._floor)
+            dark = _db(float(own[1] / own[3]))
+            voice = HARMONIC * _harmonicity(self._recent) + STEADY * steady + DARK * dark + OFFSET
+            if voice > 0:
+                self._quiet = 0
+                self._evidence_ms += 10 * min(1.0, voice / CERTAIN)
+
+
+def _harmonicity(x: Floats) -> float:
+    """Return how alike `x` is to itself a period later, whatever the period of a voice: 1 for a vowel."""
+    spectrum = np.fft.rfft(x, SPECTRUM)
+    alike = np.fft.irfft(spectrum.real**2 + spectrum.imag**2)[LAGS[0] : LAGS[1] + 1]
+    energy = np.concatenate(((0.0,), np.cumsum(x * x)))
+    lags = np.arange(LAGS[0], LAGS[1] + 1)
+    both = energy[len(x) - lags] * (energy[-1] - energy[lags])
+    return float((alike / np.sqrt(both + 1e-3)).max())
+
+
+def _bands() -> Floats:
+    hz = np.arange(BINS) * RATE / (2 * BLOCK)
+    inside = [(low <= hz) & (hz < high) for low, high in zip(BAND_HZ, BAND_HZ[1:], strict=False)]
+    return np.stack([band / band.sum() for band in inside], axis=1).astype(np.float32)
+
+
+def _db(ratio: float) -> float:
+    return 10 * math.log10(ratio + 1e-9)
