@@ -357,12 +357,15 @@ def _pause(recorded: Recordings, before: Passage, after: Passage, utterances: Se
 def _cause(
     recorded: Recordings, utterances: Sequence[Utterance], silence: int, reply_start: int
 ) -> tuple[Utterance | None, int | None]:
-    """Return who made a sound when the loudspeaker fell silent, and when they began to, over the reply."""
+    """Return who made a sound when the loudspeaker fell silent, and when they began to, over the reply.
+
+    That may be later than the silence: a breath comes before the word, and is no onset.
+    """
     for utterance in reversed(utterances):
         start = max(utterance.start, reply_start)
         if start < silence <= utterance.end + SLACK_S * recorded.rate:
             begun = onset(recorded.person[start : utterance.end], recorded.rate)
-            if begun is not None and start + begun < silence:
+            if begun is not None:
                 return utterance, start + begun
     return None, None
 
@@ -552,13 +555,11 @@ def _figures(reply: Reply, onset_at: int, rate: int, events: Sequence[Mapping[st
     begun, silent = onset_at / rate, reply.silence / rate
     heard_ms = reply.heard * 1000 / rate
     claims = [event for event in events if event.get("what") == "BargedIn"]
-    claim = next((claim for claim in claims if begun <= claim["at"] <= silent + CLAIM_S), {})
-    hints = [event["at"] for event in events if event.get("what") == "Suspected" and begun <= event["at"]]
+    claim = next((claim for claim in claims if min(begun, silent) <= claim["at"] <= silent + CLAIM_S), {})
     claimed_ms = claim["heard_ms"] if _is_number(claim.get("heard_ms")) else None
     return {
         "reply_at": round(reply.start / rate, 6),
         "onset_at": round(begun, 6),
-        "hint_at": max((at for at in hints if claim and at <= claim["at"]), default=None),
         "decided_at": claim.get("at"),
         "silent_at": round(silent, 6),
         "speech_to_silence_ms": round((silent - begun) * 1000, 3),

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from edgevoice import calibrate
 from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.duplex import Duplex
 from edgevoice.audio.echo import Canceller
@@ -29,7 +28,7 @@ from edgevoice.drivers import control
 from edgevoice.drivers.alsa import CardSettings, hush, open_card
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.drivers.room import RealClock, Room, RoomCard, Utterance
-from edgevoice.drivers.state import load_calibration
+from edgevoice.drivers.state import load_calibration, name_of
 from edgevoice.drivers.wav import read_wav
 from edgevoice.schema import Config
 
@@ -118,7 +117,7 @@ def _delay_ms(config: Config) -> float:
 
 def _calibration(config: Config) -> Calibration | None:
     """Return what `edgevoice calibrate` found out about the configured card, if it was run."""
-    return load_calibration(calibrate.key(config))
+    return load_calibration(name_of(config.card))
 
 
 def open_configured(config: Config) -> OpenedCard:

@@ -128,18 +128,12 @@ def _outcome(config: Config, calibrator: Calibrator, setting: Setting, rate: int
     if figures is not None:
         kept = calibration(
             figures,
-            card=key(config),
+            card=state.name_of(config.card),
             made=datetime.now().astimezone().isoformat(timespec="seconds"),
             rate=rate,
             volume=setting.volume,
         )
     return Outcome(kept, figures, findings(figures, setting))
-
-
-def key(config: Config) -> str:
-    """Name the configured card, as its calibration is kept."""
-    card = config.card
-    return "simulated room" if card.simulate else state.card_key(card.capture, card.playback)
 
 
 def _write(config: Config, calibrator: Calibrator, outcome: Outcome, out: Path | None) -> list[Path]:
@@ -149,9 +143,9 @@ def _write(config: Config, calibrator: Calibrator, outcome: Outcome, out: Path |
         written.append(state.keep_calibration(outcome.calibration))
     picture = ""
     if calibrator.response and calibrator.figures:
-        picture = draw(calibrator.response, calibrator.figures, f"{config.device.name}: {key(config)}")
+        picture = draw(calibrator.response, calibrator.figures, f"{config.device.name}: {state.name_of(config.card)}")
     if outcome.calibration and picture:
-        written.append(state.path_of("calibration", key(config), "svg"))
+        written.append(state.path_of("calibration", state.name_of(config.card), "svg"))
         state.keep(written[-1], picture.encode())
     if out and calibrator.recording:
         written += _write_out(out, picture, calibrator)

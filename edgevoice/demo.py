@@ -59,6 +59,7 @@ RATE = 48_000
 ECHO_DELAY_MS, ECHO_RT60_S, ECHO_DB = 15.0, 0.3, 0.0
 DRIVE = 2.0  # the loudspeaker gives at most half of what it is asked for at its loudest
 VOICE_DBFS, COUGH_DBFS, FAN_DBFS = -24.0, -8.0, -52.0  # a voice while it sounds; a cough's peak; the fan
+PRESSED_AT_S = 0.2
 ANSWER_S = 0.9  # silence that ends a turn, the answer's way through the card, and some room
 COUGH_AFTER_S, INTERRUPTED_AFTER_S = 1.3, 3.6  # into the parrot's second answer
 PRESS_AFTER_S = 0.3  # of talking to a box that is deaf while it speaks
@@ -102,7 +103,7 @@ def measure(folder: Path) -> dict[str, Any]:
 
 
 def _play(box: Simulation, script: _Script, deaf: bool) -> None:
-    box.run(0.2)
+    box.run(PRESSED_AT_S)
     box.press()
     if deaf:
         box.run(script.people[-1].at + PRESS_AFTER_S)
@@ -150,7 +151,7 @@ def _script() -> _Script:
     """An ordinary turn; a longer one; a cough and later a word into the answer to it."""
     question, story, interruption = (_said(name) for name in ("question", "story", "interruption"))
     cough = scenery.cough(RATE, level_dbfs=COUGH_DBFS)
-    first = 1.5
+    first = PRESSED_AT_S + 1.3
     second = first + 2 * len(question) / RATE + ANSWER_S + 1.0
     answer = second + len(story) / RATE + ANSWER_S
     end = answer + INTERRUPTED_AFTER_S + 2 * len(interruption) / RATE + ANSWER_S + 2.0

@@ -28,7 +28,11 @@ FIGURES = {  # name, unit, and one line to a person who has not read the code
     "repeated_samples": ("samples repeated", "", "The same."),
     "skipped_samples": ("samples skipped", "", "Where a reply sounds without a pause: lost or repeated."),
     "resume_step": ("greatest step when it goes on", "", "Between two samples of the first ms, of 32768."),
-    "speech_to_silence_ms": ("speech to silence", "ms", "From the person's first sound to the reply's last sample."),
+    "speech_to_silence_ms": (
+        "speech to silence",
+        "ms",
+        "From the person's first sound to the reply's last. Negative: a breath came first.",
+    ),
     "speech_to_decision_ms": ("speech to decision", "ms", "Until the agent was told; silence came before."),
     "heard_error_ms": ("error of “heard”", "ms", "What the agent was told was heard, less what left the loudspeaker."),
     "false_interruptions": ("false interruptions", "", "Replies that fell silent for good, and nobody spoke."),

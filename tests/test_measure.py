@@ -454,7 +454,16 @@ def test_a_conversation_is_measured(folder: Path) -> None:
     assert [[round(edge, 1) for edge in reply] for reply in figures["spoken"]] == [[3.0, 4.5], [5.5, 8.2]]
     (pause,) = figures["pauses"]
     assert (pause["cause"], pause["onset_to_silence_ms"]) == ("cough", pytest.approx(100, abs=0.1))
-    assert figures["each"][0]["hint_at"] == 8.19
+
+
+def test_a_breath_before_the_word_may_interrupt_and_is_no_onset(folder: Path) -> None:
+    person = conversation()["person"]
+    person[round(STOPS * RATE) : round(8.25 * RATE)] //= 20
+    write_wav(folder / "person.wav", person)
+    figures = measure(folder)
+    assert (figures["interruptions"], figures["false_interruptions"]) == (1, 0)
+    assert figures["speech_to_silence_ms"] == pytest.approx(-50, abs=0.1)
+    assert figures["heard_error_ms"] == pytest.approx(5, abs=0.1)
 
 
 def test_an_interruption_that_nobody_claimed_has_no_error(folder: Path) -> None:

@@ -38,7 +38,6 @@ PAUSE: Figures = {
 CUT: Figures = {
     "reply_at": 2.0,
     "onset_at": 3.0,
-    "hint_at": 3.09,
     "decided_at": 3.3,
     "silent_at": 3.2,
     "speech_to_silence_ms": 200.0,

@@ -32,7 +32,8 @@ Samples = NDArray[np.int16]
 Floats = NDArray[np.float32]
 
 SEED = 3
-SESSION_S = 125.0  # without interruptions: two minutes of agent speech, and the gaps
+SPEECH_S = 120.0  # in a session without interruptions, at least, if the agent is let speak
+SESSION_S = 125.0  # which has the chime and the gaps between responses, too
 INTERRUPTIONS = 10  # in a session
 EACH_S = 12.0  # at most, for one of them
 RESPONSE_S = (3.0, 10.0)
@@ -70,7 +71,7 @@ class Condition:
     talked_over: bool = False
 
 
-COUGHS_TYPING = (("cough", 60), ("typing", 60))
+COUGHS_TYPING = (("cough", 58), ("typing", 58))  # an hour: two in each session
 QUIET = (
     Condition("no echo", 0.05, erl_db=None),
     Condition("echo, ERL +6 to +1 dB", 0.1, erl_db=(6.0, 1.0)),
@@ -78,7 +79,7 @@ QUIET = (
     Condition("echo, ERL -5 to -10 dB", 0.1, erl_db=(-5.0, -10.0)),
     Condition("echo, fan", 0.1, fan=True),
     Condition("echo, fan, coughs, typing", 0.3, fan=True, per_hour=COUGHS_TYPING),
-    Condition("echo, doors", 0.075, per_hour=(("door", 60),)),
+    Condition("echo, doors", 0.075, per_hour=(("door", 58),)),
     Condition("echo, music", 0.075, music=True),
     Condition("echo, far voice", 0.1, far_voice=True),
 )
@@ -132,7 +133,7 @@ def sessions(half: str, hours: float, interruptions: int) -> list[Session]:
         raise ValueError(f'half is "{half}", expected one of {", ".join(HALVES)}')
     made = []
     for condition in QUIET if hours else ():
-        count = max(1, round(hours * condition.share * 3600 / SESSION_S))
+        count = max(1, round(hours * condition.share * 3600 / SPEECH_S))
         made += [Session(half, condition, number) for number in range(count)]
     for condition in TALKED_OVER if interruptions else ():
         left = max(1, round(interruptions * condition.share))

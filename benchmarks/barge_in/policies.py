@@ -29,11 +29,11 @@ GRIDS: Mapping[str, tuple[Callable[..., Ears], Mapping[str, Sequence[Any]]]] = {
     ),
     "vad after aec3": (
         partial(peers.vad, canceller="aec3"),
-        {"mode": (1, 3), "share": (0.6, 0.9), "window_ms": (100, 200, 400)},
+        {"mode": (1, 3), "share": (0.6, 0.9), "window_ms": (100, 200, 300, 400)},
     ),
     "vad after speex": (
         partial(peers.vad, canceller="speex"),
-        {"mode": (3,), "share": (0.6, 0.9), "window_ms": (100, 200, 400)},
+        {"mode": (3,), "share": (0.6, 0.9), "window_ms": (100, 200, 400, 600)},
     ),
     "200 ms of voice": (
         partial(peers.minimum_duration, least_ms=200),
@@ -49,13 +49,13 @@ GRIDS: Mapping[str, tuple[Callable[..., Ears], Mapping[str, Sequence[Any]]]] = {
     ),
 }
 PEERS: Mapping[str, Mapping[str, Any]] = {
-    "level gate": {"factor": 0.6, "least_dbfs": -44.0, "blocks": 1},
+    "level gate": {"factor": 2.4, "least_dbfs": -44.0, "blocks": 3},
     "vad alone": {"mode": 3, "share": 0.9, "window_ms": 300},
     "vad after aec3": {"mode": 3, "share": 0.9, "window_ms": 200},
-    "vad after speex": {"mode": 3, "share": 0.9, "window_ms": 200},
+    "vad after speex": {"mode": 3, "share": 0.9, "window_ms": 400},
     "200 ms of voice": {"mode": 3, "gap_ms": 20},
-    "500 ms of voice": {"mode": 3, "gap_ms": 60},
-    "pause, resume after 2 s": {"least_ms": 200, "mode": 3, "words_ms": 200},
+    "500 ms of voice": {"mode": 2, "gap_ms": 60},
+    "pause, resume after 2 s": {"least_ms": 200, "mode": 2, "words_ms": 200},
 }
 
 

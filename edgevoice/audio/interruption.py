@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,7 @@ HARMONIC, STEADY, DARK, OFFSET = 8.0, 0.3, 0.1, -1.3
 CERTAIN = 2.0
 QUIET_BLOCKS = 15
 REST_BLOCKS = 30
+KEPT = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +138,19 @@ class TalkOver:
         self._rest = max(0, self._rest - 1)
         if self._suspecting:
             self._weigh()
+        else:
+            self._evidence_ms *= KEPT
 
     def suspect(self) -> None:
         """The loudspeaker has been silenced because of the hint: collect evidence from the hint on."""
         self._suspecting = True
-        self._evidence_ms = 0.0
         self._loudest = self._levels[-1]
         self._quiet = 0
 
     def relax(self) -> None:
         """The suspicion is over, either way."""
+        if self.evident:
+            self._evidence_ms = 0.0
         self._suspecting = False
         self._rest = REST_BLOCKS
 
@@ -195,7 +200,7 @@ def _harmonicity(x: Floats) -> float:
 
 def _bands() -> Floats:
     hz = np.arange(BINS) * RATE / (2 * BLOCK)
-    inside = [(low <= hz) & (hz < high) for low, high in zip(BAND_HZ, BAND_HZ[1:], strict=False)]
+    inside = [(low <= hz) & (hz < high) for low, high in pairwise(BAND_HZ)]
     return np.stack([band / band.sum() for band in inside], axis=1).astype(np.float32)
 
 

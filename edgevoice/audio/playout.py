@@ -7,6 +7,7 @@ Rules
 * A response that was discarded is dead by name: audio of it that arrives later is dropped here too.
 * On hold, what the card was given and did not play is ours again, marks in their places; only tones sound. Resumed, it
   goes on at that very frame, fading in. Nothing is heard, and no mark is reported, meanwhile.
+* A mark gets its position when all that goes before it was handed over: a tone may still come between.
 """
 
 from __future__ import annotations
@@ -28,8 +29,7 @@ Samples = NDArray[np.int16]
 LIMIT_MS = 300_000  # five minutes of speech wait at most: 14 MB at 24 kHz
 DEAD_NAMES = 64  # more responses than a service ever has under way at once
 PIECE_MS = 10  # resampled at once: the work of one period
-FADE_MS = 5  # a reply that goes on swells that long: shorter clicks
-
+FADE_MS = 5  # what goes on after a drop swells that long: shorter clicks
 
 _NOTHING: Samples = np.empty(0, np.int16)
 _NO_FADE: NDArray[np.float64] = np.empty(0)
@@ -61,7 +61,7 @@ class _Span:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Frames that the card was given and did not play."""
+    """Frames of a response, at the card's rate."""
 
     pcm: Samples
     response: str
@@ -91,8 +91,7 @@ class Playout:
         self._source_rate = rate
         self._queue: deque[_Queued] = deque()
         self._resampling: str | None = None  # the response the resampler's state belongs to
-        self._ready: Samples = np.empty(0, np.int16)  # resampled, of that response, not yet handed over
-        self._kept: deque[_Piece | Played] = deque()  # what goes before all that waits, and the marks in it
+        self._ready: deque[_Piece | Played] = deque()  # what the card gets before all that waits, and the marks in it
         self._played = self.position  # at the last `advance`
         self._fade = _NO_FADE  # what the next frames of a response are multiplied by
         self.on_hold = False
@@ -148,15 +147,14 @@ class Playout:
             self.position += len(piece)
         self.position += frames - filled
         self._finish_ended()
+        self._place_marks()
         return out
 
     def _faded_in(self, piece: Samples) -> Samples:
         if not len(self._fade):
             return piece
-        ramp, self._fade = self._fade[: len(piece)], self._fade[len(piece) :]
-        faded = piece.copy()
-        faded[: len(ramp)] = np.rint(faded[: len(ramp)] * ramp).astype(np.int16)
-        return faded
+        gains, self._fade = self._fade[: len(piece)], self._fade[len(piece) :]
+        return _with_gains(piece, gains)
 
     def _next(self, wanted: int) -> tuple[Samples, str]:
         """Return up to `wanted` frames and whose they are ("" for a tone and for nameless sound)."""
@@ -165,24 +163,24 @@ class Playout:
             if len(tone) > wanted:
                 self._tones.appendleft(tone[wanted:])
             return tone[:wanted], ""
-        if self.on_hold:
-            return _NOTHING, ""
-        while self._kept:
-            first = self._kept.popleft()
-            if isinstance(first, _Piece):
+        while not self.on_hold and (self._ready or self._resample_more()):
+            self._place_marks()
+            if self._ready and isinstance(first := self._ready.popleft(), _Piece):
                 if len(first.pcm) > wanted:
-                    self._kept.appendleft(_Piece(first.pcm[wanted:], first.response))
+                    self._ready.appendleft(_Piece(first.pcm[wanted:], first.response))
                 return first.pcm[:wanted], first.response
-            self._marks.append(_MarkAt(self.position, first))
-        while not len(self._ready) and self._resample_more():
-            pass
-        piece, self._ready = self._ready[:wanted], self._ready[wanted:]
-        return piece, self._resampling or ""
+        return _NOTHING, ""
+
+    def _place_marks(self) -> None:
+        """Give the marks that come next their position."""
+        while not self.on_hold and self._ready and isinstance(mark := self._ready[0], Played):
+            self._ready.popleft()
+            self._marks.append(_MarkAt(self.position, mark))
 
     def _resample_more(self) -> bool:
         """Make some frames ready, or end the responses that are over; False when there is nothing to play."""
         self._finish_ended()
-        if len(self._ready):
+        if self._ready:
             return True
         queued = next((queued for queued in self._queue if queued.chunks), None)
         if queued is None:
@@ -190,8 +188,13 @@ class Playout:
         if queued.response != self._resampling:
             self._resampler.reset()
             self._resampling = queued.response
-        self._ready = self._resampler.process(np.frombuffer(self._pull(queued), "<i2"))
+        self._resample(np.frombuffer(self._pull(queued), "<i2"))
         return True
+
+    def _resample(self, pcm: Samples) -> None:
+        resampled = self._resampler.process(pcm)
+        if len(resampled):
+            self._ready.append(_Piece(resampled, self._resampling or ""))
 
     def _pull(self, queued: _Queued) -> memoryview:
         """Take at most `PIECE_MS` from the front of `queued`."""
@@ -205,10 +208,10 @@ class Playout:
 
     def _finish_ended(self) -> None:
         """Set the marks of the responses of which nothing is left to play, also behind one that never ends."""
-        if self.on_hold or self._kept:
+        if self.on_hold:
             return
         for queued in [queued for queued in self._queue if queued.ended and not queued.chunks]:
-            if len(self._ready):
+            if self._ready:
                 return
             self._queue.remove(queued)
             self._finish(queued)
@@ -216,11 +219,9 @@ class Playout:
     def _finish(self, queued: _Queued) -> None:
         """Set the marks of a response behind its last sample, which the resampler still holds back."""
         if queued.response == self._resampling:
-            held_back = np.zeros(math.ceil(self._resampler.delay_ms * self._source_rate / 1000), np.int16)
-            self._ready = self._resampler.process(held_back)
+            self._resample(np.zeros(math.ceil(self._resampler.delay_ms * self._source_rate / 1000), np.int16))
             self._resampler.reset()
-        end = self.position + len(self._ready)
-        self._marks.extend(_MarkAt(end, Played(name, queued.response)) for name in queued.marks)
+        self._ready.extend(Played(name, queued.response) for name in queued.marks)
 
     # ---------------------------------------------------------------------------------------- what was heard
 
@@ -246,18 +247,19 @@ class Playout:
         """Something that is not silence is in the card, or about to be."""
         if self._spans or self._tones:
             return True
-        return not self.on_hold and bool(self._kept or any(queued.chunks for queued in self._queue))
+        return not self.on_hold and bool(self._ready or any(queued.chunks for queued in self._queue))
 
     @property
     def sounding(self) -> str:
         """The response that a person would interrupt now: begun, or about to begin, and not heard to its end."""
-        for span in self._spans:
-            if span.response:
-                return span.response
-        begun = next((name for name in self._heard if name), "")
-        if not begun:
-            begun = next((piece.response for piece in self._kept if isinstance(piece, _Piece)), "")
-        return begun or next((queued.response for queued in self._queue if queued.response and queued.chunks), "")
+        return next(self._named(), "")
+
+    def _named(self) -> Iterator[str]:
+        """Name what is in the card, what it gets next, what has begun, what waits: in an order that no hold changes."""
+        yield from (span.response for span in self._spans if span.response)
+        yield from (piece.response for piece in self._ready if isinstance(piece, _Piece) and piece.response)
+        yield from self._heard
+        yield from (queued.response for queued in self._queue if queued.response and queued.chunks)
 
     @property
     def waiting_ms(self) -> float:
@@ -268,16 +270,16 @@ class Playout:
     def hold(self) -> None:
         """Take back what was not played by the last `advance`, the card having been dropped: only tones sound now."""
         kept: list[_Piece | Played] = []
-        tones = []
+        tones: list[Samples] = []
         for span in self._spans:
             while self._marks and self._marks[0].position <= span.start:
                 kept.append(self._marks.popleft().mark)
             if span.response:
                 kept.append(_Piece(span.rest, span.response))
             else:
-                tones.append(span.rest)
+                tones.append(span.rest if tones else _with_gains(span.rest, _swell(self.rate)))
         kept.extend(at.mark for at in self._marks)
-        self._kept.extendleft(reversed(kept))
+        self._ready.extendleft(reversed(kept))
         self._tones.extendleft(reversed(tones))
         self._spans.clear()
         self._marks.clear()
@@ -290,21 +292,24 @@ class Playout:
         self._fade = _swell(self.rate)
 
     def discard(self) -> tuple[str, float]:
-        """Forget all that was not heard by the last `advance`; return the response that sounded and its heard ms."""
+        """Forget all that was not heard by the last `advance`, the card having been dropped now or by the hold.
+
+        Return the response that sounded and its heard ms.
+        """
         response = self.sounding
         heard_ms = self._heard.get(response, 0) * 1000 / self.rate - self._resampler.delay_ms
         names = {queued.response for queued in self._queue} | {span.response for span in self._spans} | set(self._heard)
-        names |= {piece.response for piece in self._kept}  # a mark has one, too
+        names |= {piece.response for piece in self._ready}  # a mark has one, too
         self._dead.extend(name for name in names if name)
         self._queue.clear()
-        self._kept.clear()
-        self._spans.clear()
+        self._ready.clear()
         self._marks.clear()
         self._heard.clear()
-        self._fade = _NO_FADE
+        if not self.on_hold:  # else the card was not dropped now: the tones in it go on
+            self._spans.clear()
+            self._tones.clear()
         self.on_hold = False
-        self._tones.clear()
-        self._ready = self._ready[:0]
+        self._fade = _NO_FADE
         self._resampler.reset()
         self._resampling = None
         self._waiting_bytes = 0
@@ -317,3 +322,10 @@ def _swell(rate: int) -> NDArray[np.float64]:
     frames = rate * FADE_MS // 1000
     gains: NDArray[np.float64] = np.sin(np.pi / 2 * np.arange(frames) / frames) ** 2
     return gains
+
+
+def _with_gains(pcm: Samples, gains: NDArray[np.float64]) -> Samples:
+    """Multiply the first samples of `pcm`, as many as there are gains."""
+    faded = pcm.copy()
+    faded[: len(gains)] = np.rint(faded[: len(gains)] * gains[: len(faded)]).astype(np.int16)
+    return faded

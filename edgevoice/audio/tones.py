@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import shake_128
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,8 @@ def _breath(rate: int) -> NDArray[np.float64]:
     count = rate * BREATH_MS // 1000
     hz = np.fft.rfftfreq(count, 1 / rate)
     heard = (hz >= BREATH_HZ[0]) & (hz <= min(BREATH_HZ[1], 0.45 * rate))
-    turns = np.random.default_rng(1).random(count)[: len(hz)]
+    # A hash is noise, too, and is there already: `numpy.random` takes 3 MB.
+    turns = np.frombuffer(shake_128(b"breath").digest(2 * len(hz)), np.uint16) / 65536
     spectrum = np.where(heard, np.exp(2j * np.pi * turns) / np.sqrt(np.maximum(hz, 1)), 0)
     noise = np.fft.irfft(spectrum, count)
     noise *= 32768 * 10 ** (BREATH_DBFS / 20) / np.sqrt(np.mean(noise**2))

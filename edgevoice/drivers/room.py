@@ -201,7 +201,7 @@ class RoomCard:
         return late / 1000
 
     def queued(self) -> int:
-        return max(0, self._end - self.fifo - max(self._begin, self._now()))
+        return max(0, self._end - max(self._begin, self._now() + self.fifo))
 
     def drop(self) -> int:
         self._check()
@@ -216,9 +216,9 @@ class RoomCard:
         if not len(pcm):
             return
         now = self._now()
-        if self._end <= now:  # dropped, dry, or never started
+        if self._end - self.fifo <= now:  # dropped, dry, or never started
             self.xruns += self._end > 0
-            self._begin = now + round(self._random.random() * RESTART_MS * self.rate / 1000) + 1
+            self._begin = now + self.fifo + round(self._random.random() * RESTART_MS * self.rate / 1000) + 1
             self._end = self._begin
             self.restarts += 1
         self._past.set(self._end, pcm)

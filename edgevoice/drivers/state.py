@@ -18,6 +18,7 @@ import msgspec
 
 from edgevoice.audio.calibration import Calibration
 from edgevoice.errors import DeviceError
+from edgevoice.schema import Card
 
 SYSTEM = Path("/var/lib/edgevoice")
 
@@ -32,9 +33,11 @@ def directory() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "edgevoice"
 
 
-def card_key(capture: str, playback: str) -> str:
-    """Name a card by the names of its two PCMs, as they stand in the configuration."""
-    return capture if capture == playback else f"{capture} {playback}"
+def name_of(card: Card) -> str:
+    """Name the configured card by its two PCMs, as they stand in the configuration."""
+    if card.simulate:
+        return "simulated room"
+    return card.capture if card.capture == card.playback else f"{card.capture} {card.playback}"
 
 
 def path_of(kind: str, card: str, ending: str) -> Path:

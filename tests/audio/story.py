@@ -5,10 +5,27 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
+from hypothesis import strategies as st
 
 from edgevoice.audio.duplex import Duplex, cycle
 from edgevoice.audio.echo import load
-from edgevoice.events import Answer, Audio, Command, Event, Listen, Listening, Opened, Uplink
+from edgevoice.events import (
+    Answer,
+    Audio,
+    BargeIn,
+    Clear,
+    Command,
+    Event,
+    HangUp,
+    Listen,
+    Listening,
+    Mark,
+    Opened,
+    Play,
+    Tone,
+    Uplink,
+    Witness,
+)
 from tests.fakes import LoudnessDetector, StepCard, noise
 
 GIVE_UP_MS = 500
@@ -62,3 +79,19 @@ def sent(events: list[Event]) -> bytes:
 
 def speech(seconds: float) -> bytes:
     return noise(round(FAR * seconds), seed=2).tobytes()
+
+
+# What a walk may order, by a name that is short to read.
+ORDERS: dict[str, Command] = {
+    **{f"play {name}": Play(speech(0.2), name) for name in ("a", "b", "c", "")},
+    **{f"mark {name}": Mark("end", name) for name in ("a", "b", "c")},
+    **{f"listen {uplink.value}": Listen(uplink) for uplink in Uplink},
+    **{f"listen {uplink.value} without reflex": Listen(uplink, reflex=False) for uplink in Uplink},
+    **{f"witness {ago_ms}": Witness(ago_ms) for ago_ms in (0.0, 400.0, 5000.0)},
+    "stop": BargeIn(),
+    "clear": Clear(),
+    "tone": Tone("connected"),
+    "answer": Answer(FAR),
+    "hang up": HangUp("enough"),
+}
+ORDERED = st.lists(st.sampled_from(sorted(ORDERS)), max_size=3)
