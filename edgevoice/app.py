@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import logging
 import signal
 import ssl
 import sys
@@ -27,10 +28,10 @@ from edgevoice.catalogue import Agents
 from edgevoice.drivers import control
 from edgevoice.drivers.alsa import CardSettings, hush, open_card
 from edgevoice.drivers.audio_thread import OpenedCard
-from edgevoice.drivers.room import RealClock, Room, RoomCard, Utterance
 from edgevoice.drivers.state import load_calibration, name_of
-from edgevoice.drivers.wav import read_wav
 from edgevoice.schema import Config
+
+log = logging.getLogger(__name__)
 
 SWITCH_S = 0.001  # how long Python may keep the audio thread waiting: a tenth of a period
 BROKEN_CONNECTION = (ConnectionError, TimeoutError, ssl.SSLError)
@@ -42,6 +43,7 @@ async def run(config: Config, agents: Agents) -> None:
     hush()
     # Before the audio thread asks for real time: the canceller's library starts threads, and they would inherit it.
     canceller, echo = load_canceller(config.echo.canceller, noise_suppression=config.echo.noise_suppression)
+    _tell_echo(config, canceller, echo)
     async with AsyncExitStack() as stack:
         box = RunningBox(
             config,
@@ -93,14 +95,24 @@ def _settle_memory() -> None:
         trim(0)
 
 
+def _tell_echo(config: Config, canceller: Canceller, echo: str) -> None:
+    """Say in the journal what takes the echo out; that nothing does, unless it is wished so, is a warning."""
+    unwished = canceller.name == "none" and config.echo.canceller == "auto"
+    consequence = "; half duplex: nobody is heard while the box speaks" if _half_duplex(config, canceller) else ""
+    log.log(logging.WARNING if unwished else logging.INFO, "echo: %s%s", echo, consequence)
+
+
+def _half_duplex(config: Config, canceller: Canceller) -> bool:
+    return {"auto": canceller.name == "none", "always": True, "never": False}[config.echo.half_duplex]
+
+
 def _duplex(config: Config, canceller: Canceller, rate: int) -> Duplex:
     barge_in = config.barge_in
-    without = canceller.name == "none"
     return Duplex(
         rate,
         TalkOver(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms),
         canceller,
-        half_duplex={"auto": without, "always": True, "never": False}[config.echo.half_duplex],
+        half_duplex=_half_duplex(config, canceller),
         pre_roll_ms=barge_in.pre_roll_ms,
         give_up_ms=barge_in.give_up_ms,
         delay_ms=_delay_ms(config),
@@ -137,8 +149,11 @@ def open_configured(config: Config) -> OpenedCard:
     )
 
 
-def _simulated_room(config: Config) -> RoomCard:
+def _simulated_room(config: Config) -> OpenedCard:
     """A room in real time, in which a person says the same things again and again."""
+    from edgevoice.drivers.room import RealClock, Room, RoomCard, Utterance
+    from edgevoice.drivers.wav import read_wav
+
     card = config.card
     people, at = [], 3.0
     for path in sorted(VOICES.glob("*.wav")):

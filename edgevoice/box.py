@@ -74,7 +74,8 @@ class RunningBox:
             open_card, duplex, on_ready=self._card_ready, on_lost=self._card_lost, on_trouble=self._card_trouble
         )
         self._echo = echo
-        self._calibration = calibration
+        self._load_calibration = calibration
+        self._calibration: Calibration | None = None  # of the card that is open
         self._trouble = ""
         self._verdict: tuple[Verdict, float] | None = None  # of the last self-test, and when
         self._config = config
@@ -135,7 +136,6 @@ class RunningBox:
             self._panel = Panel(facts=f"out of order: {error}")
             log.error("panel: %s", error)
         log.info("panel: %s", self._panel.facts)
-        log.info("echo: %s", self._echo)
         self._panel.show(self._appliance.light)
 
     def close_panel(self) -> None:
@@ -236,6 +236,8 @@ class RunningBox:
     def _card_ready(self, facts: dict[str, object]) -> None:
         self._card_facts = facts
         log.info("card: %s", ", ".join(f"{name} {value}" for name, value in facts.items()))
+        self._calibration = self._load_calibration()
+        log.info("calibration: %s", self._calibration.words if self._calibration else "never (edgevoice calibrate)")
         self._set_mixer()
         self.post(CardReady())
         self._tell_ready()
@@ -365,7 +367,7 @@ class RunningBox:
             "counters": self.sound.counters(),
             "waiting_ms": None if duplex is None else round(duplex.playout.waiting_ms),
             "overflow_ms": None if duplex is None else round(duplex.playout.overflow_ms),
-            "echo": self._echo if duplex is None else self._hearing(duplex),
+            "echo": self._hearing(duplex),
             "microphone_dbfs": None if duplex is None else round(duplex.detector.level_dbfs, 1),
             "panel": self._panel.facts,
             "mixer": self._mixer.facts,
@@ -380,10 +382,14 @@ class RunningBox:
         found, at = self._verdict
         return f"{found.words}; {ago(self.loop.time() - at)}"
 
-    def _hearing(self, duplex: Duplex) -> dict[str, object]:
+    def _hearing(self, duplex: Duplex | None) -> dict[str, object]:
         """Say how the box hears while it speaks."""
-        return {
-            "canceller": self._echo,
+        canceller, _, missing = self._echo.partition("; ")
+        facts: dict[str, object] = {"canceller": canceller, "missing": missing or None}
+        if duplex is None:
+            return facts
+        return facts | {
+            "calibrated": self._calibration.made if self._calibration else None,
             "half_duplex": duplex.half_duplex,
             "suspicions": duplex.suspicions,
             "taken_back": duplex.taken_back,
@@ -400,20 +406,22 @@ class RunningBox:
         while True:
             await asyncio.sleep(max(0.0, nights.deadline - self.loop.time()))
             busy = self._appliance.state is not Box.IDLE or self.sound.card is None
-            if nights.look(self.loop.time(), _time_of_day_s(), busy=busy):
-                await self._test_hearing()
+            if nights.look(self.loop.time(), _time_of_day_s(), busy=busy) and not await self._test_hearing():
+                nights.put_off(self.loop.time())
 
-    async def _test_hearing(self) -> None:
+    async def _test_hearing(self) -> bool:
+        """Chirp and listen; tell whether it came to a verdict."""
         duplex = self.sound.duplex
         assert duplex, "a box whose card is lost is busy"
         self.sound.perform(Chirp(), self.loop.time())
         await asyncio.sleep(WHOLE_S + 1.0)
         figures = duplex.self_test.figures()
-        if figures is None:  # somebody called
-            return
-        found = verdict(figures, self._calibration(), self._mixer.volume())
+        if figures is None:  # somebody called, or the card is lost
+            return False
+        found = verdict(figures, self._calibration, self._mixer.volume())
         self._verdict = found, self.loop.time()
         log.log(logging.WARNING if found.warning else logging.INFO, "self-test: %s", found.words)
+        return True
 
     # -------------------------------------------------------------------------------------------- the watchdog
 

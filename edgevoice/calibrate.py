@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edgevoice.audio.calibration import Calibration, Calibrator, calibration
 from edgevoice.audio.findings import Finding, Setting, findings
-from edgevoice.audio.measurement import Figures
+from edgevoice.audio.measurement import Figures, Recording
 from edgevoice.audio.ports import Card
 from edgevoice.audio.reference import Reference
 from edgevoice.calibration_picture import draw
@@ -62,11 +62,14 @@ def run(config: Config, open_card: Callable[[], OpenedCard], *, out: Path | None
     outcome = _outcome(config, calibrator, setting, card.rate)
     if not as_json:
         _tell(outcome)
-    written = _write(config, calibrator, outcome, out)
+    written, refused = _written(config, calibrator, outcome, out)
     if as_json:
-        print(json.dumps({"ok": not outcome.grave, **_plain(outcome), "files": [str(path) for path in written]}))
+        well = not outcome.grave and refused is None
+        print(json.dumps({"ok": well, **_plain(outcome), "files": [str(path) for path in written]}))
     else:
         print("".join(f"written: {path}\n" for path in written), end="")
+    if refused:
+        raise refused
     return SOMETHING_WRONG if outcome.grave else 0
 
 
@@ -99,8 +102,8 @@ def _run_a_period(card: Card, reference: Reference, calibrator: Calibrator) -> N
 def _refuse_if_running(socket: str) -> None:
     try:
         control.ask(socket, {"do": "status"})
-    except DeviceError:
-        return  # nobody answers; if another program has the card, opening it says so
+    except control.NobodyListens:
+        return  # if another program has the card, opening it says so
     raise DeviceError(f"edgevoice is running and has the card: {STOP_IT}")
 
 
@@ -136,31 +139,36 @@ def _outcome(config: Config, calibrator: Calibrator, setting: Setting, rate: int
     return Outcome(kept, figures, findings(figures, setting))
 
 
-def _write(config: Config, calibrator: Calibrator, outcome: Outcome, out: Path | None) -> list[Path]:
-    """Keep the result and its picture; write the recordings, too, if there is a directory for them."""
-    written = []
-    if outcome.calibration:
-        written.append(state.keep_calibration(outcome.calibration))
+def _written(
+    config: Config, calibrator: Calibrator, outcome: Outcome, out: Path | None
+) -> tuple[list[Path], DeviceError | None]:
+    """Write what can be written; return that, and why it is not all. What was asked for comes first."""
+    written: list[Path] = []
     picture = ""
     if calibrator.response and calibrator.figures:
         picture = draw(calibrator.response, calibrator.figures, f"{config.device.name}: {state.name_of(config.card)}")
-    if outcome.calibration and picture:
-        written.append(state.path_of("calibration", state.name_of(config.card), "svg"))
-        state.keep(written[-1], picture.encode())
-    if out and calibrator.recording:
-        written += _write_out(out, picture, calibrator)
-    return written
+    try:
+        if out and calibrator.recording:
+            written += _write_out(out, picture, calibrator.recording)
+        if outcome.calibration:
+            written.append(state.keep_calibration(outcome.calibration))
+        if outcome.calibration and picture:
+            path = state.path_of("calibration", state.name_of(config.card), "svg")
+            state.keep(path, picture.encode())
+            written.append(path)
+    except DeviceError as error:
+        return written, error
+    return written, None
 
 
-def _write_out(out: Path, picture: str, calibrator: Calibrator) -> list[Path]:
-    assert calibrator.recording
+def _write_out(out: Path, picture: str, recording: Recording) -> list[Path]:
     names = [out / "impulse-response.svg", out / "speaker.wav", out / "microphone.wav"]
-    rate = calibrator.recording.sweep.rate
+    rate = recording.sweep.rate
     try:
         out.mkdir(parents=True, exist_ok=True)
         names[0].write_text(picture, encoding="utf-8")
-        write_wav(names[1], calibrator.recording.played, rate)
-        write_wav(names[2], calibrator.recording.captured, rate)
+        write_wav(names[1], recording.played, rate)
+        write_wav(names[2], recording.captured, rate)
     except OSError as error:
         raise DeviceError(f"{out}: {error.strerror}") from error
     return names

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.schema import Config
 
 EX_UNAVAILABLE, EX_CONFIG = 69, 78
+EX_INTERRUPTED = 128 + signal.SIGINT  # as shells count
 CONFIGURATION = Path("/etc/edgevoice/edgevoice.toml")
 
 
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DeviceError as error:
         print(f"edgevoice: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
+    except KeyboardInterrupt:
+        return EX_INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,7 +157,7 @@ def _ctl(chosen: argparse.Namespace) -> int:
 
 
 def _one_line(facts: dict[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in facts.items())
+    return ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
 
 
 # ------------------------------------------------------------------------------------------- files and configuration

@@ -46,6 +46,11 @@ class Nights:
         self.deadline = at + min(max(wait, 1.0), LOOK_S)
         return False
 
+    def put_off(self, at: float) -> None:
+        """The test came to nothing, somebody called: look again soon, in this very night."""
+        self._not_before = at
+        self.deadline = at + BUSY_S
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 from functools import partial
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgevoice import app
-from edgevoice.audio.echo import load as load_canceller
+from edgevoice.audio import echo
+from edgevoice.audio.echo import Canceller
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.config import Secret, load
@@ -46,7 +48,7 @@ def test_a_mistake_in_the_audio_thread_ends_the_program(tmp_path: Path, monkeypa
     def mistaken(config: Config) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr(app, "_open_card", mistaken)
+    monkeypatch.setattr(app, "open_configured", mistaken)
     config = configuration(tmp_path)
     with pytest.raises(ExceptionGroup) as ended:
         asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 10))
@@ -65,6 +67,80 @@ def test_a_mistake_on_the_loop_ends_the_program(tmp_path: Path, monkeypatch: pyt
     assert ended.value.subgroup(ZeroDivisionError) is not None
 
 
+# -------------------------------------------------------------------------------------------------------- the echo
+
+HALF_DUPLEX = "; half duplex: nobody is heard while the box speaks"
+
+
+def echo_of(
+    keys: str, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *hidden: str
+) -> tuple[str, str, bool]:
+    """Start the box without the `hidden` cancellers; return its line's level and text, and is it half duplex?"""
+
+    def missing(noise_suppression: bool) -> Canceller:
+        raise ImportError("there is none")
+
+    for name in hidden:
+        monkeypatch.setitem(echo._MAKERS, name, missing)
+    config = configuration(folder, f"[card]\nsimulate = true\n[echo]\n{keys}\n")
+    heard: list[bool] = []
+
+    async def live(box: RunningBox, group: object) -> None:
+        heard.append(box.sound._duplex(48_000).half_duplex)
+
+    monkeypatch.setattr(RunningBox, "live", live)
+    with caplog.at_level(logging.INFO, "edgevoice.app"):
+        asyncio.run(app.run(config, Agents(config, NoFiles())))
+    line = next(record for record in caplog.records if record.name == "edgevoice.app")
+    return line.levelname, line.getMessage(), heard[0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "hidden", "level", "words", "half_duplex"),
+    [
+        ("", (), "INFO", "echo: aec3", False),
+        ('half_duplex = "always"', (), "INFO", f"echo: aec3{HALF_DUPLEX}", True),
+        ('canceller = "speex"', (), "INFO", "echo: speex", False),
+        ('canceller = "none"', (), "INFO", f"echo: none{HALF_DUPLEX}", True),
+        ('canceller = "none"\nhalf_duplex = "never"', (), "INFO", "echo: none", False),
+        (
+            "",
+            ("aec3",),
+            "INFO",
+            "echo: speex; aec3 does not load: there is none (pip install 'livekit>=1.2')",
+            False,
+        ),
+        (
+            "",
+            ("aec3", "speex"),
+            "WARNING",
+            "echo: none; aec3 does not load: there is none (pip install 'livekit>=1.2'); speex does not load: there is "
+            f"none (apt install libspeexdsp1){HALF_DUPLEX}",
+            True,
+        ),
+    ],
+)
+def test_the_journal_says_what_takes_the_echo_out_and_what_follows_from_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    keys: str,
+    hidden: tuple[str, ...],
+    level: str,
+    words: str,
+    half_duplex: bool,
+) -> None:
+    assert echo_of(keys, tmp_path, monkeypatch, caplog, *hidden) == (level, words, half_duplex)
+
+
+def test_a_canceller_that_is_asked_for_and_not_there_is_a_matter_of_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ConfigError, match=r'echo\.canceller = "speex": speex does not load: .*choose "auto"'):
+        echo_of('canceller = "speex"', tmp_path, monkeypatch, caplog, "speex")
+    assert not (tmp_path / "control.sock").exists()
+
+
 def test_a_call_whose_key_is_gone_is_refused_and_the_box_lives_on(tmp_path: Path) -> None:
     config = configuration(tmp_path, '[card]\nsimulate = true\n[call]\nbutton = "openai"\n')
     with pytest.raises(ConfigError, match="there is no file openai-api-key"):
@@ -72,9 +148,9 @@ def test_a_call_whose_key_is_gone_is_refused_and_the_box_lives_on(tmp_path: Path
 
     async def story() -> None:
         agents = Agents(config, NoFiles())
-        canceller, echo = load_canceller("none", noise_suppression=False)
+        canceller, words = echo.load("none", noise_suppression=False)
         duplex = partial(app._duplex, config, canceller)
-        box = RunningBox(config, agents, partial(app.open_configured, config), duplex, echo)
+        box = RunningBox(config, agents, partial(app.open_configured, config), duplex, words)
         box.sound.start()
         async with asyncio.TaskGroup() as group:
             living = group.create_task(box.live(group))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -136,6 +137,18 @@ def test_it_refuses_while_the_appliance_runs(tmp_path: Path) -> None:
         asyncio.run(beside_a_running_box())
 
 
+def test_it_plays_nothing_over_a_box_that_runs_and_does_not_answer_us(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(settings.status.socket)
+        theirs.listen()
+        answers = threading.Thread(target=lambda: theirs.accept()[0].close())
+        answers.start()
+        with pytest.raises(DeviceError, match="edgevoice ended the connection without an answer"):
+            calibrate.run(settings, room_card)
+        answers.join()
+
+
 def test_what_cannot_be_kept_is_told_after_the_result(
     tmp_path: Path, kept: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +156,18 @@ def test_what_cannot_be_kept_is_told_after_the_result(
     with pytest.raises(DeviceError, match="cannot be written"):
         calibrate.run(config(tmp_path), room_card)
     assert "echo delay        35.0 ms" in capsys.readouterr().out
+
+
+def test_what_cannot_be_kept_is_still_measured_for_a_program_and_written_where_it_was_told(
+    tmp_path: Path, kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept.write_text("in the way")
+    with pytest.raises(DeviceError, match="cannot be written"):
+        calibrate.run(config(tmp_path), room_card, out=tmp_path / "out", as_json=True)
+    said = found(capsys)
+    assert (said["ok"], said["findings"]) == (False, [])
+    assert said["calibration"]["delay_ms"] == pytest.approx(35.0, abs=0.2)
+    assert {Path(path).name for path in said["files"]} == {"impulse-response.svg", "speaker.wav", "microphone.wav"}
 
 
 # ----------------------------------------------------------------------------------------- through the real alsa-lib

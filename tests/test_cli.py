@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -54,11 +56,35 @@ def test_demo_writes_where_it_is_told_and_says_what_to_look_at(tmp_path: Path) -
     assert done.returncode == 0
     assert "report.html" in done.stdout
     assert {path.name for path in (tmp_path / "there").iterdir()} == {
+        "agent.wav",
+        "cleaned.wav",
         "events.jsonl",
         "microphone.wav",
+        "person.wav",
         "report.html",
         "speaker.wav",
     }
+
+
+def test_calibrate_without_a_card_says_which_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "edgevoice.toml"
+    file.write_text(f'[card]\nplayback = "hw:CARD=Nix"\n[status]\nsocket = "{tmp_path}/control.sock"\n')
+    done = edgevoice("calibrate", "-c", str(file))
+    assert (done.returncode, done.stdout) == (69, "")
+    assert re.fullmatch(r'edgevoice: card\.playback "hw:CARD=Nix" does not open: .*Cards there are: .*\n', done.stderr)
+
+
+def test_whoever_breaks_a_calibration_off_gets_the_prompt_back_and_no_trace(tmp_path: Path) -> None:
+    file = tmp_path / "edgevoice.toml"
+    file.write_text(f'[card]\nsimulate = true\n[status]\nsocket = "{tmp_path}/control.sock"\n')
+    command = [sys.executable, "-m", "edgevoice", "calibrate", "-c", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stderr
+        assert running.stdout.readline() == "Listening to the room, then playing a sweep ... (4 s; please be quiet)\n"
+        running.send_signal(signal.SIGINT)
+        assert running.wait(5) == 130
+        assert running.stderr.read() == ""
 
 
 @pytest.mark.parametrize("words", [[], ["sing"], ["ctl"], ["ctl", "volume", "200"], ["ctl", "mute", "perhaps"]])

@@ -54,6 +54,15 @@ def test_two_boxes_beside_each_other_do_not_test_at_the_same_moment() -> None:
     assert abs(first - second) > 60
 
 
+def test_a_test_that_came_to_nothing_is_made_up_for_in_the_same_night() -> None:
+    nights = Nights("door", -SETTLED_S)
+    assert nights.look(0.0, 4.5 * 3600, busy=False)
+    nights.put_off(3.0)
+    assert nights.deadline == 63.0
+    assert nights.look(63.0, 4.5 * 3600 + 63.0, busy=False)
+    assert not nights.look(123.0, 4.5 * 3600 + 123.0, busy=False), "once is enough"
+
+
 def test_a_call_puts_it_off_until_it_is_over() -> None:
     (undisturbed,) = moments(Nights("door", 0.0), start_clock_s=0.0, days=1)
     call = (undisturbed - 600.0, undisturbed + 1800.0)

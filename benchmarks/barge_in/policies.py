@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 
 from benchmarks.barge_in import peers
+from benchmarks.barge_in.late import PlaysOut
 from benchmarks.barge_in.runner import Ears, Policy
 from edgevoice.audio.echo import load
 from edgevoice.audio.interruption import TalkOver
@@ -66,8 +67,14 @@ def ours(
     return Ears(TalkOver(sensitivity=sensitivity), load(canceller, noise_suppression=noise_suppression)[0], give_up_ms)
 
 
+def plays_out(canceller: str = "aec3") -> Ears:
+    """Return what the box has, but for the drop: see `late`."""
+    return ours(canceller)._replace(duplex=PlaysOut)
+
+
 def all_ours(canceller: str) -> dict[str, Policy]:
-    return {f"edgevoice, {name}": partial(ours, canceller, name) for name in SENSITIVITIES}
+    found: dict[str, Policy] = {f"edgevoice, {name}": partial(ours, canceller, name) for name in SENSITIVITIES}
+    return found | {"what the card holds plays out": partial(plays_out, canceller)}
 
 
 def all_peers() -> dict[str, Policy]:

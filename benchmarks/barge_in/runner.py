@@ -59,6 +59,7 @@ class Ears(NamedTuple):
     detector: Detector
     canceller: Canceller
     give_up_ms: int = 500
+    duplex: type[Duplex] = Duplex
 
 
 Policy = Callable[[], Ears]  # makes new ones for each session; to be sent to other processes: of top-level functions
@@ -81,7 +82,9 @@ def _hold_and_measure(digits: Path, policy: Policy, measure: Callable[[Record], 
 
 
 def make_duplex(ears: Ears) -> Duplex:
-    return Duplex(RATE, ears.detector, ears.canceller, half_duplex=False, pre_roll_ms=300, give_up_ms=ears.give_up_ms)
+    return ears.duplex(
+        RATE, ears.detector, ears.canceller, half_duplex=False, pre_roll_ms=300, give_up_ms=ears.give_up_ms
+    )
 
 
 def hold(held: Scene, ears: Ears) -> Record:

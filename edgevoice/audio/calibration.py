@@ -51,6 +51,10 @@ class Calibration:
     sweep_dbfs: float
     polarity: int
 
+    @property
+    def words(self) -> str:
+        return f"{self.made[:10]}, echo {self.delay_ms:.0f} ms late at {self.echo_db:.0f} dB"
+
 
 class Calibrator:
     """Gives the card what to play, takes what it captured, decides when the figures are good."""

@@ -19,21 +19,21 @@ from edgevoice.events import Audio, Uplink
 
 Samples = NDArray[np.int16]
 
-
-KEEP_MS = 10_000  # never is more held than so much, whatever is weighed: 320 kB
+KEEP_MS = 10_000  # never is more held than so much, whatever is weighed: 480 kB for a far side at 24 kHz
 
 
 class Delivery:
-    """The way out of the microphone's samples (`rate` Hz)."""
+    """The way out of the microphone's samples (`rate` Hz). What is held is at the far side's rate already.
+
+    So the period in which the uplink opens costs no more than any other.
+    """
 
     def __init__(self, rate: int, *, pre_roll_ms: int) -> None:
-        self.uplink = Uplink.OFF
         self._rate = rate
-        self._to_far = Resampler(rate, rate)
+        self._pre_roll_ms = pre_roll_ms
         self._held: deque[Samples] = deque()
         self._held_samples = 0
-        self._pre_roll = pre_roll_ms * rate // 1000
-        self._most = KEEP_MS * rate // 1000
+        self.join(rate)
 
     @property
     def hears(self) -> bool:
@@ -41,45 +41,45 @@ class Delivery:
         return self.uplink in (Uplink.HELD, Uplink.OPEN)
 
     def join(self, rate: int) -> None:
-        """Begin a call whose far side listens at `rate` Hz; the uplink stays as it is."""
+        """Begin a call whose far side listens at `rate` Hz; the uplink is OFF until it is told."""
+        self.uplink = Uplink.OFF
         self._to_far = Resampler(self._rate, rate)
+        self._pre_roll, self._most = (ms * rate // 1000 for ms in (self._pre_roll_ms, KEEP_MS))
+        self._forget()
 
     def listen(self, uplink: Uplink) -> list[Audio]:
         """Change the uplink; return what was held, if it may leave now."""
-        held = list(self._held)
-        self.forget()
+        leaves = _audio(*self._held) if uplink is Uplink.OPEN else []
+        self._forget()
         if uplink is not Uplink.OPEN:
             self._to_far.reset()  # it holds back a millisecond of what was heard
         self.uplink = uplink
-        return [audio for samples in held for audio in self._out(samples)] if uplink is Uplink.OPEN else []
+        return leaves
 
     def take(self, heard: Samples, *, keep: bool) -> list[Audio]:
         """Take what was heard (n,); return what leaves. `keep`: nothing that is held is too old."""
-        match self.uplink:
-            case Uplink.OPEN:
-                return self._out(heard)
-            case Uplink.SILENT:
-                return self._out(np.zeros(len(heard), np.int16))
-            case Uplink.HELD:
-                self._held.append(heard)
-                self._held_samples += len(heard)
-                limit = self._most if keep else self._pre_roll
-                while self._held and self._held_samples - len(self._held[0]) >= limit:
-                    self._held_samples -= len(self._held.popleft())
-            case Uplink.OFF:
-                pass
+        if self.uplink is Uplink.OFF:
+            return []
+        pcm = self._to_far.process(np.zeros_like(heard) if self.uplink is Uplink.SILENT else heard)
+        if self.uplink is not Uplink.HELD:
+            return _audio(pcm)
+        self._held.append(pcm)
+        self._held_samples += len(pcm)
+        limit = self._most if keep else self._pre_roll
+        while self._held and self._held_samples - len(self._held[0]) >= limit:
+            self._held_samples -= len(self._held.popleft())
         return []
 
     def shut(self) -> None:
         """Let nothing of what was heard so far come out later."""
-        self.forget()
+        self._forget()
         self._to_far.reset()
 
-    def forget(self) -> None:
-        """Give up what is held."""
+    def _forget(self) -> None:
         self._held.clear()
         self._held_samples = 0
 
-    def _out(self, heard: Samples) -> list[Audio]:
-        pcm = self._to_far.process(heard)
-        return [Audio(to_bytes(pcm))] if len(pcm) else []
+
+def _audio(*pieces: Samples) -> list[Audio]:
+    pcm = b"".join(to_bytes(piece) for piece in pieces)
+    return [Audio(pcm)] if pcm else []

@@ -50,7 +50,7 @@ from edgevoice.audio.playout import Playout
 from edgevoice.audio.ports import Card, Detector
 from edgevoice.audio.reference import LEAD_MS, Reference
 from edgevoice.audio.selftest import SelfTest
-from edgevoice.audio.tones import tone
+from edgevoice.audio.tones import TONES, tone
 from edgevoice.events import (
     Answer,
     BargedIn,
@@ -80,7 +80,9 @@ from edgevoice.events import (
 Samples = NDArray[np.int16]
 
 ECHO_TAIL_MS = 150  # a small room's decay, and what a card's microphone side still holds when the sound is out
+TONE_LEAD_MS = 40 + ECHO_TAIL_MS + 200  # until a tone sounds, until its echo is gone, and until a voice would be over
 WITNESS_MS = 500  # a service dates a voice up to so much before its first sound; what began earlier is something else
+OWED_MS = 1000  # from a first word or a barge-in to the order to listen: what was held until then waits no longer
 
 
 class _Hint(Enum):
@@ -135,11 +137,14 @@ class Duplex:
         self._give_up = give_up_ms * HEARING_RATE // 1000
         self._reflex = True
         self._tail = 0  # samples at HEARING_RATE for which the gate stays shut
+        self._tone = 0  # samples at HEARING_RATE for which a tone may still be heard: its echo is nobody's voice
         self._speaking = False
         self._suspected: int | None = None  # samples since the hint, while the response is held
-        self._owed = False  # a barge-in: what was held while it was weighed waits for `Listen`
+        self._owed = 0  # samples for which what was held while a barge-in was weighed waits for `Listen`
         self._dropping: Clear | BargeIn | _Hint | None = None
         self._events: list[Event] = []
+        for name in TONES:
+            tone(name, rate)  # made now: a period has no time for it
 
     @property
     def half_duplex(self) -> bool:
@@ -170,7 +175,9 @@ class Duplex:
         if gated and not was_gated:
             self._shut()
         heard = np.zeros(BLOCK, np.int16) if gated else block.cleaned
-        self._events.extend(self._delivery.take(heard, keep=self._owed or self._suspected is not None))
+        self._events.extend(self._delivery.take(heard, keep=self._owed > 0 or self._suspected is not None))
+        self._tone = max(0, self._tone - BLOCK)
+        self._owed = max(0, self._owed - BLOCK)
         if not gated:
             self._hear(block)
 
@@ -179,6 +186,8 @@ class Duplex:
         self._delivery.shut()
         self.detector.forget()
         self._tell_speaking(False)
+        if self._suspected is not None:  # nobody weighs it any more
+            self._take_back()
 
     def _gated(self, audible: bool) -> bool:
         if not self.half_duplex:
@@ -189,7 +198,11 @@ class Duplex:
     def _hear(self, block: Block) -> None:
         self.detector.hear(*block)
         hears = self._delivery.hears
-        self._tell_speaking(hears and self.detector.speaking)
+        speaking = hears and self.detector.speaking
+        if speaking and self._tone and not self._speaking:
+            speaking = False
+            self._owed = OWED_MS * HEARING_RATE // 1000  # should somebody speak into the tone
+        self._tell_speaking(speaking)
         if self._suspected is not None:
             self._weigh()
         elif hears and self._reflex and self.detector.hint and self.playout.sounding:
@@ -203,11 +216,12 @@ class Duplex:
     # -------------------------------------------------------------------------------------------- a suspicion
 
     def _suspect(self) -> None:
-        """Keep what the card was given and did not play, unless all of it was heard just now."""
+        """Keep what the card was given and did not play; go on at once if all of the response was heard just now."""
+        self.playout.hold()
         response = self.playout.sounding
         if not response:
+            self.playout.resume()
             return
-        self.playout.hold()
         self.detector.suspect()
         self._suspected = 0
         self.suspicions += 1
@@ -223,7 +237,7 @@ class Duplex:
 
     def _confirm(self) -> None:
         self._forget_suspicion()
-        self._owed = True
+        self._owed = OWED_MS * HEARING_RATE // 1000
         self._events.append(BargedIn(*self.playout.discard()))
 
     def _take_back(self) -> None:
@@ -252,7 +266,7 @@ class Duplex:
             case Mark(name, response):
                 self.playout.mark(name, response)
             case Tone(name):
-                self.playout.tone(tone(name, self._rate))
+                self._sound(tone(name, self._rate))
             case Chirp():
                 if not self.in_call:
                     self.playout.tone(self.self_test.begin())
@@ -278,10 +292,15 @@ class Duplex:
             case _:
                 pass
 
+    def _sound(self, pcm: Samples) -> None:
+        """Play a tone, behind those that wait; a moment ahead of it the card is busy with something else."""
+        self.playout.tone(pcm)
+        self._tone = max(self._tone, TONE_LEAD_MS * HEARING_RATE // 1000) + len(pcm) * HEARING_RATE // self._rate
+
     def _listen(self, uplink: Uplink) -> None:
         if not self.in_call:
             return
-        self._owed = False
+        self._owed = 0
         held = self._delivery.listen(uplink)
         if not self._delivery.hears:
             self._tell_speaking(False)
@@ -292,7 +311,7 @@ class Duplex:
     def _answer(self, rate: int) -> None:
         if self._suspected is not None:
             self._forget_suspicion()
-        self._owed = False
+        self._owed = 0
         self.self_test.abandon()
         self.playout.join(rate)
         self._delivery.join(rate)
@@ -311,6 +330,8 @@ class Duplex:
             self.playout.discard()
         elif self.playout.audible:
             self._dropping = Clear()
+        else:
+            self.playout.discard()  # a mark may be due
         self._events.append(Closed(End.HUNG_UP, reason))
 
     # ---------------------------------------------------------------------------------------- the loudspeaker

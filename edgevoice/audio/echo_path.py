@@ -62,6 +62,7 @@ class EchoPath:
         self._silent = PARTITIONS  # blocks since the loudspeaker sounded
         self._step = np.empty_like(self._path)
         self._shares = np.empty_like(self._unsure)
+        self._echo = np.zeros(2 * BINS, np.float32)
         self.residual = np.zeros(BLOCK, np.float32)  # the last block without the echo, at RATE
         self.power = np.zeros(BINS, np.float32)  # of the residual, in bins of 50 Hz
         self.doubt = np.zeros(BINS, np.float32)  # power of the echo that may be in it
@@ -70,6 +71,11 @@ class EchoPath:
     def sounding(self) -> bool:
         """Whether anything that was played may still be heard."""
         return self._silent < PARTITIONS
+
+    @property
+    def echo(self) -> Floats:
+        """Power of the echo that was taken away, in the bins of `power`."""
+        return _power(self._echo.view(np.complex64)) if self.sounding else np.zeros(BINS, np.float32)
 
     def hear(self, captured: Samples, played: Samples) -> None:
         """Take the next block of both, each (160,) at 16 kHz."""
@@ -87,8 +93,8 @@ class EchoPath:
         self._play(sounds)
         now = slice(self._newest, self._newest + PARTITIONS)
         np.multiply(self._spectra[now], self._path, out=self._step)
-        echo = self._one @ self._step.view(np.float32)
-        self.residual = heard - echo @ self._backward_new
+        self._echo = self._one @ self._step.view(np.float32)
+        self.residual = heard - self._echo @ self._backward_new
         spectrum = (self.residual @ self._forward_new).view(np.complex64)
         self.power = _power(spectrum)
         np.multiply(self._unsure, self._powers[now], out=self._shares)

@@ -32,22 +32,33 @@ Floats = NDArray[np.float32]
 BAND_HZ = (200, 400, 700, 1100, 1600, 2300, 3600)
 BANDS = len(BAND_HZ) - 1
 STAND_OUT = 3  # bands: fewer are a tone, or the resonance of a case
-NOISE = 0.4  # of the noise floor (a minimum) counts like doubt: the margin is meant for echo, noise is steadier
+NOISE = 0.8  # of the noise floor (a minimum) counts like doubt: the margin is meant for echo, noise is steadier
+USUAL = 6.0
+USUAL_STEP = 10 ** (0.05 / 10)
+USUAL_RANGE = (0.02, 10.0)
 SMOOTHING = 0.2
 FLOOR_BLOCKS, FLOOR_PARTS = 10, 15  # 1.5 s
 FLOOR = 100.0
 
-PITCH_BLOCKS = 4  # 40 ms: three periods of a low voice
+PITCH_BLOCKS = 3  # 30 ms: two periods of a low voice
 PITCH_HZ = (70, 400)
 LAGS = (RATE // PITCH_HZ[1], RATE // PITCH_HZ[0])
 SPECTRUM = 1024
 FADED = 10 ** (-12 / 10)
-STEADY_BLOCKS = 3
-HARMONIC, STEADY, DARK, OFFSET = 8.0, 0.3, 0.1, -1.3
+LASTING_BLOCKS = 8
+HARMONIC, LASTS, CONTRAST, MOVES, OFFSET = 7.9, 0.17, 0.30, 0.40, -5.32
+SHAPE_BLOCKS = 3
+MOVE_BLOCKS = 6
+
 CERTAIN = 2.0
-QUIET_BLOCKS = 15
-REST_BLOCKS = 30
-KEPT = 0.98
+QUIET_BLOCKS = 25
+REST_BLOCKS = 5
+REST_MOST = 100
+REST_FORGOTTEN = 200
+KEPT = 0.96
+CLEAR = 4.0
+CLEAR_BANDS = 2
+OVER_ECHO = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ class OperatingPoint:
 
 OPERATING_POINTS = {
     "low": OperatingPoint(margin_db=11.0, share=0.6),
-    "normal": OperatingPoint(margin_db=8.0, share=0.4),
+    "normal": OperatingPoint(margin_db=6.0, share=0.33),
     "high": OperatingPoint(margin_db=7.0, share=0.3),
 }
 
@@ -80,15 +91,21 @@ class TalkOver:
         self._smooth = self._lowest = self._floor = np.full(BANDS, 1e4, np.float32)
         self._parts = np.full((FLOOR_PARTS, BANDS), 1e4, np.float32)
         self._blocks = 0
+        self._usual = np.full(BANDS, 0.1, np.float32)
+        self._expected = self._floor
         self._above = 0
         self._recent = np.zeros(PITCH_BLOCKS * BLOCK, np.float32)
-        self._levels = deque([0.0] * STEADY_BLOCKS, maxlen=STEADY_BLOCKS)
+        self._levels = deque([0.0] * LASTING_BLOCKS, maxlen=LASTING_BLOCKS)
         self._heard = self._doubt = self._last
+        self._spectra: deque[Floats] = deque(maxlen=SHAPE_BLOCKS)
+        self._shapes: deque[Floats] = deque(maxlen=MOVE_BLOCKS + 1)
         self._suspecting = False
         self._evidence_ms = 0.0
         self._loudest = 0.0
         self._quiet = 0
         self._rest = 0
+        self._in_vain = 0
+        self._relaxed = -REST_FORGOTTEN
 
     @property
     def hint(self) -> bool:
@@ -103,7 +120,7 @@ class TalkOver:
     @property
     def harmless(self) -> bool:
         """It is clear by now that nobody speaks: the suspicion may be taken back."""
-        return self._suspecting and self._quiet >= QUIET_BLOCKS
+        return self._suspecting and self._quiet >= QUIET_BLOCKS and self._levels[-1] < FADED * self._loudest
 
     @property
     def speaking(self) -> bool:
@@ -132,18 +149,22 @@ class TalkOver:
         self._follow(self._heard)
         lately = (self._heard + self._last) * 0.5
         self._last = self._heard
-        expected = self._doubt + NOISE * self._floor
-        self._above = int(np.count_nonzero(lately > self._margin * expected))
+        self._expected = self._doubt * np.maximum(1, USUAL * self._usual) + NOISE * self._floor
+        self._above = int(np.count_nonzero(lately > self._margin * self._expected))
         self._levels.append(float(self._heard.sum()))
         self._rest = max(0, self._rest - 1)
         if self._suspecting:
             self._weigh()
         else:
             self._evidence_ms *= KEPT
+            self._compare()
 
     def suspect(self) -> None:
         """The loudspeaker has been silenced because of the hint: collect evidence from the hint on."""
         self._suspecting = True
+        self._spectra.clear()
+        self._shapes.clear()
+        self._shape()
         self._loudest = self._levels[-1]
         self._quiet = 0
 
@@ -152,7 +173,9 @@ class TalkOver:
         if self.evident:
             self._evidence_ms = 0.0
         self._suspecting = False
-        self._rest = REST_BLOCKS
+        self._in_vain = self._in_vain + 1 if self._blocks - self._relaxed < REST_FORGOTTEN else 0
+        self._relaxed = self._blocks
+        self._rest = min(REST_BLOCKS << self._in_vain, REST_MOST)
 
     def witness(self) -> None:
         """The agent's own voice detection heard a voice begin in this suspicion: less evidence is needed."""
@@ -173,19 +196,40 @@ class TalkOver:
             self._floor = np.maximum(self._parts.min(axis=0), FLOOR)
             self._lowest = self._smooth
 
+    def _compare(self) -> None:
+        """Learn how much of what may be echo usually is."""
+        usual = self._usual
+        more = np.where(self._heard > usual * self._doubt, usual * USUAL_STEP, usual / USUAL_STEP)
+        shows = self._doubt * np.maximum(usual, 0.1) > self._floor
+        self._usual = np.clip(np.where(shows, more, usual), *USUAL_RANGE)
+
+    def _shape(self) -> Floats:
+        """Take the spectrum of this block; return that of the last three, in dB around their mean."""
+        own = 10 * np.log10(np.maximum(self._heard - 1.5 * self._floor, 0.3 * self._floor))
+        self._spectra.append(own - own.mean())
+        shape: Floats = np.mean(self._spectra, axis=0)
+        self._shapes.append(shape)
+        return shape
+
     def _weigh(self) -> None:
         level = self._levels[-1]
         self._loudest = max(self._loudest, level)
-        clear = np.count_nonzero(self._heard > 4 * (self._doubt + self._floor)) >= 2
         self._quiet += 1
-        if clear and level > FADED * self._loudest:
-            steady = _db(sum(self._levels) / STEADY_BLOCKS / self._loudest)
-            own = np.maximum(self._heard - 1.5 * self._floor, 0.3 * self._floor)
-            dark = _db(float(own[1] / own[3]))
-            voice = HARMONIC * _harmonicity(self._recent) + STEADY * steady + DARK * dark + OFFSET
-            if voice > 0:
-                self._quiet = 0
-                self._evidence_ms += 10 * min(1.0, voice / CERTAIN)
+        shape = self._shape()
+        least = CLEAR * self._expected + OVER_ECHO * (self._path.echo @ self._bands)
+        if level <= FADED * self._loudest or np.count_nonzero(self._heard > least) < CLEAR_BANDS:
+            return
+        lasts = sum(map(_db, self._levels)) / LASTING_BLOCKS - _db(self._loudest)
+        voice = (
+            HARMONIC * _harmonicity(self._recent)
+            + LASTS * lasts
+            + CONTRAST * float(shape.std())
+            + MOVES * float(np.sqrt(np.mean((shape - self._shapes[0]) ** 2)))
+            + OFFSET
+        )
+        if voice > 0:
+            self._quiet = 0
+            self._evidence_ms += 10 * min(1.0, voice / CERTAIN)
 
 
 def _harmonicity(x: Floats) -> float:

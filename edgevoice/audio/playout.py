@@ -92,7 +92,6 @@ class Playout:
         self._queue: deque[_Queued] = deque()
         self._resampling: str | None = None  # the response the resampler's state belongs to
         self._ready: deque[_Piece | Played] = deque()  # what the card gets before all that waits, and the marks in it
-        self._played = self.position  # at the last `advance`
         self._fade = _NO_FADE  # what the next frames of a response are multiplied by
         self.on_hold = False
         self._spans: deque[_Span] = deque()
@@ -211,8 +210,6 @@ class Playout:
         if self.on_hold:
             return
         for queued in [queued for queued in self._queue if queued.ended and not queued.chunks]:
-            if self._ready:
-                return
             self._queue.remove(queued)
             self._finish(queued)
 
@@ -227,7 +224,7 @@ class Playout:
 
     def advance(self, held: int) -> Iterator[Played]:
         """Report the marks that were heard, the card still holding `held` frames."""
-        played = self._played = self.position - held
+        played = self.position - held
         while self._spans and self._spans[0].start < played:
             span = self._spans[0]
             heard = min(span.end, played) - span.start
@@ -283,7 +280,6 @@ class Playout:
         self._tones.extendleft(reversed(tones))
         self._spans.clear()
         self._marks.clear()
-        self.position = self._played
         self.on_hold = True
 
     def resume(self) -> None:

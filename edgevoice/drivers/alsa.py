@@ -33,6 +33,7 @@ __all__ = ["AlsaCard", "CardSettings", "Counters", "hush", "open_card"]
 Samples = NDArray[np.int16]
 
 LOST_S = 0.5  # no period for so long: the card is gone, whatever it says
+TRIES = 3  # to start again after an xrun; the second works, unless it comes too late as well
 
 
 @dataclass(slots=True)
@@ -101,10 +102,15 @@ class AlsaCard:
     def read(self) -> Samples:
         """Wait for one period (n,) of the chosen channel. Raises DeviceError after LOST_S without one."""
         give_up = time.monotonic() + LOST_S
+        overruns = 0
         while len(self._captured) < self.period:
-            if self._capture_ready(give_up):
-                self._capture_more()
-                give_up = time.monotonic() + LOST_S
+            if not self._capture_ready(give_up):
+                continue
+            if not self._capture_more():
+                overruns += 1
+                if overruns == TRIES:
+                    raise DeviceError("the microphone does not start again after an overrun")
+            give_up = time.monotonic() + LOST_S
         captured, self._captured = self._captured[: self.period], self._captured[self.period :]
         return captured
 
@@ -125,18 +131,20 @@ class AlsaCard:
             self._poll.poll(left * 1000)
         return False
 
-    def _capture_more(self) -> None:
+    def _capture_more(self) -> bool:
+        """Read what there is; False: there was an overrun, and the capture is started again."""
         frames, data = self._call(self._capture.pcm.read)
         if frames < 0:  # overrun: pyalsaaudio has prepared the stream again, and reading starts it
             self.counters.capture_xruns += 1
             self._read -= len(self._captured)
             self._captured = self._captured[:0]  # the gap lies between two periods, where it can be told
             self.counters.capture_lost += self._start_capture()
-            return
+            return False
         self._read += frames
         if frames:
             mono = channel(from_bytes(data), self._capture.channels, self._settings.capture_channel)
             self._captured = np.concatenate((self._captured, mono)) if len(self._captured) else mono
+        return True
 
     def _start_capture(self) -> int:
         """Start it by reading, which nothing else does; return the frames lost since it stopped."""
@@ -196,7 +204,7 @@ class AlsaCard:
         frame = 2 * self._playback.channels
         first = self._written - self._waiting()
         dry = False
-        for _ in range(3):  # an underrun is told once, the chunk not taken: the same again then plays
+        for _ in range(TRIES):  # an underrun is told once, the chunk not taken: the same again then plays
             before = time.monotonic()
             written = self._call(self._playback.pcm.write, self._unwritten)
             if written >= 0:

@@ -30,6 +30,10 @@ CLIENTS = 8  # a person, a script or two, and what they forgot to close
 IDLE_S = 60.0
 
 
+class NobodyListens(DeviceError):
+    """No appliance is running, as far as can be seen."""
+
+
 class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="status"):
     """What is the box doing?"""
 
@@ -109,7 +113,8 @@ async def serve(path: str, answer: Answer, *, idle_s: float = IDLE_S) -> AsyncIt
 def ask(path: str | None, request: Mapping[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
     """Send one request to the running appliance and return its answer; blocks.
 
-    Looks at `path` (None: the default), then where `serve` falls back to. Raises DeviceError when nobody answers.
+    Looks at `path` (None: the default), then where `serve` falls back to. Raises NobodyListens, or DeviceError when
+    somebody does who does not answer.
     """
     asked, denied = [], ""
     for candidate in _candidates(path or SOCKET):
@@ -128,7 +133,7 @@ def ask(path: str | None, request: Mapping[str, Any], timeout_s: float = 5.0) ->
                     raise DeviceError(f"{candidate}: {error.strerror or error}") from error
     if denied:
         raise DeviceError(f"{denied}: permission denied; ask as the user of the service, or with sudo")
-    raise DeviceError(f"edgevoice is not running (nobody listens on {' or '.join(asked)})")
+    raise NobodyListens(f"edgevoice is not running (nobody listens on {' or '.join(asked)})")
 
 
 def _candidates(path: str) -> list[str]:

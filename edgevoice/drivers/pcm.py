@@ -105,7 +105,7 @@ def _open(direction: int, name: str, rate: int, channels: int, settings: CardSet
         pcm.set_tstamp_mode(alsaaudio.PCM_TSTAMP_ENABLE)
         pcm.set_tstamp_type(alsaaudio.PCM_TSTAMP_TYPE_MONOTONIC)
     except alsaaudio.ALSAAudioError:
-        pass  # `plausible` sees what it tells instead
+        pass  # `course.look` sees what it tells instead
     return opened
 
 

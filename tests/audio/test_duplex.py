@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edgevoice.audio.duplex import ECHO_TAIL_MS, Duplex, cycle
 from edgevoice.audio.echo import load
 from edgevoice.audio.measurement import Figures
+from edgevoice.audio.tones import TONES, tone
 from edgevoice.drivers.room import Room, RoomCard, VirtualClock
 from edgevoice.events import (
     Answer,
@@ -59,6 +60,16 @@ def test_heard_is_what_the_recording_of_the_loudspeaker_shows() -> None:
     assert isinstance(barged, BargedIn)
     assert barged.response == "r1"
     assert barged.heard_ms == pytest.approx(recorded_ms, abs=2)
+
+
+def test_what_is_played_while_the_card_is_asked_was_heard() -> None:
+    story = answered()
+    story.run(300, Play(speech(3), "r1"))
+    story.duplex.perform(BargeIn())
+    story.duplex.dropped(story.card.queued() - 48)
+    (barged,) = story.duplex.take_events()
+    assert isinstance(barged, BargedIn)
+    assert barged.heard_ms == pytest.approx(np.count_nonzero(story.card.played) / 48 + 1, abs=1.6)
 
 
 def test_what_was_interrupted_is_not_played_later() -> None:
@@ -219,6 +230,26 @@ def test_a_second_call_begins_with_nothing_of_the_first() -> None:
     assert not np.any(story.played(150))
 
 
+def test_a_call_begins_with_a_closed_microphone_also_when_nobody_hung_up() -> None:
+    story = answered()
+    story.card.say(VOICE)
+    assert story.run(100, Answer(FAR))[1:] == [Opened()], "but for the period in which it was told"
+
+
+def test_nothing_is_told_of_a_call_that_is_over() -> None:
+    story = answered()
+    story.run(10, Mark("end", "r1"))
+    assert without_audio(story.run(200, HangUp("enough"))) == [Closed(End.HUNG_UP, "enough")]
+
+
+def test_no_period_has_to_make_a_tone() -> None:
+    story = Story()
+    made = tone.cache_info().misses
+    for name in TONES:
+        story.run(10, Tone(name))
+    assert tone.cache_info().misses == made
+
+
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
 def test_a_period_is_a_period_at_every_rate_of_a_card(rate: int) -> None:
     story = Story(rate=rate)
@@ -306,3 +337,19 @@ def test_there_is_no_self_test_in_a_call() -> None:
     story = answered()
     story.run(500, Chirp())
     assert not np.any(story.played(400))
+
+
+def test_the_echo_of_a_tone_is_nobody_who_speaks() -> None:
+    story = answered(Uplink.HELD)
+    story.card.say(np.concatenate((np.zeros(48 * 100, np.int16), VOICE[: 48 * 230])))
+    assert story.run(800, Tone("connected")) == []
+
+
+def test_who_speaks_into_a_tone_is_heard_from_the_first_word() -> None:
+    story = answered(Uplink.HELD)
+    story.run(1000)
+    story.card.say(VOICE[: 48 * 900])
+    events = story.run(900, Tone("connected"))
+    assert without_audio(events) == [SpeechStarted()]
+    said = np.frombuffer(sent(story.run(10, Listen(Uplink.OPEN))), np.int16)
+    assert len(said) / 16 >= 900

@@ -5,6 +5,7 @@ And, against what labcard knows was played at each instant: where the card says 
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from edgevoice.audio.playout import Playout
 from edgevoice.audio.reference import Reference
 from edgevoice.drivers.alsa import AlsaCard, CardSettings, open_card
+from edgevoice.drivers.pcm import Opened
 from edgevoice.errors import DeviceError
 from tests.fakes import noise
 from tests.lab.labcard import World
@@ -149,6 +151,26 @@ def test_an_unplugged_card_says_so_and_can_be_closed(world: World) -> None:
     with pytest.raises(DeviceError, match="gone"):
         play(card, noise(48_000))
     card.close()
+
+
+class Overrunning:
+    """A PCM that has overrun whenever it is asked."""
+
+    def polldescriptors(self) -> list[tuple[int, int]]:
+        return []
+
+    def avail(self) -> int:
+        return -errno.EPIPE
+
+    def read(self) -> tuple[int, bytes]:
+        return -errno.EPIPE, b""
+
+
+def test_a_microphone_that_never_starts_again_is_lost_and_the_thread_does_not_spin() -> None:
+    opened = Opened(Overrunning(), RATE, 1, 480, 9600)
+    card = AlsaCard(opened, opened, CARD)
+    with pytest.raises(DeviceError, match="the microphone does not start again after an overrun"):
+        card.read()
 
 
 # --------------------------------------------------------------------------------------------- where the card is

@@ -66,6 +66,27 @@ def test_what_the_converter_holds_cannot_be_dropped() -> None:
     assert silent_from - int(dropped_at * card.rate) in (31, 32, 33)
 
 
+def test_what_the_converter_holds_sounds_before_what_is_written_after_a_drop() -> None:
+    card = quiet_card(fifo=32)
+    play(card, ramp(3200))
+    held = card.drop()
+    card.write(ramp(320))
+    assert card.queued() == 320
+    for _ in range(20):
+        card.read()
+    sounding = card.speaker[np.nonzero(card.speaker)]
+    assert np.array_equal(sounding, np.append(ramp(3200 - held), ramp(320)))
+
+
+def test_a_card_whose_last_frames_are_in_the_converter_has_run_dry() -> None:
+    card = quiet_card(fifo=64)
+    card.write(ramp(160))
+    while card.queued():
+        card.clock.wait_until(card.clock.now() + 0.0005)
+    card.write(ramp(160))
+    assert card.xruns == 1
+
+
 def test_a_card_that_nobody_writes_to_runs_dry_and_counts_it() -> None:
     card = quiet_card()
     card.write(ramp(640))

@@ -12,6 +12,7 @@ import pytest
 from edgevoice.audio.calibration import Calibration
 from edgevoice.drivers import state
 from edgevoice.errors import DeviceError
+from edgevoice.schema import Card
 
 CALIBRATION = Calibration(
     card="plughw:CARD=seeed2micvoicec", made="2026-01-01T00:00:00+00:00", rate=48_000, volume=None, delay_ms=34.25,
@@ -105,5 +106,6 @@ def test_systemd_says_where_else_the_system_s_directory_else_the_user_s(
 
 
 def test_a_card_is_named_by_its_pcms() -> None:
-    assert state.card_key("default", "default") == "default"
-    assert state.card_key("hw:CARD=mic", "hw:CARD=dac") == "hw:CARD=mic hw:CARD=dac"
+    assert state.name_of(Card()) == "default"
+    assert state.name_of(Card(capture="hw:CARD=mic", playback="hw:CARD=dac")) == "hw:CARD=mic hw:CARD=dac"
+    assert state.name_of(Card(capture="hw:CARD=mic", simulate=True)) == "simulated room"

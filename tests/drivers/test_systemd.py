@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -159,6 +160,13 @@ def test_the_unit_is_locked_up_well(unit: Path) -> None:
     """20 is an exposure of 2.0 out of 10: what is missing is the network, the card, the pins, and real time."""
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
     subprocess.run(command, capture_output=True, check=True)
+
+
+def test_what_the_service_runs_is_compiled_when_it_is_installed() -> None:
+    (environment,) = re.findall(r"^Environment=(.*)", UNIT.read_text(), flags=re.MULTILINE)
+    level, folder = re.fullmatch(r"PYTHONOPTIMIZE=(\d) PYTHONPYCACHEPREFIX=(\S+)", environment).groups()  # type: ignore[union-attr]
+    steps = (UNIT.parent / "README.md").read_text()
+    assert f"sudo PYTHONPYCACHEPREFIX={folder} /opt/edgevoice/bin/python -m compileall -q -o {level} " in steps
 
 
 def test_a_mistake_in_the_configuration_is_not_retried_and_everything_else_is_for_ever() -> None:

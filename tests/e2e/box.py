@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -29,6 +30,7 @@ Samples = NDArray[np.int16]
 ROOT = Path(__file__).parent.parent.parent
 VOICES = ROOT / "edgevoice" / "voices"
 LED = 25
+AWAKE_S = 1.2  # the longest of all tones, and what it waits for in the card
 
 CONFIGURATION = """
 [card]
@@ -181,6 +183,11 @@ class RunningBox:
 
     # ----------------------------------------------------------------------------------------- hands and ears
 
+    def wait_until_awake(self) -> None:
+        """Wait until it has said that it can be used: who speaks before that is not heard clearly."""
+        self.wait_for_state("idle")
+        self.pause(AWAKE_S)
+
     def call(self) -> None:
         """Press the button and wait until the box listens."""
         self.wait_for_state("idle")
@@ -219,6 +226,34 @@ def first_word(pcm: Samples, rate: int) -> int:
     first = onset(pcm, rate)
     assert first is not None, "there is nothing to hear"
     return first
+
+
+def last_word(pcm: Samples, rate: int) -> int:
+    """Return the sample at which a person who says `pcm` is last to be heard."""
+    return len(pcm) - first_word(pcm[::-1], rate)
+
+
+def likeness(long: Samples, short: Samples, rate: int) -> float:
+    """Return how alike `short` and some part of `long` are to the ear, which does not hear phases: 1 is the same.
+
+    An echo canceller turns phases, and what suppresses noise takes a little of the voice, too: together they leave
+    0.98. Without its first 100 ms a second of speech is at 0.92, and another sentence at 0.8.
+    """
+    where, what = _loudness(long, rate), _loudness(short, rate)
+    parts = np.lib.stride_tricks.sliding_window_view(where, len(what), axis=0).transpose(0, 2, 1)
+    products = np.einsum("pfb,fb->p", parts, what)
+    energies = np.einsum("pfb,pfb->p", parts, parts)
+    return float(np.max(products / np.sqrt(energies * np.sum(what**2) + 1)))
+
+
+def _loudness(pcm: Samples, rate: int) -> NDArray[np.float64]:
+    """Return how loud each band of a telephone's is, every 10 ms."""
+    hop = rate // 100
+    frames = np.lib.stride_tricks.sliding_window_view(pcm.astype(np.float64), 4 * hop)[::hop] * np.hanning(4 * hop)
+    powers = np.abs(np.fft.rfft(frames, axis=1)) ** 2
+    hz = np.fft.rfftfreq(4 * hop, 1 / rate)
+    bands = [powers[:, (hz >= low) & (hz < high)].sum(axis=1) for low, high in pairwise(np.geomspace(200, 3800, 13))]
+    return np.stack(bands, axis=1) ** 0.25
 
 
 def similarity(long: Samples, short: Samples) -> float:

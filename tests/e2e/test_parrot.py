@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.box import LED, TRUSTING, RunningBox, first_word, last_sound, similarity, voice
+from tests.e2e.box import LED, RunningBox, first_word, last_sound, last_word, likeness, voice
 from tests.lab.labcard.labcard import World
 
 RATE = 48_000
@@ -13,7 +13,7 @@ RATE = 48_000
 def test_press_talk_and_hear_it_said_back() -> None:
     question = voice("question", RATE)
     with World(rate=RATE) as world, RunningBox(world) as box:
-        box.wait_for_state("idle")
+        box.wait_until_awake()
         assert box.pins.level(LED) == 0, "dark while nobody talks"
         box.call()
         assert box.pins.level(LED) == 1, "steady: it listens"
@@ -23,7 +23,7 @@ def test_press_talk_and_hear_it_said_back() -> None:
         box.wait_for_turn("listening", within_s=15)
         reply = box.speaker(replied_at)
         first = first_word(question, RATE)
-        assert similarity(reply, question[first : first + RATE]) > 0.95, "it is what was said, from the first word"
+        assert likeness(reply, question[first : first + RATE], RATE) > 0.95, "it is what was said, from the first word"
         pause_ms = (replied_at - said_at - len(question)) / RATE * 1000
         assert 300 < pause_ms < 1500
         box.tap()
@@ -34,7 +34,9 @@ def test_press_talk_and_hear_it_said_back() -> None:
 
 def test_talk_over_it_and_it_falls_silent() -> None:
     story, interruption = voice("story", RATE), voice("interruption", RATE)
-    with World(rate=RATE) as world, RunningBox(world, TRUSTING) as box:
+    with World(rate=RATE) as world, RunningBox(world) as box:
+        world.set_echo(0.02, 0.3)
+        box.wait_until_awake()
         box.call()
         said_at = box.say(story)
         replied_at = box.wait_for_sound(said_at + len(story))
@@ -46,11 +48,11 @@ def test_talk_over_it_and_it_falls_silent() -> None:
         assert silent_at > first, "it spoke until it was interrupted"
         assert (silent_at - first) / RATE < 0.3
         answered_at = box.wait_for_sound(first + RATE)
-        assert answered_at > talked_at + len(interruption), "silence until the person has finished"
+        assert answered_at > talked_at + last_word(interruption, RATE), "silence until the person has finished"
         box.wait_for_turn("listening", within_s=15)
         reply = box.speaker(answered_at)
         begin = first_word(interruption, RATE)
-        assert similarity(reply, interruption[begin : begin + RATE]) > 0.95, "the first words were kept"
+        assert likeness(reply, interruption[begin : begin + RATE], RATE) > 0.95, "the first words were kept"
         box.tap()
         box.wait_for_state("idle")
         assert "2 turns, 1 interruptions" in box.journal

@@ -1,0 +1,142 @@
+"""The running box around a simulated room: what it does at night, and what it says of its hearing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgevoice import app, nightly
+from edgevoice import box as box_module
+from edgevoice.audio import echo
+from edgevoice.audio.calibration import Calibration
+from edgevoice.audio.selftest import WHOLE_S
+from edgevoice.box import RunningBox
+from edgevoice.catalogue import Agents
+from edgevoice.config import load
+from edgevoice.drivers.control import Press
+from edgevoice.drivers.room import RealClock, Room, RoomCard
+from edgevoice.happenings import StopAsked
+from tests.test_app import NoFiles
+
+RATE = 16_000
+HALF_PAST_FOUR = 4.5 * 3600
+CALIBRATION = Calibration(
+    card="simulated room", made="2026-01-01T00:00:00+00:00", rate=48_000, volume=None, delay_ms=20.0, echo_db=-20.0,
+    distortion_percent=0.0, noise_dbfs=-60.0, peak_dbfs=-31.0, sweep_dbfs=-12.0, polarity=1,
+)  # fmt: skip
+
+
+def empty_room() -> RoomCard:
+    """Nobody is there; the loudspeaker is heard 20 ms late, 20 dB down."""
+    return RoomCard(Room(RATE, echo=np.eye(1, RATE // 50, RATE // 50 - 1, dtype=np.float32)[0] * 0.1), RealClock())
+
+
+@asynccontextmanager
+async def living(folder: Path, calibration: Calibration | None = None) -> AsyncIterator[RunningBox]:
+    """A box that has been idle for a while."""
+    config = load(f'[card]\nsimulate = true\n[panel]\npins = "none"\n[status]\nsocket = "{folder}/control.sock"\n')
+    agents = Agents(config, NoFiles())
+    canceller, words = echo.load("none", noise_suppression=False)
+    duplex = partial(app._duplex, config, canceller)
+    box = RunningBox(config, agents, empty_room, duplex, words, lambda: calibration)
+    box.sound.start()
+    try:
+        await until(box, "state", "idle")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(box.live(group))
+            yield box
+            box.post(StopAsked())
+    finally:
+        box.sound.stop()
+
+
+async def until(box: RunningBox, key: str, value: object) -> None:
+    give_up = box.loop.time() + 10
+    while box.status()[key] != value:
+        assert box.loop.time() < give_up, f"{key} is {box.status()[key]}, expected {value}"
+        await asyncio.sleep(0.01)
+
+
+def chirps(box: RunningBox) -> bool:
+    return box.sound.duplex is not None and box.sound.duplex.self_test.running
+
+
+@pytest.fixture
+def at_night(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """It is half past four, and the box has been on for long enough."""
+    monkeypatch.setattr(nightly, "SETTLED_S", 0.0)
+    monkeypatch.setattr(box_module, "_time_of_day_s", lambda: HALF_PAST_FOUR)
+    caplog.set_level(logging.INFO, "edgevoice.box")
+    return caplog
+
+
+def test_at_night_it_tests_itself_and_says_what_came_of_it(tmp_path: Path, at_night: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with living(tmp_path, CALIBRATION) as box:
+            await asyncio.sleep(WHOLE_S + 1.5)
+            words = "loudspeaker and microphone hear each other: echo -20 dB, 20 ms"
+            assert box.status()["self_test"] == f"{words}; last night"
+            assert f"self-test: {words}" in at_night.messages
+
+    asyncio.run(story())
+
+
+def test_a_call_during_the_self_test_goes_through_and_the_test_is_made_up_for(
+    tmp_path: Path, at_night: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nightly, "BUSY_S", 0.3)
+
+    async def story() -> None:
+        async with living(tmp_path) as box:
+            await asyncio.sleep(0.6)
+            assert chirps(box)
+            box.answer(Press())
+            await until(box, "turn", "listening")
+            assert not chirps(box)
+            await asyncio.sleep(WHOLE_S + 1.0)
+            assert (box.status()["turn"], box.status()["self_test"]) == ("listening", None)
+            assert not chirps(box), "nor is it tried again in a call"
+            box.answer(Press())
+            await until(box, "state", "idle")
+            await asyncio.sleep(1.5)
+            assert chirps(box), "in the same night"
+
+    asyncio.run(story())
+
+
+def test_by_day_it_never_chirps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nightly, "SETTLED_S", 0.0)
+    monkeypatch.setattr(box_module, "_time_of_day_s", lambda: 12 * 3600.0)
+
+    async def story() -> None:
+        async with living(tmp_path) as box:
+            await asyncio.sleep(0.5)
+            assert not chirps(box)
+
+    asyncio.run(story())
+
+
+def test_the_status_is_one_object_of_the_same_shape_with_and_without_a_card(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, CALIBRATION) as box:
+            hearing = json.loads(msgspec.json.encode(box.status()))["echo"]
+            assert hearing == {
+                "canceller": "none", "missing": None, "calibrated": CALIBRATION.made, "half_duplex": True,
+                "suspicions": 0, "taken_back": 0, "drift_ppm": 0.0, "faults": 0, "trouble": None,
+            }  # fmt: skip
+            assert isinstance(box.sound.card, RoomCard)
+            box.sound.card.unplugged = True
+            await until(box, "state", "fault")
+            hearing = json.loads(msgspec.json.encode(box.status()))["echo"]
+            assert hearing == {"canceller": "none", "missing": None}
+
+    asyncio.run(story())
