@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import threading
 import xml.etree.ElementTree as ET
@@ -27,6 +28,7 @@ from tests.fakes import noise
 from tests.lab.labcard import World
 
 RATE = 16_000
+NOBODY = 65_534
 
 
 @pytest.fixture(autouse=True)
@@ -137,16 +139,24 @@ def test_it_refuses_while_the_appliance_runs(tmp_path: Path) -> None:
         asyncio.run(beside_a_running_box())
 
 
-def test_it_plays_nothing_over_a_box_that_runs_and_does_not_answer_us(tmp_path: Path) -> None:
+def test_it_plays_nothing_over_a_box_that_runs_and_may_not_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = config(tmp_path)
+    root = os.geteuid() == 0
     with socket.socket(socket.AF_UNIX) as theirs:
         theirs.bind(settings.status.socket)
         theirs.listen()
-        answers = threading.Thread(target=lambda: theirs.accept()[0].close())
-        answers.start()
-        with pytest.raises(DeviceError, match="edgevoice ended the connection without an answer"):
-            calibrate.run(settings, room_card)
-        answers.join()
+        os.chmod(settings.status.socket, 0)
+        if root:
+            os.seteuid(NOBODY)
+        try:
+            with pytest.raises(DeviceError, match="permission denied; ask as the user of the service, or with sudo"):
+                calibrate.run(settings, room_card)
+        finally:
+            if root:
+                os.seteuid(0)
+    assert capsys.readouterr().out == ""
 
 
 def test_what_cannot_be_kept_is_told_after_the_result(

@@ -2,14 +2,14 @@
 
     captured, played ──> echo path ──> residual ── well above noise and doubt? ──> hint
                                           │                                          ║ the loudspeaker falls silent
-                                          └── harmonic? steady? dark? ── summed since the hint ──> evident
+                                          └── harmonic? lasting? moving? ── summed since the hint ──> evident
     cleaned ──> speech ──> speaking                                 └── silence ──> harmless
 
 Rules
 * The hint may be wrong, so it may be quick: 10 ms in which three of six bands stand out from the noise and from all the
   echo that may be in them. How much that is, the echo path knows itself: so it is stricter while it still learns.
 * What follows is weighed in silence, block by block. A voice is harmonic; it lasts, where a cough or a door only fades;
-  and it is louder below 1 kHz than above, where breath is not. None of the three will do alone.
+  its bands differ, and move. None of these will do alone.
 * A block counts for at most its 10 ms. `evident` wants a share of `confirm_ms` in all, pauses not counted.
 """
 
@@ -29,36 +29,34 @@ from edgevoice.audio.speech import SpeechDetector
 Samples = NDArray[np.int16]
 Floats = NDArray[np.float32]
 
-BAND_HZ = (200, 400, 700, 1100, 1600, 2300, 3600)
+BAND_HZ = (200, 400, 700, 1100, 1600, 2300, 3600)  # as wide for the ear; below 200 is rumble
 BANDS = len(BAND_HZ) - 1
 STAND_OUT = 3  # bands: fewer are a tone, or the resonance of a case
 NOISE = 0.8  # of the noise floor (a minimum) counts like doubt: the margin is meant for echo, noise is steadier
-USUAL = 6.0
-USUAL_STEP = 10 ** (0.05 / 10)
-USUAL_RANGE = (0.02, 10.0)
-SMOOTHING = 0.2
-FLOOR_BLOCKS, FLOOR_PARTS = 10, 15  # 1.5 s
-FLOOR = 100.0
+USUAL = 6.0  # times what is usually left of the echo: a loudspeaker that distorts leaves more than the path doubts
+USUAL_STEP = 10 ** (0.05 / 10)  # up or down in each block: the median, followed by 5 dB a second
+USUAL_RANGE = (0.02, 10.0)  # of doubt
+SMOOTHING = 0.2  # of each new block: 50 ms
+FLOOR_BLOCKS, FLOOR_PARTS = 10, 15  # the lowest of 1.5 s, as in `speech`
+FLOOR = 100.0  # power of a bin, in units of int16: less is rounding
 
 PITCH_BLOCKS = 3  # 30 ms: two periods of a low voice
 PITCH_HZ = (70, 400)
 LAGS = (RATE // PITCH_HZ[1], RATE // PITCH_HZ[0])
-SPECTRUM = 1024
-FADED = 10 ** (-12 / 10)
-LASTING_BLOCKS = 8
+SPECTRUM = 1024  # room for 30 ms and as many lags
+FADED = 10 ** (-12 / 10)  # below the loudest since the hint: that is the room, not the voice
+LASTING_BLOCKS = 8  # 80 ms: a burst has faded by then
+SHAPE_BLOCKS = 3  # 30 ms: a spectrum of one block is mostly chance
+MOVE_BLOCKS = 6  # 60 ms: a mouth has moved by then, a cough is the same throughout
+# A block's vote, fitted on the tuning half: harmonicity, dB of lasting, dB of contrast between the bands and of change.
 HARMONIC, LASTS, CONTRAST, MOVES, OFFSET = 7.9, 0.17, 0.30, 0.40, -5.32
-SHAPE_BLOCKS = 3
-MOVE_BLOCKS = 6
-
-CERTAIN = 2.0
-QUIET_BLOCKS = 25
-REST_BLOCKS = 5
-REST_MOST = 100
-REST_FORGOTTEN = 200
-KEPT = 0.96
-CLEAR = 4.0
-CLEAR_BANDS = 2
-OVER_ECHO = 0.5
+CERTAIN = 2.0  # of that vote: it counts in full
+CLEAR, CLEAR_BANDS = 4.0, 2  # above all that is expected, and in how many bands: else it is not weighed
+OVER_ECHO = 0.5  # of the echo that was taken away is expected as well, while it still rings
+KEPT = 0.96  # of the evidence, from block to block after a suspicion in vain: the next word may add to it for 0.2 s
+QUIET_BLOCKS = 25  # 250 ms without a voice, and faded: longer than a closed mouth within a word
+REST_BLOCKS, REST_MOST = 5, 20  # 50 ms after a suspicion in vain, doubled while they follow each other: keys, rain
+REST_FORGOTTEN = 200  # 2 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +68,9 @@ class OperatingPoint:
 
 
 OPERATING_POINTS = {
-    "low": OperatingPoint(margin_db=11.0, share=0.6),
-    "normal": OperatingPoint(margin_db=6.0, share=0.33),
-    "high": OperatingPoint(margin_db=7.0, share=0.3),
+    "low": OperatingPoint(margin_db=8.0, share=0.45),  # for a lively room: words that are short or faint do not count
+    "normal": OperatingPoint(margin_db=6.0, share=0.30),
+    "high": OperatingPoint(margin_db=6.0, share=0.20),  # for a still room: more coughs count
 }
 
 
@@ -104,7 +102,7 @@ class TalkOver:
         self._loudest = 0.0
         self._quiet = 0
         self._rest = 0
-        self._in_vain = 0
+        self._last_rest = REST_BLOCKS
         self._relaxed = -REST_FORGOTTEN
 
     @property
@@ -173,9 +171,10 @@ class TalkOver:
         if self.evident:
             self._evidence_ms = 0.0
         self._suspecting = False
-        self._in_vain = self._in_vain + 1 if self._blocks - self._relaxed < REST_FORGOTTEN else 0
+        follows = self._blocks - self._relaxed < REST_FORGOTTEN
         self._relaxed = self._blocks
-        self._rest = min(REST_BLOCKS << self._in_vain, REST_MOST)
+        self._last_rest = min(2 * self._last_rest, REST_MOST) if follows else REST_BLOCKS
+        self._rest = self._last_rest
 
     def witness(self) -> None:
         """The agent's own voice detection heard a voice begin in this suspicion: less evidence is needed."""
