@@ -80,7 +80,7 @@ from edgevoice.events import (
 Samples = NDArray[np.int16]
 
 ECHO_TAIL_MS = 150  # a small room's decay, and what a card's microphone side still holds when the sound is out
-TONE_LEAD_MS = 40 + ECHO_TAIL_MS + 200  # until a tone sounds, until its echo is gone, and until a voice would be over
+TONE_TAIL_MS = ECHO_TAIL_MS + 200  # after a tone, until its echo is gone, and until a voice would be over
 WITNESS_MS = 500  # a service dates a voice up to so much before its first sound; what began earlier is something else
 OWED_MS = 1000  # from a first word or a barge-in to the order to listen: what was held until then waits no longer
 
@@ -165,6 +165,8 @@ class Duplex:
     def capture(self, pcm: Samples, held: int) -> None:
         """Take one captured period (n,), the card holding `held` frames that are not played yet."""
         audible = self.playout.audible
+        if self.playout.tone_sounds:
+            self._tone = TONE_TAIL_MS * HEARING_RATE // 1000
         self._events.extend(self.playout.advance(held))
         for block in self.hearing.hear(pcm, self.reference.take(len(pcm))):
             self._take(block, audible)
@@ -266,7 +268,7 @@ class Duplex:
             case Mark(name, response):
                 self.playout.mark(name, response)
             case Tone(name):
-                self._sound(tone(name, self._rate))
+                self.playout.tone(tone(name, self._rate))
             case Chirp():
                 if not self.in_call:
                     self.playout.tone(self.self_test.begin())
@@ -291,11 +293,6 @@ class Duplex:
                 self._hang_up(reason)
             case _:
                 pass
-
-    def _sound(self, pcm: Samples) -> None:
-        """Play a tone, behind those that wait; a moment ahead of it the card is busy with something else."""
-        self.playout.tone(pcm)
-        self._tone = max(self._tone, TONE_LEAD_MS * HEARING_RATE // 1000) + len(pcm) * HEARING_RATE // self._rate
 
     def _listen(self, uplink: Uplink) -> None:
         if not self.in_call:

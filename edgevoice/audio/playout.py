@@ -247,6 +247,11 @@ class Playout:
         return not self.on_hold and bool(self._ready or any(queued.chunks for queued in self._queue))
 
     @property
+    def tone_sounds(self) -> bool:
+        """A tone, or nameless sound, is in the card, or about to be."""
+        return bool(self._tones) or any(not span.response for span in self._spans)
+
+    @property
     def sounding(self) -> str:
         """The response that a person would interrupt now: begun, or about to begin, and not heard to its end."""
         return next(self._named(), "")

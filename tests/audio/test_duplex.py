@@ -337,10 +337,13 @@ def test_there_is_no_self_test_in_a_call() -> None:
     assert not np.any(story.played(400))
 
 
-def test_the_echo_of_a_tone_is_nobody_who_speaks() -> None:
+@pytest.mark.parametrize("ahead_ms", [40, 500])
+def test_the_echo_of_a_tone_is_nobody_who_speaks(ahead_ms: int) -> None:
     story = answered(Uplink.HELD)
-    story.card.say(np.concatenate((np.zeros(48 * 100, np.int16), VOICE[: 48 * 230])))
-    assert story.run(800, Tone("connected")) == []
+    story.card.ahead = 48 * ahead_ms
+    story.run(10)
+    story.card.say(np.concatenate((np.zeros(48 * (ahead_ms + 60), np.int16), VOICE[: 48 * 230])))
+    assert story.run(ahead_ms + 800, Tone("connected")) == []
 
 
 def test_who_speaks_into_a_tone_is_heard_from_the_first_word() -> None:
