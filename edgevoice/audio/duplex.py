@@ -149,15 +149,22 @@ class Duplex:
     @property
     def half_duplex(self) -> bool:
         """While we are audible, nobody is heard."""
-        return self._half_duplex or bool(self.reference.unusable)
+        return self._half_duplex or bool(self._lost_time)
+
+    @property
+    def _lost_time(self) -> str:
+        """Why loudspeaker and microphone cannot be brought together, where a canceller would need it."""
+        return self.reference.unusable if self.hearing.canceller.name != "none" else ""
 
     @property
     def trouble(self) -> str:
         """What keeps the echo from being cancelled as it should be, or ""; it changes seldom."""
-        if self.reference.unusable:
-            return f"half duplex from now on: {self.reference.unusable}"
+        if self._lost_time:
+            return f"half duplex from now on: {self._lost_time}"
         if self.hearing.faults:
             return f"the echo canceller {self.hearing.canceller.name} fails: those moments are heard as silence"
+        if self.reference.faults:
+            return "what the loudspeaker played was unknown at moments: the echo of those was not cancelled"
         return ""
 
     # ----------------------------------------------------------------------------------------- the microphone
