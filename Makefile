@@ -35,8 +35,11 @@ check: $(VENV)/.test
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 
+# SPEECH: a folder of recorded speakers (benchmarks/README.md); the tables of who is taken for a person need it.
 bench: $(VENV)/.bench
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(if $(SPEECH),--speech $(SPEECH))
+	$(BIN)/python -m benchmarks.echo
+	$(if $(SPEECH),$(BIN)/python -m benchmarks.barge_in --speech $(SPEECH) --hours 1 --interruptions 120)
 
 clean:
 	rm -rf $(VENV) build *.egg-info edgevoice-demo
