@@ -39,6 +39,7 @@ check: $(VENV)/.test
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(if $(SPEECH),--speech $(SPEECH))
 	$(BIN)/python -m benchmarks.echo
+	$(BIN)/python -m benchmarks.resumes
 	$(if $(SPEECH),$(BIN)/python -m benchmarks.barge_in --speech $(SPEECH) --hours 1 --interruptions 120)
 
 clean:
