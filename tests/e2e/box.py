@@ -173,6 +173,13 @@ class RunningBox:
     def wait_for_state(self, state: str, within_s: float = 10.0) -> dict[str, Any]:
         return self.wait_until(lambda status: status["state"] == state, within_s)
 
+    def wait_for_line(self, words: str, within_s: float = 2.0) -> None:
+        """Wait until these words stand in the journal: it is read by another thread than the status."""
+        give_up = time.monotonic() + within_s
+        while words not in self.journal:
+            assert time.monotonic() < give_up, f"not in the journal: {words}\n{self.journal}"
+            self.pause(0.01)
+
     def wait_for_turn(self, turn: str, within_s: float = 10.0) -> dict[str, Any]:
         return self.wait_until(lambda status: status["turn"] == turn, within_s)
 

@@ -103,7 +103,7 @@ def test_sigterm_ends_a_call_politely_and_leaves_nothing_behind() -> None:
         stopped_after_s = (replied_at + last_sound(box.speaker(replied_at)) - asked_at) / RATE
         assert 0.5 < stopped_after_s < 2.5, "it finished what it could in two seconds"
         assert not Path(box.socket).exists()
-        assert "the box is being stopped" in box.journal
+        box.wait_for_line("the box is being stopped")
         assert [event.what for event in world.events()][-1] == "close"
 
 

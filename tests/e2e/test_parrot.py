@@ -29,7 +29,7 @@ def test_press_talk_and_hear_it_said_back() -> None:
         box.tap()
         box.wait_for_state("idle")
         assert box.pins.level(LED) == 0
-        assert "1 turns, 0 interruptions" in box.journal
+        box.wait_for_line("1 turns, 0 interruptions")
 
 
 def test_talk_over_it_and_it_falls_silent() -> None:
@@ -56,7 +56,7 @@ def test_talk_over_it_and_it_falls_silent() -> None:
         assert likeness(reply, first_second, RATE) > 0.85, "kept, but for 100 ms that a canceller so new may swallow"
         box.tap()
         box.wait_for_state("idle")
-        assert "2 turns, 1 interruptions" in box.journal
+        box.wait_for_line("2 turns, 1 interruptions")
 
 
 def test_the_button_stops_it_first_and_hangs_up_second() -> None:
