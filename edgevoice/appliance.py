@@ -243,14 +243,14 @@ class Appliance:
             case End.HUNG_UP:
                 self._tries = 0
                 return [Sound("ended"), *self._rest(at)]
-            case End.REFUSED:
-                if self.target == self._at_start:
-                    self._refused_until = at + REFUSED_S
-                return [Sound("refused"), *self._fall_back(closed.reason, at)]
             case End.LINK_LOST | End.BROKEN:
                 return [Sound("trouble"), *self._retry(closed.reason, at)]
             case End.CARD_LOST:  # and is back already
                 return self._rest(at)
+            case _:  # REFUSALS
+                if self.target == self._at_start:
+                    self._refused_until = at + REFUSED_S
+                return [Sound("refused"), *self._fall_back(closed.reason, at)]
 
     def _rest(self, at: float) -> Effects:
         """Nothing is wanted of the box, unless it is one that is always in a call."""

@@ -25,6 +25,7 @@ from edgevoice.events import (
     Cleared,
     Closed,
     Command,
+    Digit,
     End,
     Event,
     HangUp,
@@ -35,6 +36,7 @@ from edgevoice.events import (
     Opened,
     Play,
     Played,
+    Progress,
     Respond,
     ResponseDone,
     ResponseStarted,
@@ -165,8 +167,15 @@ class Conversation:
             case Closed():
                 return self._end(event, Side.FAR)
             case (
-                Opened() | TurnCommitted() | ResponseStarted() | ResponseDone() | Transcript() | ToolCalled()
-            ):  # an agent's words: not a person's
+                Opened()
+                | TurnCommitted()
+                | ResponseStarted()
+                | ResponseDone()
+                | Transcript()
+                | ToolCalled()
+                | Digit()
+                | Progress()
+            ):  # an agent's words: not a person's; keys are the box's
                 pass
             case _:
                 assert_never(event)
@@ -222,6 +231,8 @@ class Conversation:
                 | Cleared()
                 | Transcript()
                 | ToolCalled()
+                | Digit()
+                | Progress()
             ):  # the near leg is the one owner of interruptions; tools are the box's
                 pass
             case _:

@@ -10,7 +10,7 @@ Rules
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -20,9 +20,27 @@ class End(Enum):
 
     HUNG_UP = "hung up"  # somebody wanted it: nothing to do
     LINK_LOST = "link lost"  # try again, with delays
-    REFUSED = "refused"  # trying again does not help: bad key, no credit, wrong model
+    REFUSED = "refused"  # trying again does not help: wrong model, not allowed; and these, that have a light each:
+    BAD_CREDENTIALS = "bad credentials"
+    NO_CREDIT = "no credit"
+    WRONG_NUMBER = "wrong number"
+    BUSY = "busy"
+    NO_ANSWER = "no answer"
     BROKEN = "broken"  # they broke their protocol, or we did: try again, with delays
     CARD_LOST = "card lost"  # the sound card is gone: wait for it
+
+
+# Nobody is asked again by itself after one of these.
+REFUSALS = frozenset({End.REFUSED, End.BAD_CREDENTIALS, End.NO_CREDIT, End.WRONG_NUMBER, End.BUSY, End.NO_ANSWER})
+
+
+class Stage(Enum):
+    """How far a call is that has not opened yet."""
+
+    RINGING = "ringing"  # at the other end
+    EARLY_MEDIA = "early media"  # what sounds is of the network, not of the person called
+    HELD = "held"  # the other side has put us on hold
+    RESUMED = "resumed"
 
 
 class Uplink(Enum):
@@ -125,6 +143,20 @@ class Cleared:
 
 
 @dataclass(frozen=True, slots=True)
+class Digit:
+    """A key of the telephone was pressed at the other end. It may be part of a code: it is never logged."""
+
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A call over a line goes on, without having opened yet."""
+
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """Words, for the far side's memory only: they are never logged. `who` is "person" or "agent"."""
 
@@ -164,6 +196,8 @@ Event: TypeAlias = (
     | ResponseDone
     | Played
     | Cleared
+    | Digit
+    | Progress
     | Transcript
     | ToolCalled
     | Closed
@@ -181,10 +215,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Sound for this leg: a response's (its id), or the person's own voice for an agent (no name)."""
+    """Sound for this leg: a response's (its id), or without a name: a recording, or a person's own voice.
+
+    `live`: a voice that is to be heard now or not at all. Of everything else all is heard, however late.
+    """
 
     pcm: bytes
     response: str = ""
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
