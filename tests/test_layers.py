@@ -97,6 +97,11 @@ def test_the_figures_are_computed_by_code_that_cannot_import_the_program() -> No
         assert not {name for name in imports(path) if name.partition(".")[0] == "edgevoice"}, path
 
 
+def test_the_other_side_of_the_telephone_imports_nothing_of_the_program() -> None:
+    for path in (ROOT / "tests" / "phone").glob("*.py"):
+        assert not {name for name in imports(path) if name.partition(".")[0] == "edgevoice"}, path
+
+
 def test_nobody_catches_everything() -> None:
     for module, path in modules().items():
         for node in ast.walk(ast.parse(path.read_text())):
