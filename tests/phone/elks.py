@@ -59,7 +59,7 @@ class Elks:
         self.ignored = 0  # bytes of sound that came unannounced
         self.player = Player(24_000, at, clock, record=record)
         self._call, self._caller, self._callee = call, caller, callee
-        self._clock, self._nasty, self._record = clock, nasty, record
+        self._nasty = nasty
         self._answers_flushed_syncs, self._plays_before_bye = answers_flushed_syncs, plays_before_bye
         self._most_queued = most_queued
         self._start = at
@@ -74,7 +74,7 @@ class Elks:
         """When `advance` wants to be called next."""
         if not self._greeted:
             return self._start if not self._nasty.silent else float("inf")
-        return min(self.player.next_at, self._mouth.next_at, self._sudden_end)
+        return min(self.player.due_at, self._mouth.next_at, self._sudden_end)
 
     def caller_says(self, pcm: Samples, at: float, *, rate: int = 8000) -> None:
         """Add to what the caller says; it goes out once the server listens."""
@@ -172,11 +172,7 @@ class Elks:
         elif (plays := FORMATS[format]) is None:
             self.violations.append(f"sending: this fake does not play {format}")
         else:
-            if not self.player.accepted and self.player.rate != plays[0]:
-                marks = self.player.clear()
-                self.player = Player(plays[0], self.player.next_at, self._clock, record=self._record)
-                for mark in marks:
-                    self.player.mark(mark, self.player.next_at)
+            self.player.retune(plays[0])
             self._plays = plays
 
     def _play(self, data: object, at: float) -> list[str]:

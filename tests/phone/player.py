@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,11 +77,26 @@ class Player:
         self._passed: list[str] = []  # marks whose sound is sounding right now
         self._wakes = 0
         self._sounds_until = at
-        self.next_at = self._wake()
+        self._next_at = self._wake()
+        self.tap: Callable[[Samples], None] | None = None  # is told of everything that is accepted
+
+    @property
+    def due_at(self) -> float:
+        """When there is something to do for the next wake."""
+        return self._next_at if self._queue or self._passed else float("inf")
 
     @property
     def played_ms(self) -> float:
         return self.played * 1000 / self.rate
+
+    @property
+    def queued_ms(self) -> float:
+        return self.queued * 1000 / self.rate
+
+    def retune(self, rate: int) -> None:
+        """Take another rate, unless something was accepted at the old one."""
+        if not self.accepted:
+            self.rate, self._frame = rate, round(rate * WAKE_S)
 
     def play(self, samples: Samples, at: float) -> None:
         """Queue sound (n,); call `advance(at)` first."""
@@ -89,6 +105,8 @@ class Player:
         ready = at if self.queued else at + self._clock.latency_ms / 1000
         self._queue.append(_Sound(self.accepted, samples, ready))
         self.accepted += len(samples)
+        if self.tap:
+            self.tap(samples)
         self.queued += len(samples)
 
     def mark(self, name: str, at: float) -> None:
@@ -105,12 +123,12 @@ class Player:
     def advance(self, at: float) -> list[str]:
         """Let time pass until `at`; return the marks that were reached, in order."""
         reached: list[str] = []
-        while self.next_at <= at:
+        while self._next_at <= at:
             reached += self._passed
             self._passed = []
-            reached += self._take(self.next_at)
+            reached += self._take(self._next_at)
             self._wakes += 1
-            self.next_at = max(self._wake(), self.next_at)
+            self._next_at = max(self._wake(), self._next_at)
         return reached
 
     def heard_ms(self, first: int = 0, end: int | None = None, *, by: float | None = None) -> float:

@@ -55,7 +55,7 @@ class Twilio:
         """When `advance` wants to be called next."""
         if not self._greeted:
             return self._start if not self._nasty.silent else float("inf")
-        return min(self.player.next_at, self._mouth.next_at, self._sudden_end)
+        return min(self.player.due_at, self._mouth.next_at, self._sudden_end)
 
     def caller_says(self, pcm: Samples, at: float, *, rate: int = RATE) -> None:
         self._mouth.say(pcm, rate)

@@ -77,7 +77,7 @@ class Vobiz:
         """When `advance` wants to be called next."""
         if not self._greeted:
             return self._start if not self._nasty.silent else float("inf")
-        return min(self.player.next_at, self._mouth.next_at, self._sudden_end, *self._clearing)
+        return min(self.player.due_at, self._mouth.next_at, self._sudden_end, *self._clearing)
 
     def caller_says(self, pcm: Samples, at: float, *, rate: int = 8000) -> None:
         self._mouth.say(pcm, rate)
