@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "edgevoice"
+PHONE = ROOT / "tests" / "phone"  # the services at the other end of a line
 
 # From the bottom up. A module may import modules of lower rows only: siblings never import each other.
 LAYERS: list[list[str]] = [
@@ -98,8 +99,17 @@ def test_the_figures_are_computed_by_code_that_cannot_import_the_program() -> No
 
 
 def test_the_other_side_of_the_telephone_imports_nothing_of_the_program() -> None:
-    for path in (ROOT / "tests" / "phone").glob("*.py"):
+    for path in PHONE.glob("*.py"):
         assert not {name for name in imports(path) if name.partition(".")[0] == "edgevoice"}, path
+
+
+def test_the_other_side_of_the_telephone_keeps_virtual_time() -> None:
+    shell = {"__main__", "call", "exchange"}
+    for path in PHONE.glob("*.py"):
+        if path.stem not in shell and not path.stem.startswith("test_"):
+            names = imports(path)
+            assert not {name.partition(".")[0] for name in names} & (FORBIDDEN - {"random"}), path
+            assert not {f"tests.phone.{part}" for part in shell} & {name.rpartition(".")[0] for name in names}, path
 
 
 def test_nobody_catches_everything() -> None:

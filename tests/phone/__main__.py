@@ -22,8 +22,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from tests.phone.call import Call, Core, Log, Plan
+from tests.phone.call import Call, Log, Plan
 from tests.phone.caller import Nasty
+from tests.phone.core import Core
 from tests.phone.counting import numbered
 from tests.phone.elks import Elks
 from tests.phone.exchange import Switchboard
@@ -105,6 +106,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         says,
         rate,
         says_after_s=options.says_after_s,
+        says_every_s=options.says_every_s,
         counts=options.counts,
         presses=tuple((digit, float(when)) for digit, when in (part.split("@") for part in options.press)),
         hangs_up_after_s=options.hang_up_after_s,
@@ -148,6 +150,7 @@ def _options() -> argparse.Namespace:
     add = caller.add_argument
     add("--caller-wav", help="16 bit, mono")
     add("--says-after-s", type=float, default=0.0)
+    add("--says-every-s", type=float, help="again, from its beginning")
     add("--counts", action="store_true", help="says numbered frames and expects them back: order and delay")
     add("--press", action="append", default=[], metavar="DIGIT@SECONDS")
     add("--hang-up-after-s", type=float)
@@ -201,7 +204,7 @@ async def main(options: argparse.Namespace, file: TextIO | None) -> None:
         running.result()
     else:
         for call in service.calls:
-            call.core.over = True  # each closes its socket
+            call.end()
         for call in service.calls:
             await call.done.wait()
         running.cancel()

@@ -102,7 +102,8 @@ class Caller:
         size = round(rate * FRAME_S)
         while len(self._said) < size and self._waiting:
             samples, of_rate = self._waiting.popleft()
-            self._said = np.concatenate([self._said, resample(samples, of_rate, rate)])
+            more = resample(samples, of_rate, rate)
+            self._said = np.concatenate([self._said, more]) if len(self._said) else more  # many calls share one
         frame, self._said = self._said[:size], self._said[size:]
         return frame if len(frame) == size else np.concatenate([frame, np.zeros(size - len(frame), np.int16)])
 
@@ -123,7 +124,7 @@ def parse(message: str | bytes, violations: list[str]) -> dict[str, object] | No
         return None
     try:
         found = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         violations.append(f"no JSON: {len(message)} characters")
         return None
     if not isinstance(found, dict):

@@ -56,7 +56,7 @@ class Switchboard:
                 self._under_way[dial.id] = asyncio.create_task(self._connect(dial))
             for id in self._exchange.hung_up:
                 if id in self._calls:
-                    self._calls[id].core.over = True
+                    self._calls[id].end()
             self._exchange.hung_up.clear()
 
     async def _connect(self, dial: Dial) -> None:

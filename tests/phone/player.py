@@ -78,7 +78,7 @@ class Player:
         self._wakes = 0
         self._sounds_until = at
         self._next_at = self._wake()
-        self.tap: Callable[[Samples], None] | None = None  # is told of everything that is accepted
+        self.tap: Callable[[Samples], object] | None = None  # is told of everything that is accepted
 
     @property
     def due_at(self) -> float:

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.phone.call import Call, Core, Log, Plan
+from tests.phone.call import Call, Log, Plan
+from tests.phone.core import Core
 from tests.phone.counting import numbered
 from tests.phone.shapes import SHAPES, differences
 from tests.phone.twilio import Twilio
