@@ -71,6 +71,7 @@ class Call:
     done: asyncio.Event = field(default_factory=asyncio.Event)
     core: Core = field(init=False)
     to_do: list[tuple[float, str]] = field(default_factory=list)  # of the plan, the next first
+    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)  # messages leave in the order in which they are made
     _offset: int | None = None  # from the numbers that are read to the frames that left
 
     def __post_init__(self) -> None:
@@ -142,7 +143,9 @@ class Call:
         self.core.closed()
         for task in (reading, speaking, ending):
             task.cancel()
-        await asyncio.gather(reading, speaking, ending, return_exceptions=True)
+        for result in await asyncio.gather(reading, speaking, ending, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
         self.ended_by = self.ended_by or "server"
         self.code = socket.close_code
         facts = {"code": self.code, "by": self.ended_by, "played_ms": self.core.player.played_ms}
@@ -207,12 +210,15 @@ class Call:
         return self.core.caller_presses(what, at)
 
     async def _send(self, socket: ClientConnection, messages: list[str]) -> None:
-        for message in messages:
-            kind = found[1] if (found := KIND.search(message[:60])) else "?"
-            if kind in SOUND:
-                self.sent.append(time.monotonic())
-            self.log(self.number, "service", kind)
-            await socket.send(message)
+        if not messages:
+            return
+        async with self._sending:
+            for message in messages:
+                kind = found[1] if (found := KIND.search(message[:60])) else "?"
+                if kind in SOUND:
+                    self.sent.append(time.monotonic())
+                self.log(self.number, "service", kind)
+                await socket.send(message)
 
     def _count(self, samples: Samples) -> None:
         """Read the numbers that came back, and how long they were away."""

@@ -78,9 +78,6 @@ class Caller:
         """Begin to be heard, with silence at least."""
         self._start, self.next_at, self.frames = at, at + FRAME_S, 0
 
-    def stop(self) -> None:
-        self.next_at = float("inf")
-
     def due(self, at: float, rate: int, format: str) -> list[Piece]:
         """Return the pieces that have become due by `at`."""
         pieces: list[Piece] = []

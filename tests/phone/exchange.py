@@ -49,7 +49,7 @@ class Switchboard:
         return int(server.sockets[0].getsockname()[1])
 
     async def run(self) -> None:
-        """Dial for whoever picks up, until cancelled or until all calls are over that were told to be."""
+        """Dial for whoever picks up, and end what is hung up by REST, until cancelled."""
         while True:
             await asyncio.sleep(STEP_S)
             for dial in self._api.due(time.monotonic()):

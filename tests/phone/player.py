@@ -132,7 +132,10 @@ class Player:
         return reached
 
     def heard_ms(self, first: int = 0, end: int | None = None, *, by: float | None = None) -> float:
-        """Return how much of the samples from `first` to before `end` was heard (until `by`), in ms."""
+        """Return how much of the samples from `first` to before `end` was heard (until `by`), in ms. Needs `record`.
+
+        Without `by` what a wake has taken counts as heard: it is on its way, and nobody can call it back.
+        """
         heard = 0.0
         for stretch in self.stretches:
             sounded = len(stretch.samples) if by is None else min((by - stretch.at) * self.rate, len(stretch.samples))
