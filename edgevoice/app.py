@@ -25,21 +25,30 @@ from edgevoice.audio.interruption import TalkOver
 from edgevoice.audio.resample import Resampler
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
+from edgevoice.doors import Doors
 from edgevoice.drivers import control
 from edgevoice.drivers.alsa import CardSettings, hush, open_card
 from edgevoice.drivers.audio_thread import OpenedCard
+from edgevoice.drivers.relay import Relays, open_relays
 from edgevoice.drivers.state import load_calibration, name_of
+from edgevoice.errors import DeviceError
+from edgevoice.headless import Headless
 from edgevoice.schema import Config
+from edgevoice.switchboard import Switchboard
 
 log = logging.getLogger(__name__)
 
 SWITCH_S = 0.001  # how long Python may keep the audio thread waiting: a tenth of a period
 BROKEN_CONNECTION = (ConnectionError, TimeoutError, ssl.SSLError)
+CARDS = Path("/proc/asound/cards")
 VOICES = Path(__file__).parent / "voices"
 
 
 async def run(config: Config, agents: Agents) -> None:
     """Be the appliance until SIGTERM or SIGINT. Raises DeviceError when another one is running on this socket."""
+    if is_headless(config):
+        await _run_headless(config, agents)
+        return
     hush()
     # Before the audio thread asks for real time: the canceller's library starts threads, and they would inherit it.
     canceller, echo = load_canceller(config.echo.canceller, noise_suppression=config.echo.noise_suppression)
@@ -51,24 +60,68 @@ async def run(config: Config, agents: Agents) -> None:
             partial(open_configured, config),
             partial(_duplex, config, canceller),
             echo,
+            _open_doors(config, stack),
             partial(_calibration, config),
         )
         _let_mistakes_end_us(box)
+        if config.lines.listen:
+            box.lines = Switchboard(agents, box.doors, box)
         await stack.enter_async_context(control.serve(config.status.socket, box.answer))
         stack.callback(box.restore_mixer)
         stack.callback(box.close_panel)
         stack.callback(box.sound.stop)
         box.open_panel()
         box.sound.start()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            box.loop.add_signal_handler(number, box.stop)
-        sys.setswitchinterval(SWITCH_S)
-        _settle_memory()
+        _settle(box)
         async with asyncio.TaskGroup() as group:
             await box.live(group)
 
 
-def _let_mistakes_end_us(box: RunningBox) -> None:
+async def _run_headless(config: Config, agents: Agents) -> None:
+    """Carry phone calls to agents, without a card."""
+    async with AsyncExitStack() as stack:
+        box = Headless(agents, _open_doors(config, stack))
+        _let_mistakes_end_us(box)
+        await stack.enter_async_context(control.serve(config.status.socket, box.answer))
+        _settle(box)
+        async with asyncio.TaskGroup() as group:
+            await box.live(group)
+
+
+def is_headless(config: Config) -> bool:
+    """Tell whether nothing here wants a sound card: lines that an agent answers, [card] left out, and no card there."""
+    asked_for = {f"card.{key}" for key in config.card.__struct_fields__} - config.left_out
+    if not config.lines.listen or config.call.incoming == "card" or asked_for:
+        return False
+    try:
+        return not any(line.strip()[:1].isdigit() for line in CARDS.read_text().splitlines())
+    except OSError:  # a kernel without sound
+        return True
+
+
+def _open_doors(config: Config, stack: AsyncExitStack) -> Doors:
+    """Take the relays' pins; one that cannot be had is said, and the box goes on."""
+    wired = {name: (relay.pin, relay.pulse_s) for name, relay in config.relay.items()}
+    try:
+        relays = open_relays(pins=config.panel.pins, relays=wired)
+    except DeviceError as error:
+        relays = Relays(facts=f"out of order: {error}")
+        log.error("%s", error)
+    if wired:
+        log.info("relays: %s", relays.facts)
+    stack.callback(relays.close)
+    return Doors(config.relay, relays)
+
+
+def _settle(box: RunningBox | Headless) -> None:
+    """What comes last before it runs: signals, and the interpreter's habits."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        box.loop.add_signal_handler(number, box.stop)
+    sys.setswitchinterval(SWITCH_S)
+    _settle_memory()
+
+
+def _let_mistakes_end_us(box: RunningBox | Headless) -> None:
     """Let no mistake of ours leave a box that is "running" and deaf, on whatever thread it happens."""
 
     def on_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ Rules
 * A service that refuses us is not asked again until somebody presses the button, or `REFUSED_S` later for a box that
   is always on. A link that breaks is tried again after 1, 2, 5, 10, 30 s; a box whose button was pressed gives up
   after the last of these, one that is always on never does.
+* A line that rings is answered by the button; by itself only for a caller who is allowed to, and with a beep first. A
+  box that is in a call, or has no card, is busy.
 * The card going away ends the call; when it is back, a box that is always on calls again.
 """
 
@@ -16,11 +18,13 @@ from typing import TypeAlias, assert_never
 
 from edgevoice.events import Closed, End, ToolCalled
 from edgevoice.happenings import (
+    AnswerCall,
     CallAsked,
     CallEnded,
     CallOpened,
     CardLost,
     CardReady,
+    Decline,
     Effect,
     EndCall,
     HangUpAsked,
@@ -32,6 +36,8 @@ from edgevoice.happenings import (
     PowerOff,
     Pressed,
     Released,
+    RingingEnded,
+    Rings,
     Sound,
     StopAsked,
     Stopped,
@@ -53,6 +59,9 @@ PUSH_IDLE_S = 60.0  # push to talk: nobody pressed for so long, the call ends
 GOODBYE_S = 10.0  # an agent that hangs up may finish its sentence
 DRAIN_S = 2.0  # the same when the box itself is stopped
 TICK_S = 2.0  # a soft tick that often while connecting
+RING_S = 3.0  # a tone of 0.9 s, then silence: as telephones ring
+RING_FOR_S = 60.0  # nobody comes any more; services give up at about the same time
+END_TONES = {End.BUSY: "busy", End.NO_ANSWER: "no answer", End.WRONG_NUMBER: "wrong number"}  # else "refused"
 
 Effects: TypeAlias = list[Effect]
 
@@ -69,6 +78,7 @@ class Appliance:
         push_to_talk: bool = False,
         max_s: float = 600.0,
         power_off: bool = False,
+        auto_answer: bool = False,
         tools: Collection[str] = (),
     ) -> None:
         self.state = Box.STARTING
@@ -77,6 +87,7 @@ class Appliance:
         self.muted = False
         self.target = ""  # whom the running, or the next, call is to
         self.fault = ""  # why the state is FAULT or WAITING_TO_RETRY, in words
+        self.cause: End | None = None  # of a fault that a call left behind
         self.call_since: float | None = None
         self._button = button
         self._at_start = at_start
@@ -84,6 +95,7 @@ class Appliance:
         self._push_to_talk = push_to_talk
         self._max_s = max_s
         self._power_off = power_off
+        self._auto_answer = auto_answer
         self._tools = tools
         self._card = False
         self._awake = False  # a card has been there before
@@ -91,6 +103,8 @@ class Appliance:
         self._pressed_at = -BOUNCE_S
         self._released_at: float | None = None  # the contact opened; whether it bounces shows within RELEASE_S
         self._tries = 0
+        self._incoming = False  # the call was made by the other side: it is not made again
+        self._rings_until = 0.0
         self._ending = False  # the call was told to end; `CallEnded` has not come yet
         self._stopping = False
         self._refused_until = 0.0  # a service that refused us is left alone, by a box that is always on
@@ -100,7 +114,13 @@ class Appliance:
 
     @property
     def light(self) -> Pattern:
-        return pattern(self.state, self.turn)
+        return pattern(self.state, self.turn, self.cause)
+
+    @property
+    def free(self) -> bool:
+        """A call that comes in may ring."""
+        resting = self.state in (Box.IDLE, Box.WAITING_TO_RETRY, Box.FAULT)
+        return self._card and resting and not self._ending and not self._stopping
 
     @property
     def deadline(self) -> float | None:
@@ -144,6 +164,10 @@ class Appliance:
                 return self._call_ended(closed, at)
             case CallAsked(target):
                 return self._call_asked(target, at)
+            case Rings(line, allowed):
+                return self._rings(line, allowed, at)
+            case RingingEnded():
+                return self._ringing_ended(at)
             case HangUpAsked():
                 return self._give_up(at)
             case MuteAsked(on):
@@ -171,6 +195,8 @@ class Appliance:
             case Box.FAULT if self._card:
                 self._tries = 0
                 return self._place(self.target or self._button, at)
+            case Box.RINGING:
+                return self._answer(beep=False, at=at)
             case Box.WAITING_TO_RETRY | Box.CONNECTING:
                 return [] if self._push_to_talk else self._give_up(at)
             case Box.IN_CALL if self._push_to_talk:
@@ -201,6 +227,10 @@ class Appliance:
         """Show it. A running call hears of it from its own leg, and ends."""
         self._card = False
         self.fault = reason
+        if self.state is Box.RINGING:
+            self._enter(Box.FAULT)
+            self.fault = reason
+            return [Decline(reason)]
         if self.state is not Box.IN_CALL and self.state is not Box.CONNECTING:
             self._enter(Box.FAULT)
         return []
@@ -210,10 +240,32 @@ class Appliance:
     def _place(self, target: str, at: float) -> Effects:
         self._enter(Box.CONNECTING)
         self.target = target
+        self._incoming = False
         self._next_target = ""
         self.turn, self.speaking = Turn.OPENING, False
         self._wake = at + TICK_S
         return [PlaceCall(target)]
+
+    def _rings(self, line: str, allowed: bool, at: float) -> Effects:
+        if not self.free:
+            return [Decline("the box is in another call")]
+        self._enter(Box.RINGING)
+        self.target = line
+        if allowed and self._auto_answer:
+            return self._answer(beep=True, at=at)
+        self._rings_until = at + RING_FOR_S
+        self._wake = at + RING_S
+        return [Sound("ringing")]
+
+    def _answer(self, *, beep: bool, at: float) -> Effects:
+        self._enter(Box.CONNECTING)
+        self._incoming = True
+        self._next_target = ""
+        self.turn, self.speaking = Turn.OPENING, False
+        return [AnswerCall(beep)]
+
+    def _ringing_ended(self, at: float) -> Effects:
+        return self._rest(at) if self.state is Box.RINGING else []
 
     def _call_opened(self, at: float) -> Effects:
         if self.state is not Box.CONNECTING or self._ending:
@@ -239,6 +291,7 @@ class Appliance:
         if self._next_target:
             target, self._next_target = self._next_target, ""
             return self._place(target, at)
+        wanted = wanted or self._incoming
         match End.HUNG_UP if wanted and closed.end is not End.CARD_LOST else closed.end:
             case End.HUNG_UP:
                 self._tries = 0
@@ -250,7 +303,7 @@ class Appliance:
             case _:  # REFUSALS
                 if self.target == self._at_start:
                     self._refused_until = at + REFUSED_S
-                return [Sound("refused"), *self._fall_back(closed.reason, at)]
+                return [Sound(END_TONES.get(closed.end, "refused")), *self._fall_back(closed.reason, at, closed.end)]
 
     def _rest(self, at: float) -> Effects:
         """Nothing is wanted of the box, unless it is one that is always in a call."""
@@ -279,15 +332,12 @@ class Appliance:
         self._wake = at + self._next_delay()
         return []
 
-    def _fall_back(self, reason: str, at: float) -> Effects:
+    def _fall_back(self, reason: str, at: float, cause: End | None = None) -> Effects:
         """Call somebody else instead, once; else show what is wrong."""
         if self._fallback and self.target != self._fallback:
             return self._place(self._fallback, at)
-        return self._show_fault(reason, at)
-
-    def _show_fault(self, reason: str, at: float) -> Effects:
         self._enter(Box.FAULT)
-        self.fault = reason
+        self.fault, self.cause = reason, cause
         self._wake = at + FAULT_SHOWN_S
         return []
 
@@ -300,6 +350,8 @@ class Appliance:
         if self.state is Box.WAITING_TO_RETRY:
             self._tries = 0
             self._enter(Box.IDLE)
+        if self.state is Box.RINGING:
+            return [Decline("declined at the box"), *self._rest(at)]
         return []
 
     def _call_asked(self, target: str, at: float) -> Effects:
@@ -308,6 +360,8 @@ class Appliance:
                 effects = self._give_up(at)
                 self._next_target = target
                 return effects
+            case Box.RINGING:
+                return [Decline("the box calls somebody else"), *self._place(target, at)]
             case Box.STARTING:
                 return []
             case Box.FAULT if not self._card:
@@ -346,6 +400,8 @@ class Appliance:
         if self.state in (Box.CONNECTING, Box.IN_CALL):
             self._ending = True
             return [EndCall("the box is being stopped", DRAIN_S)]
+        if self.state is Box.RINGING:
+            return [Decline("the box is being stopped"), Stopped()]
         return [Stopped()]
 
     def expire(self, at: float) -> Effects:
@@ -365,6 +421,11 @@ class Appliance:
             case Box.CONNECTING:
                 self._wake = at + TICK_S
                 return [Sound("waiting")]
+            case Box.RINGING if at >= self._rings_until:
+                return [Decline("nobody answered at the box"), *self._rest(at)]
+            case Box.RINGING:
+                self._wake = at + RING_S
+                return [Sound("ringing")]
             case Box.WAITING_TO_RETRY:
                 return self._place(self.target, at)
             case Box.FAULT if self._card:
@@ -374,6 +435,7 @@ class Appliance:
 
     def _enter(self, state: Box) -> None:
         self.state = state
+        self.cause = None
         self._wake = None
         if state is not Box.FAULT:
             self.fault = ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Any, assert_never
 
 from edgevoice import __version__
@@ -13,24 +14,28 @@ from edgevoice.appliance import Appliance
 from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.duplex import Duplex
 from edgevoice.audio.selftest import WHOLE_S
-from edgevoice.bridge import Bridge
-from edgevoice.call import Call
+from edgevoice.bridge import Bridge, FarLeg
+from edgevoice.call import Call, Machine
 from edgevoice.catalogue import Agents
+from edgevoice.config import cannot_dial, is_line
 from edgevoice.conversation import Conversation
+from edgevoice.doors import Doors
 from edgevoice.drivers import control, systemd
 from edgevoice.drivers.audio_thread import OpenedCard, SoundCard
-from edgevoice.drivers.local import LocalLeg
+from edgevoice.drivers.line_leg import FarLine
+from edgevoice.drivers.local import Nobody
 from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
 from edgevoice.drivers.panel import Panel, open_panel
-from edgevoice.drivers.websocket import WebSocketLeg
 from edgevoice.errors import ConfigError, DeviceError
-from edgevoice.events import Chirp, Closed, End, Tone
+from edgevoice.events import Chirp, Closed, End, HangUp, Tone
 from edgevoice.happenings import (
+    AnswerCall,
     CallAsked,
     CallEnded,
     CallOpened,
     CardLost,
     CardReady,
+    Decline,
     Effect,
     EndCall,
     HangUpAsked,
@@ -42,6 +47,8 @@ from edgevoice.happenings import (
     PowerOff,
     Pressed,
     Released,
+    RingingEnded,
+    Rings,
     Sound,
     StopAsked,
     Stopped,
@@ -50,9 +57,13 @@ from edgevoice.happenings import (
     TurnChanged,
     TurnVolume,
 )
+from edgevoice.intercom import Intercom
 from edgevoice.light import Box
 from edgevoice.nightly import Nights, Verdict, ago, verdict
+from edgevoice.orders import Side
+from edgevoice.recordings import RECORDING, Recordings
 from edgevoice.schema import Config
+from edgevoice.switchboard import Switchboard, Visitor, far_leg
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +78,7 @@ class RunningBox:
         open_card: Callable[[], OpenedCard],
         duplex: Callable[[int], Duplex],
         echo: str,
+        doors: Doors,
         calibration: Callable[[], Calibration | None] = lambda: None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -87,12 +99,17 @@ class RunningBox:
             push_to_talk=config.panel.press == "push_to_talk",
             max_s=config.call.max_s,
             power_off=config.panel.power_off,
+            auto_answer=config.call.auto_answer,
             tools=config.agent.openai.tools,
         )
         self._panel = Panel(facts="not opened")
         self._mixer: Mixer = NoMixer("no card yet")
         self._volume = config.card.volume
         self._card_facts: dict[str, object] = {}
+        self.lines: Switchboard | None = None
+        self.doors = doors
+        self._visitor: Visitor | None = None  # it rings, or is being talked with
+        self._recordings = Recordings()
         self._bridge: Bridge | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._shown: tuple[Box, str] | None = None  # state and fault, as last told to the journal
@@ -106,6 +123,8 @@ class RunningBox:
         log.info("edgevoice %s starts as %s", __version__, self._config.device.name)
         self._group = group
         tasks = [group.create_task(self._feed_watchdog()), group.create_task(self._test_nightly())]
+        if self.lines:
+            tasks.append(group.create_task(self.lines.live(group)))
         await self._stop.wait()
         for task in tasks:
             task.cancel()
@@ -188,6 +207,10 @@ class RunningBox:
         match effect:
             case PlaceCall(target):
                 self._place(target)
+            case AnswerCall(beep):
+                self._take_visitor(beep)
+            case Decline(reason):
+                self._decline(reason)
             case EndCall(reason, within_s):
                 self._want(lambda conversation: conversation.leave(reason, within_s, at))
             case Mute(on):
@@ -279,51 +302,96 @@ class RunningBox:
     # ------------------------------------------------------------------------------------------------- a call
 
     def _place(self, target: str) -> None:
+        stack = ExitStack()
+        push_to_talk = self._config.panel.press == "push_to_talk"
+        machine: Machine
+        far: FarLeg
         try:
-            reached = self._agents.make(target, self.loop.time)
+            if target == RECORDING:
+                machine, far = Intercom(listens=False), Nobody(self._recordings.rate)
+            elif is_line(target):
+                assert self.lines is not None, "a line that is set up has a server"
+                far = stack.enter_context(self.lines.dialling(target))
+                machine = Intercom(push_to_talk=push_to_talk)
+            else:
+                reached = self._agents.make(target, self.loop.time)
+                far = far_leg(reached.wire)
+                machine = Conversation(reached.detection, far.rate, silence_ms=reached.silence_ms)
         except ConfigError as error:
             closed = Closed(End.REFUSED, " ".join(error.problems))
             self.loop.call_soon(self.post, CallEnded(closed))
             return
-        wire = reached.wire
-        far = LocalLeg(wire) if wire.request() is None else WebSocketLeg(wire)
-        conversation = Conversation(reached.detection, wire.rate, silence_ms=reached.silence_ms)
-        call = Call(conversation, self.sound.perform, far.perform, wire.rate)
+        bridge = self._start(target, machine, far, stack)
+        if target == RECORDING:
+            bridge.call.on_said = lambda: self.post(HangUpAsked())
+            bridge.call.say(Side.NEAR, self._recordings.take(far.rate), self.loop.time())
+
+    def _start(self, target: str, machine: Machine, far: FarLeg, stack: ExitStack) -> Bridge:
+        """Join the card and `far`; what `stack` holds is let go when the call is over."""
+        call = Call(machine, self.sound.perform, far.perform, far.rate)
         call.on_opened = lambda: self.post(CallOpened())
         call.on_turn = lambda turn, speaking: self.post(TurnChanged(turn, speaking))
         call.on_tool = self.post
-        self._bridge = Bridge(call, self.sound, far)
-        self._group.create_task(self._call(target, self._bridge))
+        name = self._visitor.name if self._visitor else target.partition(":")[0]
+        call.on_key = self.doors.listener(name, far.perform, self.loop.time)
+        self._bridge = bridge = Bridge(call, self.sound, far)
+        self._group.create_task(self._call(name, bridge, stack))
+        return bridge
 
-    async def _call(self, target: str, bridge: Bridge) -> None:
+    async def _call(self, name: str, bridge: Bridge, stack: ExitStack) -> None:
+        """Be one call. A number that was called is not in its name."""
         began = self.loop.time()
-        await bridge.run()
-        closed = bridge.call.conversation.over
+        with stack:
+            await bridge.run()
+        closed = bridge.call.machine.over
         assert closed is not None, "a call that is over knows why"
-        figures = bridge.call.figures
-        log.info(
-            "call to %s over after %.1f s: %s (%s); %d turns, %d interruptions, %d suspicions taken back, "
-            "%.1f s heard, %.1f s said",
-            target,
-            self.loop.time() - began,
-            closed.reason,
-            closed.end.value,
-            figures.responses,
-            figures.interruptions,
-            figures.taken_back,
-            figures.sent_ms / 1000,
-            figures.played_ms / 1000,
-        )
+        lasted = self.loop.time() - began
+        words = bridge.call.figures.words
+        log.info("call to %s over after %.1f s: %s (%s); %s", name, lasted, closed.reason, closed.end.value, words)
         self._bridge = None
         self.post(CallEnded(closed))
 
-    def _want(self, orders: Callable[[Conversation], Any]) -> None:
+    def _want(self, orders: Callable[[Machine], Any]) -> None:
         if self._bridge:
             self._bridge.want(orders)
 
+    # ------------------------------------------------------------------------------------- a call that comes in
+
+    @property
+    def free(self) -> bool:
+        """A call that comes in may ring."""
+        return self._appliance.free
+
+    def ring(self, visitor: Visitor) -> None:
+        self._visitor = visitor
+        self.post(Rings(visitor.line, visitor.allowed))
+
+    def left(self, visitor: Visitor) -> None:
+        if visitor is self._visitor:
+            self._visitor = None
+            self.post(RingingEnded())
+
+    def _take_visitor(self, beep: bool) -> None:
+        visitor = self._visitor
+        assert visitor is not None, "somebody rings"
+        visitor.answered.set()
+        stack = ExitStack()
+        stack.callback(self._forget_visitor)
+        machine = Intercom(push_to_talk=self._config.panel.press == "push_to_talk", beep=beep)
+        self._start(visitor.line, machine, FarLine(visitor.leg), stack)
+
+    def _decline(self, reason: str) -> None:
+        visitor, self._visitor = self._visitor, None
+        if visitor is not None:
+            visitor.answered.set()
+            visitor.leg.perform(HangUp(reason), self.loop.time())
+
+    def _forget_visitor(self) -> None:
+        self._visitor = None
+
     # --------------------------------------------------------------------------------------------- the control
 
-    def answer(self, request: control.Request) -> dict[str, object]:
+    def answer(self, request: control.Request) -> dict[str, object] | Awaitable[dict[str, object]]:
         """Answer one line of the control socket."""
         match request:
             case control.Status():
@@ -335,10 +403,12 @@ class RunningBox:
             case control.Call(target) if self.sound.card is None:
                 raise DeviceError(f"{target} cannot be called now: {self._appliance.fault or 'the box is starting'}")
             case control.Call(target):
-                if target not in self._agents.names:
-                    known = ", ".join(self._agents.names)
-                    raise DeviceError(f'there is no "{target}" to call; there are: {known}')
+                self._check_target(target)
                 self.post(CallAsked(target))
+            case control.Say():
+                return self._say(request)
+            case control.Hush(to):
+                self._saying(to)[0].stop_saying(self.loop.time())
             case control.HangUp():
                 self.post(HangUpAsked())
             case control.Mute(on):
@@ -348,6 +418,40 @@ class RunningBox:
             case _:
                 assert_never(request)
         return {"state": self._appliance.state.value, "muted": self._appliance.muted}
+
+    def _check_target(self, target: str) -> None:
+        """Raise DeviceError when nobody of that name can be called."""
+        if is_line(target):
+            if problem := cannot_dial(self._config, target):
+                raise DeviceError(problem)
+        elif target not in self._agents.names:
+            known = ", ".join(self._agents.names)
+            raise DeviceError(f'there is no "{target}" to call; there are: {known}')
+
+    async def _say(self, asked: control.Say) -> dict[str, object]:
+        """Play a recording on a leg: in a call at once or in its turn, or on a box that rests."""
+        recording = await self._recordings.read(asked.path)
+        if asked.to in ("", "card") and self._bridge is None:
+            if not self._appliance.free:
+                raise DeviceError(f"the box cannot play now: it is {self._appliance.state.value}")
+            self._recordings.put(recording, loop=asked.loop)
+            self.post(CallAsked(RECORDING))
+        else:
+            call, side = self._saying(asked.to)
+            call.say(side, recording.announcement(call.rate, loop=asked.loop), self.loop.time(), first=asked.now)
+        return {"says": asked.path, "s": round(recording.seconds, 1)}
+
+    def _saying(self, to: str) -> tuple[Call, Side]:
+        """Return the call of a leg, and which side of it the leg is. Raises DeviceError."""
+        if self._bridge is not None:
+            visitor = self._visitor.name if self._visitor else ""
+            sides = {"": Side.NEAR, "card": Side.NEAR, visitor or self._appliance.target.partition(":")[0]: Side.FAR}
+            if to in sides and (sides[to] is Side.NEAR or isinstance(self._bridge.call.machine, Intercom)):
+                return self._bridge.call, sides[to]
+        if self.lines and (found := self.lines.find(to)):
+            return found
+        legs = ["card", *([row["name"] for row in self.lines.calls()] if self.lines else [])]
+        raise DeviceError(f'nothing can be played on "{to or "card"}" now; there are: {", ".join(map(str, legs))}')
 
     def status(self) -> dict[str, object]:
         """Say how the box is: facts for a program, and none that a person spoke."""
@@ -359,7 +463,7 @@ class RunningBox:
             "turn": box.turn.value if box.state is Box.IN_CALL else None,
             "light": box.light.name,
             "fault": box.fault or None,
-            "call": box.target if box.call_since is not None else None,
+            "call": box.target.partition(":")[0] if box.call_since is not None else None,
             "call_s": call_s,
             "muted": box.muted,
             "volume": self._mixer.volume(),
@@ -369,6 +473,7 @@ class RunningBox:
             "overflow_ms": None if duplex is None else round(duplex.playout.overflow_ms),
             "echo": self._hearing(duplex),
             "microphone_dbfs": None if duplex is None else round(duplex.detector.level_dbfs, 1),
+            "lines": self.lines.status() if self.lines else None,
             "panel": self._panel.facts,
             "mixer": self._mixer.facts,
             "self_test": self._last_self_test(),

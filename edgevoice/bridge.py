@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from edgevoice.call import Call
-from edgevoice.conversation import Conversation, Orders
+from edgevoice.call import Call, Machine
 from edgevoice.events import Command, Event
+from edgevoice.orders import Orders
 
 CLOSE_S = 2.0  # a leg that has not let go by then is cancelled
 
@@ -28,7 +28,9 @@ class NearLeg(Protocol):
 class FarLeg(Protocol):
     """Where the agent is."""
 
-    rate: int
+    @property
+    def rate(self) -> int:
+        """Hz of the samples that it takes and gives."""
 
     async def run(self, deliver: Deliver, group: asyncio.TaskGroup) -> None:
         """Take part until `Closed` was delivered; further tasks go into `group` and end with this one."""
@@ -65,7 +67,7 @@ class Bridge:
         finally:
             self._set_timer(None)
 
-    def want(self, orders: Callable[[Conversation], Orders]) -> None:
+    def want(self, orders: Callable[[Machine], Orders]) -> None:
         """Ask something of the conversation: mute, talk, finish, hang up."""
         self.call.want(orders, self._loop.time())
         self._after()

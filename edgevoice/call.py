@@ -10,12 +10,31 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from edgevoice.conversation import Conversation, Orders, Side
-from edgevoice.events import BargedIn, Command, Event, Opened, Play, Respond, Suspected, TakenBack, ToolCalled
+from edgevoice.announcement import Announcement
+from edgevoice.conversation import Conversation
+from edgevoice.events import (
+    BargedIn,
+    Clear,
+    Cleared,
+    Command,
+    Digit,
+    Event,
+    Opened,
+    Play,
+    Played,
+    Respond,
+    Suspected,
+    TakenBack,
+    ToolCalled,
+)
+from edgevoice.intercom import Intercom
 from edgevoice.light import Turn
+from edgevoice.orders import Orders, Side
 
 Perform = Callable[[Command, float], None]
+Machine: TypeAlias = Conversation | Intercom
 
 
 @dataclass(slots=True)
@@ -29,34 +48,45 @@ class Figures:
     sent_ms: float = 0.0  # of the person's sound
     played_ms: float = 0.0  # of the agent's, handed to the near leg
 
+    @property
+    def words(self) -> str:
+        return (
+            f"{self.responses} turns, {self.interruptions} interruptions, {self.taken_back} suspicions taken back, "
+            f"{self.sent_ms / 1000:.1f} s heard, {self.played_ms / 1000:.1f} s said"
+        )
+
 
 class Call:
-    """Routes between `near` (a person) and `far` (an agent); both legs speak at `rate` Hz."""
+    """Routes between `near` (a person) and `far` (an agent, or another person); both legs speak at `rate` Hz."""
 
-    def __init__(self, conversation: Conversation, near: Perform, far: Perform, rate: int) -> None:
-        self.conversation = conversation
+    def __init__(self, machine: Machine, near: Perform, far: Perform, rate: int) -> None:
+        self.machine = machine
         self.figures = Figures()
         self.on_turn: Callable[[Turn, bool], None] = lambda turn, speaking: None
         self.on_opened: Callable[[], None] = lambda: None
         self.on_tool: Callable[[ToolCalled], None] = lambda called: None
+        self.on_said: Callable[[], None] = lambda: None
+        self.on_key: Callable[[str], None] = lambda key: None
         self._perform = {Side.NEAR: near, Side.FAR: far}
-        self._rate = rate
+        self.rate = rate
+        self._announced: tuple[Side, Announcement] | None = None
         self._turn: tuple[Turn, bool] | None = None
         self._waiting: deque[tuple[Callable[[], Orders], float]] = deque()
         self._busy = False
 
     @property
     def deadline(self) -> float | None:
-        return self.conversation.deadline
+        return self.machine.deadline
 
     @property
     def over(self) -> bool:
-        return self.conversation.over is not None
+        return self.machine.over is not None
 
     def near(self, event: Event, at: float) -> None:
         """Take what the person's leg reports."""
         self._count_event(event)
-        self._do(lambda: self.conversation.near(event, at), at)
+        if not self._announce(Side.NEAR, event, at):
+            self._do(lambda: self.machine.near(event, at), at)
 
     def far(self, event: Event, at: float) -> None:
         """Take what the agent's leg reports."""
@@ -66,14 +96,52 @@ class Call:
             self.on_tool(event)
         if isinstance(event, Opened):
             self.on_opened()
-        self._do(lambda: self.conversation.far(event, at), at)
+        if not self._announce(Side.FAR, event, at):
+            self._do(lambda: self.machine.far(event, at), at)
 
-    def want(self, orders: Callable[[Conversation], Orders], at: float) -> None:
+    def want(self, orders: Callable[[Machine], Orders], at: float) -> None:
         """Let somebody outside (button, ctl, a tool) ask something of the conversation."""
-        self._do(lambda: orders(self.conversation), at)
+        self._do(lambda: orders(self.machine), at)
+
+    # ------------------------------------------------------------------------------------------ recordings
+
+    @property
+    def announcing(self) -> bool:
+        """A recording is being played on one of the legs."""
+        return self._announced is not None and not self._announced[1].over
+
+    def say(self, side: Side, announcement: Announcement, at: float, *, first: bool = False) -> None:
+        """Play a recording on a leg; `first`: at once, what sounds there is cut off. It replaces an earlier one."""
+        self._announced = side, announcement  # with `Cleared` it begins
+        self._do(lambda: [(side, command) for command in ([Clear()] if first else announcement.begin())], at)
+
+    def stop_saying(self, at: float) -> None:
+        """End the recording that is being played."""
+        if self._announced is not None:
+            side, announcement = self._announced
+            announcement.stop()
+            self._announced = None
+            self._do(lambda: [(side, Clear())], at)
+
+    def _announce(self, side: Side, event: Event, at: float) -> bool:
+        """Go on with the recording; tell whether the event was only about that. Keys are for the box, too."""
+        if isinstance(event, Digit):
+            self.on_key(event.key)
+        if self._announced is None or self._announced[0] is not side:
+            return False
+        announcement = self._announced[1]
+        if isinstance(event, BargedIn | Cleared):
+            self._do(lambda: [(side, command) for command in announcement.begin()], at)
+        if not isinstance(event, Played) or not announcement.owns(event.mark):
+            return False
+        self._do(lambda: [(side, command) for command in announcement.played(event.mark)], at)
+        if announcement.over:
+            self._announced = None
+            self.on_said()
+        return True
 
     def expire(self, at: float) -> None:
-        self._do(lambda: self.conversation.expire(at), at)
+        self._do(lambda: self.machine.expire(at), at)
 
     def _do(self, step: Callable[[], Orders], at: float) -> None:
         """Take one step; what performing its orders makes happen waits until they are all carried out."""
@@ -89,7 +157,7 @@ class Call:
             self._busy = False
 
     def _carry_out(self, orders: Orders, at: float) -> None:
-        turn = self.conversation.turn, self.conversation.speaking
+        turn = self.machine.turn, self.machine.speaking
         if turn != self._turn:
             self._turn = turn
             self.on_turn(*turn)
@@ -111,7 +179,7 @@ class Call:
     def _count_order(self, side: Side, command: Command) -> None:
         match command:
             case Play(pcm):
-                ms = len(pcm) / 2 / self._rate * 1000
+                ms = len(pcm) / 2 / self.rate * 1000
                 if side is Side.FAR:
                     self.figures.sent_ms += ms
                 else:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
-from edgevoice.config import Secret
+from edgevoice.config import Secret, is_line
 from edgevoice.conversation import Detection
+from edgevoice.errors import ConfigError
+from edgevoice.lines.admission import Door
+from edgevoice.lines.dial import Dialer, ElksDialer, TwilioDialer
+from edgevoice.lines.documents import ElksSetup, Setup, StreamSetup, TwilioSetup, setup
+from edgevoice.lines.elks import Elks
+from edgevoice.lines.service import Service
+from edgevoice.lines.twilio import Twilio
+from edgevoice.lines.vobiz import Plivo, Vobiz
 from edgevoice.schema import Config
 from edgevoice.tools import TOOLS
 from edgevoice.wire import Wire
+
+WEAK_TOKEN = "expected 16 to 128 letters, digits, - and _, hard to guess; make one with: openssl rand -hex 16"
 
 
 class Files(Protocol):
@@ -25,6 +37,9 @@ class Files(Protocol):
     def text(self, name: str, key: str) -> str:
         """Return the text in the file `name`."""
 
+    def path(self, name: str, key: str) -> Path:
+        """Return where the file `name` is."""
+
 
 @dataclass(frozen=True)
 class Reachable:
@@ -33,6 +48,22 @@ class Reachable:
     wire: Wire
     detection: Detection
     silence_ms: int = 500
+
+
+@dataclass(frozen=True)
+class PhoneLine:
+    """A service that calls us: how its messages are spoken, and which of its secrets signs them."""
+
+    service: Callable[[], Service]
+    signing_key: str  # the key of its section that names the file, "" where it does not sign
+
+
+LINES: Mapping[str, PhoneLine] = {
+    "elks": PhoneLine(Elks, ""),
+    "twilio": PhoneLine(Twilio, "auth_token_file"),
+    "vobiz": PhoneLine(Vobiz, "auth_token_file"),
+    "plivo": PhoneLine(Plivo, "auth_token_file"),
+}
 
 
 def _parrot(config: Config, files: Files, offset_s: float) -> Reachable:
@@ -80,13 +111,76 @@ class Agents:
     def names(self) -> tuple[str, ...]:
         return tuple(AGENTS)
 
-    def make(self, name: str, now: Callable[[], float]) -> Reachable:
-        """Return the far side of a call to `name`; `now` is the monotonic clock. Raises ConfigError."""
+    def make(self, name: str, now: Callable[[], float], *, by_line: bool = False) -> Reachable:
+        """Return the far side of a call to `name`; `now` is the monotonic clock. Raises ConfigError.
+
+        `by_line`: for somebody on the telephone, who has no button to hold.
+        """
         made = AGENTS[name](self.config, self.files, time.time() - now())
-        return replace(made, detection=Detection.MANUAL) if self.config.panel.press == "push_to_talk" else made
+        manual = self.config.panel.press == "push_to_talk"
+        if not manual and made.detection is not Detection.MANUAL:
+            return made
+        return replace(made, detection=Detection.LOCAL if by_line else Detection.MANUAL)
+
+    def doors(self) -> Mapping[str, Door]:
+        """Return what each phone service that is set up must show. Raises ConfigError."""
+        doors: dict[str, Door] = {}
+        problems: list[str] = []
+        for name, line in LINES.items():
+            section = getattr(self.config.line, name)
+            if not section.path_token_file:
+                continue
+            try:
+                token = self.files.secret(section.path_token_file, f"line.{name}.path_token_file").reveal()
+                if not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", token):
+                    raise ConfigError([f"$.line.{name}.path_token_file: {WEAK_TOKEN}"])
+                doors[name] = Door(token, self._signing_secret(name, line), getattr(section, "allow_ip", ()))
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(problems)
+        return doors
+
+    def _signing_secret(self, name: str, line: PhoneLine) -> str:
+        file = getattr(getattr(self.config.line, name), line.signing_key) if line.signing_key else ""
+        return self.files.secret(file, f"line.{name}.{line.signing_key}").reveal() if file else ""
+
+    def lines_setup(self, *, show_token: bool) -> str:
+        """Write what to enter where at the services that are set up. Raises ConfigError."""
+        base = self.config.lines.url or "https://ADDRESS-OF-THIS-BOX"
+        elks, twilio = self.config.line.elks, self.config.line.twilio
+        known: list[Setup] = []
+        for name, door in self.doors().items():
+            match name:
+                case "elks":
+                    known.append(ElksSetup(base, door.token, elks.number, elks.websocket_number))
+                case "twilio":
+                    known.append(TwilioSetup(base, door.token, twilio.number, bool(door.secret)))
+                case "vobiz" | "plivo":
+                    known.append(StreamSetup(name, base, door.token, bool(door.secret)))
+        hint = (
+            "" if self.config.lines.url else "Fill lines.url with the address at which the services reach this box.\n\n"
+        )
+        return hint + setup(known, show_token=show_token)
+
+    def dialer(self, line: str, socket_url: str) -> Dialer:
+        """Return what makes calls over that line; whoever answers comes in at `socket_url`. Raises ConfigError."""
+        if line == "elks":
+            elks = self.config.line.elks
+            login = self.files.secret(elks.api_credentials_file, "line.elks.api_credentials_file").reveal()
+            user, colon, password = login.partition(":")
+            if not colon:
+                raise ConfigError(["$.line.elks.api_credentials_file: expected the API's username:password"])
+            return ElksDialer(user, password, elks.number, elks.websocket_number, elks.api_url.rstrip("/"))
+        twilio = self.config.line.twilio
+        token = self.files.secret(twilio.auth_token_file, "line.twilio.auth_token_file").reveal()
+        return TwilioDialer(twilio.account_sid, token, twilio.number, socket_url, base=twilio.api_url.rstrip("/"))
 
     def check(self) -> None:
-        """Raise ConfigError when an agent that the configuration calls cannot be made."""
+        """Raise ConfigError when an agent or a line that the configuration uses cannot be made."""
         call = self.config.call
-        for name in {call.button, call.at_start, call.fallback} - {""}:
+        for name in {call.button, call.at_start, call.fallback, call.incoming} & set(AGENTS):
             self.make(name, time.monotonic)
+        self.doors()
+        for target in filter(is_line, (call.button, call.at_start, call.fallback)):
+            self.dialer(target.partition(":")[0], "")

@@ -66,6 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     devices.add_argument("--json", action="store_true")
     devices.set_defaults(command=_devices)
 
+    lines = commands.add_parser("lines", help="the phone lines")
+    setup = lines.add_subparsers(required=True, metavar="command").add_parser(
+        "setup", help="what to enter where at the phone services, so that calls reach this box"
+    )
+    setup.add_argument("-c", "--config", type=Path, metavar="FILE", help="where the lines are configured")
+    setup.add_argument("--show-token", action="store_true", help="with the secret tokens, to copy and paste")
+    setup.set_defaults(command=_lines_setup)
+
     ctl = commands.add_parser("ctl", help="talk to the running appliance")
     ctl.add_argument("-c", "--config", type=Path, metavar="FILE", help="where its socket is named")
     ctl.add_argument("--json", action="store_true", help="print its answer as one JSON object")
@@ -74,10 +82,18 @@ def _parser() -> argparse.ArgumentParser:
     requests.add_parser("status", help="how it is")
     requests.add_parser("press", help="press its button")
     requests.add_parser("release", help="let go of its button")
-    requests.add_parser("call", help="call an agent").add_argument("target", metavar="NAME")
+    call = requests.add_parser("call", help="call an agent, or somebody over a phone line")
+    call.add_argument("target", metavar="NAME", help='"parrot", "openai", "elks:+46701234567"')
     requests.add_parser("hangup", help="end the call, or stop trying")
     mute = requests.add_parser("mute", help="send silence instead of the microphone; again: unmute")
     mute.add_argument("on", nargs="?", choices=("on", "off"))
+    say = requests.add_parser("say", help="play a recording on a running leg: the card, or a call over a line")
+    say.add_argument("path", type=Path, metavar="FILE", help="a WAV file of 16 bits, mono")
+    say.add_argument("--to", default="", metavar="LEG", help='"card" (default), or a call as in `ctl status`: "elks-3"')
+    say.add_argument("--now", action="store_true", help="cut off what sounds there")
+    say.add_argument("--loop", action="store_true", help="again and again, until `ctl hush`")
+    hush = requests.add_parser("hush", help="end a recording that is being played")
+    hush.add_argument("--to", default="", metavar="LEG", help="as for say")
     volume = requests.add_parser("volume", help="set the loudspeaker")
     volume.add_argument("percent", type=int, metavar="N", choices=range(101))
     return parser
@@ -134,6 +150,17 @@ def _devices(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _lines_setup(chosen: argparse.Namespace) -> int:
+    from edgevoice.catalogue import Agents
+
+    config = configuration(chosen.config)
+    agents = Agents(config, _Files(chosen.config or CONFIGURATION))
+    if not config.lines.listen:
+        raise ConfigError(["$.lines.listen: no phone line is set up; fill [lines] and a [line.*] first"])
+    print(agents.lines_setup(show_token=chosen.show_token))
+    return 0
+
+
 def _ctl(chosen: argparse.Namespace) -> int:
     from edgevoice.drivers import control
 
@@ -142,6 +169,10 @@ def _ctl(chosen: argparse.Namespace) -> int:
         request["target"] = chosen.target
     if chosen.do == "mute":
         request["on"] = {"on": True, "off": False, None: None}[chosen.on]
+    if chosen.do == "say":
+        request |= {"path": str(chosen.path.resolve()), "to": chosen.to, "now": chosen.now, "loop": chosen.loop}
+    if chosen.do == "hush":
+        request["to"] = chosen.to
     if chosen.do == "volume":
         request["percent"] = chosen.percent
     answer = control.ask(configuration(chosen.config).status.socket, request)
@@ -190,9 +221,15 @@ class _Files:
     def secret(self, name: str, key: str) -> Secret:
         return secret(name, key, read=lambda path: Path(path).read_bytes(), directories=self._directories)
 
-    def text(self, name: str, key: str) -> str:
+    def path(self, name: str, key: str) -> Path:
         paths = [Path(directory) / name for directory in self._directories]
-        path = next((path for path in paths if path.exists()), paths[-1])
+        found = next((path for path in paths if path.exists()), None)
+        if found is None:
+            raise ConfigError([f"$.{key}: there is no file {' or '.join(map(str, paths))}"])
+        return found
+
+    def text(self, name: str, key: str) -> str:
+        path = self.path(name, key)
         try:
             return path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:

@@ -12,15 +12,19 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from msgspec import UNSET, ValidationError, convert, inspect, structs
 
 from edgevoice.errors import ConfigError
-from edgevoice.schema import Config, FileName, PhoneLines, Section, Tables
+from edgevoice.schema import Config, FileName, Section, Tables
 
 AGENTS = ("parrot", "openai")  # those of [agent] that this version can call
+LINES = ("elks", "twilio", "vobiz", "plivo")  # those of [line] that this version has
+DIALLING = ("elks", "twilio")  # those that it can call somebody with
+LOOPBACK = ("127.", "localhost", "[::1]")
 TOOLS = ("hang_up", "set_volume")  # those of `tools` that this version can do
 
 S = TypeVar("S", bound=Section)
@@ -233,20 +237,17 @@ def _absent(config: Config) -> Iterator[tuple[str, str]]:
     """A wish for a part that is not in this version is never silently ignored."""
     if config.device.hat:
         yield "device.hat", "HAT profiles are not in this version; leave it empty and set [card] and [panel]"
-    if config.call.auto_answer:
-        yield "call.auto_answer", "phone lines are not in this version; use false"
     for tool in config.agent.openai.tools:
         if tool not in TOOLS:
             yield "agent.openai.tools", f"{_show(tool)} is not in this version; use {' and '.join(map(_show, TOOLS))}"
     if config.status.listen:
         yield "status.listen", "health over HTTP is not in this version; leave it empty and use the socket"
-    for name in config.relay:
-        yield _join("relay", name), "relays are not in this version; remove the table"
-    lines = [(f"line.{name}", getattr(config.line, name)) for name in ("elks", "twilio", "vobiz", "plivo")]
-    sip = [(f"line.sip[{index}]", account) for index, account in enumerate(config.line.sip)]
-    for path, section in [("lines", config.lines), *lines, *sip]:
-        if keys := _changed(section):
-            yield path, f"phone lines are not in this version; remove {', '.join(keys)}"
+    for name, relay in config.relay.items():
+        if relay.agent_may:
+            yield f"{_join('relay', name)}.agent_may", "agents cannot open relays in this version; use false"
+    for index, account in enumerate(config.line.sip):
+        if keys := _changed(account):
+            yield f"line.sip[{index}]", f"SIP is not in this version; remove {', '.join(keys)}"
     if keys := _changed(config.agent.elevenlabs):
         yield "agent.elevenlabs", f"this agent is not in this version; remove {', '.join(keys)}"
 
@@ -262,14 +263,82 @@ def _targets(config: Config, agents: Collection[str]) -> Iterator[tuple[str, str
     known = sorted(agents)
     for key, others in {"button": [], "at_start": [""], "incoming": ["card"], "fallback": [""]}.items():
         target = getattr(config.call, key)
-        if target.partition(":")[0] in PhoneLines.__struct_fields__:
-            yield f"call.{key}", f"{_show(target)}: phone lines are not in this version; use an agent"
+        line = target.partition(":")[0]
+        if key != "incoming" and ":" in target and line in (*LINES, "sip"):
+            if problem := cannot_dial(config, target):
+                yield f"call.{key}", f"{_show(target)}: {problem}"
         elif target not in (choices := [*known, *others]):
             yield f"call.{key}", _not_one_of(target, choices)
 
 
+def is_line(target: str) -> bool:
+    """Tell a target that is called over a phone line ("elks:+46...") from an agent."""
+    return target.partition(":")[0] in LINES
+
+
+def cannot_dial(config: Config, target: str) -> str:
+    """Say why `target` ("elks:+46...") cannot be called with this configuration, or "" when it can."""
+    line, _, number = target.partition(":")
+    if line not in DIALLING:
+        return f"{line} cannot call out in this version; use {' or '.join(f'{name}:+...' for name in DIALLING)}"
+    if not re.fullmatch(r"\+[1-9][0-9]{5,14}", number):
+        return f"expected {line}: and a number with its country code, like {line}:+46701234567"
+    section = getattr(config.line, line)
+    needed = ["number", *(["websocket_number", "api_credentials_file"] if line == "elks" else ["account_sid"])]
+    needed += ["auth_token_file"] if line == "twilio" else []
+    missing = [f"line.{line}.{key}" for key in (*needed, "path_token_file") if not getattr(section, key)]
+    missing += ["lines.listen"] if not config.lines.listen else []
+    missing += ["lines.url"] if line == "twilio" and not config.lines.url else []
+    return f"to call out it needs {', '.join(missing)}" if missing else ""
+
+
+def _phone_lines(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what is wrong with the phone lines and the relays, as a whole."""
+    lines, open_ = config.lines, [name for name in LINES if getattr(config.line, name).path_token_file]
+    for name in LINES:
+        if (keys := _changed(getattr(config.line, name))) and name not in open_:
+            sentence = f"{', '.join(keys)} without path_token_file; name the file with the token of /{name}/<token>"
+            yield (f"line.{name}",), sentence
+    if open_ and not lines.listen:
+        yield ("lines.listen",), f'line.{open_[0]} is set up, but nothing listens; use e.g. "0.0.0.0:8443"'
+    if lines.listen and not open_:
+        yield ("lines.listen",), f"no line is set up; fill path_token_file in one of line.{', line.'.join(LINES)}"
+    if bool(lines.certificate_file) != bool(lines.private_key_file):
+        yield ("lines.certificate_file", "lines.private_key_file"), "a certificate and its key go together; name both"
+    if lines.listen and not lines.certificate_file and not lines.listen.startswith(LOOPBACK):
+        sentence = "without a certificate the token is sent in clear; name one, or listen on 127.0.0.1 behind a proxy"
+        yield ("lines.certificate_file", "lines.listen"), sentence
+    for index, address in enumerate(config.line.elks.allow_ip):
+        try:
+            ip_network(address, strict=False)
+        except ValueError:
+            yield (
+                (f"line.elks.allow_ip[{index}]",),
+                f'expected an address or a network like "192.0.2.0/24", got {address}',
+            )
+    if config.call.auto_answer and config.call.incoming != "card":
+        yield ("call.auto_answer", "call.incoming"), "it is the card that answers by itself; an agent always does"
+    if config.call.auto_answer and not any(getattr(config.line, name).allow for name in LINES):
+        yield ("call.auto_answer",), "nobody may be answered automatically; name callers in a line's allow"
+
+
+def _relays(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    taken = {pin: "panel.light" for pin in config.panel.light} | {config.panel.button: "panel.button"}
+    codes: dict[str, str] = {}
+    for name, relay in config.relay.items():
+        path = _join("relay", name)
+        if relay.pin in taken:
+            yield (f"{path}.pin",), f"{relay.pin} is the pin of {taken[relay.pin]}, too; give each one its own"
+        taken[relay.pin] = path
+        if relay.dtmf and relay.dtmf in codes:
+            yield (f"{path}.dtmf",), f"the same code as {codes[relay.dtmf]}; give each door its own"
+        codes[relay.dtmf] = path
+
+
 def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the keys that do not go together, first the one to change, and why."""
+    yield from _phone_lines(config)
+    yield from _relays(config)
     card, barge_in, panel, openai = config.card, config.barge_in, config.panel, config.agent.openai
     if card.buffer_ms < 2 * card.period_ms:
         sentence = f"{card.buffer_ms} is less than two periods of {card.period_ms} ms"

@@ -14,9 +14,8 @@ Rules
 
 from __future__ import annotations
 
-from enum import Enum
 from math import inf
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from edgevoice.events import (
     Audio,
@@ -24,7 +23,6 @@ from edgevoice.events import (
     BargeIn,
     Cleared,
     Closed,
-    Command,
     Digit,
     End,
     Event,
@@ -53,6 +51,7 @@ from edgevoice.events import (
     Witness,
 )
 from edgevoice.light import Turn
+from edgevoice.orders import Orders, Side
 from edgevoice.person import PAUSE_S, Detection, Person
 from edgevoice.responses import Responses
 from edgevoice.suspicion import Suspicion
@@ -60,14 +59,6 @@ from edgevoice.suspicion import Suspicion
 __all__ = ["Conversation", "Detection", "Orders", "Side"]
 
 ANSWER_S = 15.0  # a service that has not begun to answer by then will not: listen again, with a tone
-
-
-class Side(Enum):
-    NEAR = "near"
-    FAR = "far"
-
-
-Orders: TypeAlias = list[tuple[Side, Command]]
 
 
 class Conversation:
@@ -214,7 +205,7 @@ class Conversation:
                 orders += self._made(response)
             case SpeechStarted(ago_ms):
                 self._suspicion.service_heard(ago_ms, at)
-                if ago_ms is not None and self._suspicion.undecided and self._service_ends_turns:
+                if ago_ms is not None and self.speaking and self._service_ends_turns:
                     orders.append((Side.NEAR, Witness(ago_ms)))
             case TurnCommitted():
                 if self._service_ends_turns and self._suspicion.turn_ended(at):

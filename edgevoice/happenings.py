@@ -66,6 +66,19 @@ class CallAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Rings:
+    """A line's call wants the box. `allowed`: the caller may be answered automatically."""
+
+    line: str
+    allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RingingEnded:
+    """Whoever rang has given up."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUpAsked:
     pass
 
@@ -90,6 +103,8 @@ Happening: TypeAlias = (
     | TurnChanged
     | CallEnded
     | CallAsked
+    | Rings
+    | RingingEnded
     | HangUpAsked
     | MuteAsked
     | StopAsked
@@ -102,6 +117,20 @@ Happening: TypeAlias = (
 @dataclass(frozen=True, slots=True)
 class PlaceCall:
     target: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCall:
+    """Take the call that rings. `beep`: nobody pressed the button, so a tone goes before the microphone opens."""
+
+    beep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """Let the call that rings go."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +182,6 @@ class Stopped:
     """Nothing is left to wait for: the program may end."""
 
 
-Effect: TypeAlias = PlaceCall | EndCall | Sound | Talk | Mute | TurnVolume | ToolDone | PowerOff | Stopped
+Effect: TypeAlias = (
+    PlaceCall | AnswerCall | Decline | EndCall | Sound | Talk | Mute | TurnVolume | ToolDone | PowerOff | Stopped
+)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from edgevoice.events import End
+
 
 class Box(Enum):
     """What the appliance as a whole is doing."""
@@ -34,6 +36,7 @@ class Turn(Enum):
     SUSPECTING = "suspecting"  # it is held: somebody may be talking over it
     WAITING = "waiting"  # push to talk: nobody holds the button
     MUTED = "muted"
+    ANNOUNCING = "announcing"  # a recording sounds, and nobody listens
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +77,27 @@ TURN_PATTERNS = {
     Turn.SUSPECTING: Pattern("on, five blinks off a second", CYAN, 0.15, 0.05, microphone=True),
     Turn.WAITING: Pattern("one long flash every three seconds", GREEN, 0.5, 2.5),
     Turn.MUTED: Pattern("long on, long off", RED, 1.0, 1.0),
+    Turn.ANNOUNCING: Pattern("long on, short off", BLUE, 0.8, 0.4),
+}
+# Why a call did not come about, as long as the fault is shown.
+CAUSE_PATTERNS = {
+    End.BUSY: Pattern("two flashes a second", AMBER, 0.25, 0.25),
+    End.NO_ANSWER: Pattern("two seconds on, two off", AMBER, 2.0, 2.0),
+    End.WRONG_NUMBER: Pattern("one flash a second", RED, 0.25, 0.75),
+    End.NO_CREDIT: Pattern("on, a gap every second", MAGENTA, 0.75, 0.25),
+    End.BAD_CREDENTIALS: Pattern("one flash every two seconds", MAGENTA, 0.25, 1.75),
 }
 
 
-def pattern(box: Box, turn: Turn) -> Pattern:
-    """Return what the light shows. `turn` counts only in a call."""
-    return TURN_PATTERNS[turn] if box is Box.IN_CALL else BOX_PATTERNS[box]
+def pattern(box: Box, turn: Turn, cause: End | None = None) -> Pattern:
+    """Return what the light shows. `turn` counts only in a call, `cause` only in a fault."""
+    match box:
+        case Box.IN_CALL:
+            return TURN_PATTERNS[turn]
+        case Box.FAULT if cause in CAUSE_PATTERNS:
+            return CAUSE_PATTERNS[cause]
+        case _:
+            return BOX_PATTERNS[box]
 
 
 def table() -> str:
@@ -93,5 +111,6 @@ def table() -> str:
         return f"| {state} | {shown.name} | {'–' if color == 'BLACK' else color.lower()} | {microphone} |"
 
     rows = [row(box.value, shown) for box, shown in BOX_PATTERNS.items()]
+    rows += [row(f"fault: {cause.value}", shown) for cause, shown in CAUSE_PATTERNS.items()]
     rows += [row(f"in call: {turn.value}", shown) for turn, shown in TURN_PATTERNS.items()]
     return "\n".join(["| state | light | colour (RGB) | microphone |", "|---|---|---|---|", *rows])

@@ -30,6 +30,25 @@ SocketPath = Annotated[str, Meta(pattern=r"\A[\x20-\x7e]{1,107}\Z", description=
 WebSocketUrl = Annotated[
     str, Meta(pattern=r"\Awss?://[!-~]+\Z", description="an address that begins with wss:// or ws://")
 ]
+HttpUrl = Annotated[
+    str, Meta(pattern=r"\Ahttps?://[!-~]+\Z", description="an address that begins with https:// or http://")
+]
+# How the box is reached from outside: a host, maybe a port, and nothing behind them, as paths are ours.
+PublicUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(https://[A-Za-z0-9.\-\[\]:]+|)\Z",
+        description="an address like https://box.example.com:8443, without a path",
+    ),
+]
+Listen = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(|([A-Za-z0-9.\-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})\Z",
+        description='an address and a port, like "0.0.0.0:8443" or "[::]:8443"',
+    ),
+]
+Number = Annotated[str, Meta(pattern=r"\A(|\+[1-9][0-9]{5,14})\Z", description="a telephone number like +46701234567")]
 Keys = Annotated[str, Meta(pattern=r"\A[0-9A-D*#]*\Z", description="keys of a telephone: 0-9, A-D, * and #")]
 Pin = Annotated[int, Meta(ge=0, le=27)]  # BCM: those on the 40-pin header
 PinOrNone = Annotated[int, Meta(ge=-1, le=27)]
@@ -142,9 +161,10 @@ class Agent(Section, frozen=True):
 class Lines(Section, frozen=True):
     """The WebSocket server for 46elks, Twilio, Vobiz and Plivo; off while `listen` is empty."""
 
-    listen: Text = ""
+    listen: Listen = ""
     certificate_file: FileName = ""
     private_key_file: FileName = ""
+    url: PublicUrl = ""
     max_calls: Annotated[int, Meta(ge=1, le=64)] = 4
 
 
@@ -153,10 +173,11 @@ class Elks(Section, frozen=True):
 
     path_token_file: FileName = ""
     allow_ip: tuple[Text, ...] = ()
-    number: Text = ""
+    number: Number = ""
     api_credentials_file: FileName = ""
-    websocket_number: Text = ""
-    allow: tuple[Text, ...] = ()
+    websocket_number: Number = ""
+    allow: tuple[Number, ...] = ()
+    api_url: HttpUrl = "https://api.46elks.com/a1"
 
 
 class Twilio(Section, frozen=True):
@@ -165,8 +186,9 @@ class Twilio(Section, frozen=True):
     path_token_file: FileName = ""
     auth_token_file: FileName = ""
     account_sid: Text = ""
-    number: Text = ""
-    allow: tuple[Text, ...] = ()
+    number: Number = ""
+    allow: tuple[Number, ...] = ()
+    api_url: HttpUrl = "https://api.twilio.com/2010-04-01"
 
 
 class Vobiz(Section, frozen=True):
@@ -174,7 +196,7 @@ class Vobiz(Section, frozen=True):
 
     path_token_file: FileName = ""
     auth_token_file: FileName = ""
-    allow: tuple[Text, ...] = ()
+    allow: tuple[Number, ...] = ()
 
 
 class Plivo(Section, frozen=True):
@@ -182,7 +204,7 @@ class Plivo(Section, frozen=True):
 
     path_token_file: FileName = ""
     auth_token_file: FileName = ""
-    allow: tuple[Text, ...] = ()
+    allow: tuple[Number, ...] = ()
 
 
 class Sip(Section, frozen=True):

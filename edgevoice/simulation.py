@@ -14,7 +14,7 @@ from typing import Any
 
 from edgevoice.appliance import Appliance
 from edgevoice.audio.duplex import Duplex, cycle
-from edgevoice.call import Call
+from edgevoice.call import Call, Machine
 from edgevoice.conversation import Conversation, Detection, Orders
 from edgevoice.drivers.room import RoomCard
 from edgevoice.errors import DeviceError
@@ -146,8 +146,8 @@ class Simulation:
 
     def _end_call(self) -> None:
         """Tell the box when the near leg has closed, or is lost."""
-        if self.call and self.call.conversation.over and (self._lost or not self.duplex.in_call):
-            closed, self.call, self._wire = self.call.conversation.over, None, None
+        if self.call and self.call.machine.over and (self._lost or not self.duplex.in_call):
+            closed, self.call, self._wire = self.call.machine.over, None, None
             self.happen(CallEnded(closed))
 
     def _carry_out(self, effects: list[Effect]) -> None:
@@ -176,7 +176,7 @@ class Simulation:
             case _:
                 pass
 
-    def _want(self, orders: Callable[[Conversation], Orders]) -> None:
+    def _want(self, orders: Callable[[Machine], Orders]) -> None:
         if self.call:
             self.call.want(orders, self.now)
 

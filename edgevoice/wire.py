@@ -21,12 +21,13 @@ from edgevoice.events import Closed, Command, Event
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to do now, in this order: send, tell, renew, close."""
+    """What to do now, in this order: forget what waits, send, tell, renew, close."""
 
     send: tuple[str | bytes, ...] = ()  # one item is one WebSocket message; str goes out as a text frame
     events: tuple[Event, ...] = ()
     renew: bool = False
     close: bool = False  # end the connection politely after sending
+    forget: bool = False  # what waits to be sent is not sent any more: it was meant to be heard, and is not to be
 
 
 NOTHING = Reply()

@@ -17,7 +17,9 @@ from edgevoice.audio.echo import Canceller
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.config import Secret, load
+from edgevoice.doors import Doors
 from edgevoice.drivers.control import Press
+from edgevoice.drivers.relay import Relays
 from edgevoice.errors import ConfigError
 from edgevoice.happenings import StopAsked
 from edgevoice.schema import Config
@@ -31,6 +33,12 @@ class NoFiles:
 
     def text(self, name: str, key: str) -> str:
         raise ConfigError([f"$.{key}: there is no file {name}"])
+
+    def path(self, name: str, key: str) -> Path:
+        raise ConfigError([f"$.{key}: there is no file {name}"])
+
+
+NO_DOORS = Doors({}, Relays(facts="none"))
 
 
 def configuration(folder: Path, more: str = "") -> Config:
@@ -150,7 +158,7 @@ def test_a_call_whose_key_is_gone_is_refused_and_the_box_lives_on(tmp_path: Path
         agents = Agents(config, NoFiles())
         canceller, words = echo.load("none", noise_suppression=False)
         duplex = partial(app._duplex, config, canceller)
-        box = RunningBox(config, agents, partial(app.open_configured, config), duplex, words)
+        box = RunningBox(config, agents, partial(app.open_configured, config), duplex, words, NO_DOORS)
         box.sound.start()
         async with asyncio.TaskGroup() as group:
             living = group.create_task(box.live(group))

@@ -25,7 +25,7 @@ from edgevoice.config import load
 from edgevoice.drivers.control import Press
 from edgevoice.drivers.room import RealClock, Room, RoomCard
 from edgevoice.happenings import StopAsked
-from tests.test_app import NoFiles
+from tests.test_app import NO_DOORS, NoFiles
 
 RATE = 16_000
 HALF_PAST_FOUR = 4.5 * 3600
@@ -47,7 +47,7 @@ async def living(folder: Path, calibration: Calibration | None = None) -> AsyncI
     agents = Agents(config, NoFiles())
     canceller, words = echo.load("none", noise_suppression=False)
     duplex = partial(app._duplex, config, canceller)
-    box = RunningBox(config, agents, empty_room, duplex, words, lambda: calibration)
+    box = RunningBox(config, agents, empty_room, duplex, words, NO_DOORS, lambda: calibration)
     box.sound.start()
     try:
         await until(box, "state", "idle")

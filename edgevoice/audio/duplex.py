@@ -46,6 +46,7 @@ from edgevoice.audio.delivery import Delivery
 from edgevoice.audio.echo import Canceller
 from edgevoice.audio.hearing import BLOCK, Block, Hearing
 from edgevoice.audio.hearing import RATE as HEARING_RATE
+from edgevoice.audio.pcm import from_bytes, level_dbfs
 from edgevoice.audio.playout import Playout
 from edgevoice.audio.ports import Card, Detector
 from edgevoice.audio.reference import LEAD_MS, Reference
@@ -80,6 +81,7 @@ from edgevoice.events import (
 Samples = NDArray[np.int16]
 
 ECHO_TAIL_MS = 150  # a small room's decay, and what a card's microphone side still holds when the sound is out
+GATE_DBFS = -45.0  # of a person's voice from a line: below it is the line's own noise, and the mouth closed
 TONE_TAIL_MS = ECHO_TAIL_MS + 200  # after a tone, until its echo is gone, and until a voice would be over
 WITNESS_MS = 500  # a service dates a voice up to so much before its first sound; what began earlier is something else
 OWED_MS = 1000  # from a first word or a barge-in to the order to listen: what was held until then waits no longer
@@ -270,8 +272,10 @@ class Duplex:
     def perform(self, command: Command) -> None:
         """Carry out one command; those that the card has no part in are ignored."""
         match command:
-            case Play(pcm, response):
-                self.playout.play(pcm, response)
+            case Play(pcm, _, True) if self.half_duplex and level_dbfs(from_bytes(pcm)) < GATE_DBFS:
+                pass  # a line is never quite silent: while nobody speaks there, we are heard
+            case Play(pcm, response, live):
+                self.playout.play(pcm, response, live=live)
             case Mark(name, response):
                 self.playout.mark(name, response)
             case Tone(name):

@@ -7,6 +7,7 @@ Rules
 * A response that was discarded is dead by name: audio of it that arrives later is dropped here too.
 * On hold, what the card was given and did not play is ours again, marks in their places; only tones sound. Resumed, it
   goes on at that very frame, fading in. Nothing is heard, and no mark is reported, meanwhile.
+* A person's voice (`live`) comes after all that waits, and never late: see `audio.live`.
 * A mark gets its position when all that goes before it was handed over: a tone may still come between.
 """
 
@@ -21,6 +22,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevoice.audio.live import Live
 from edgevoice.audio.resample import Resampler
 from edgevoice.events import Played
 
@@ -90,6 +92,7 @@ class Playout:
         self._resampler = Resampler(rate, self.rate)
         self._source_rate = rate
         self._queue: deque[_Queued] = deque()
+        self._live = Live(rate)
         self._resampling: str | None = None  # the response the resampler's state belongs to
         self._ready: deque[_Piece | Played] = deque()  # what the card gets before all that waits, and the marks in it
         self._fade = _NO_FADE  # what the next frames of a response are multiplied by
@@ -101,7 +104,10 @@ class Playout:
 
     # ------------------------------------------------------------------------------------------ what comes in
 
-    def play(self, pcm: bytes, response: str) -> None:
+    def play(self, pcm: bytes, response: str, *, live: bool = False) -> None:
+        if live:
+            self._live.put(pcm)
+            return
         if response in self._dead:
             return
         if (self._waiting_bytes + len(pcm)) / 2 / self._source_rate * 1000 > LIMIT_MS:
@@ -183,11 +189,20 @@ class Playout:
             return True
         queued = next((queued for queued in self._queue if queued.chunks), None)
         if queued is None:
-            return False
+            return self._take_live()
         if queued.response != self._resampling:
             self._resampler.reset()
             self._resampling = queued.response
         self._resample(np.frombuffer(self._pull(queued), "<i2"))
+        return True
+
+    def _take_live(self) -> bool:
+        if not self._live.flows:
+            return False
+        if self._resampling != "":
+            self._resampler.reset()
+            self._resampling = ""
+        self._resample(self._live.take())
         return True
 
     def _resample(self, pcm: Samples) -> None:
@@ -244,7 +259,8 @@ class Playout:
         """Something that is not silence is in the card, or about to be."""
         if self._spans or self._tones:
             return True
-        return not self.on_hold and bool(self._ready or any(queued.chunks for queued in self._queue))
+        waits = self._ready or self._live.flows or any(queued.chunks for queued in self._queue)
+        return not self.on_hold and bool(waits)
 
     @property
     def tone_sounds(self) -> bool:
@@ -303,6 +319,7 @@ class Playout:
         names |= {piece.response for piece in self._ready}  # a mark has one, too
         self._dead.extend(name for name in names if name)
         self._queue.clear()
+        self._live.clear()
         self._ready.clear()
         self._marks.clear()
         self._heard.clear()

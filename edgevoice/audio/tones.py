@@ -41,6 +41,12 @@ TONES = {
     "ended": (Note(880, 90), Note(660, 140)),  # the call is over
     "ringing": (Note(440, 400, 100), Note(480, 400)),  # somebody calls; repeated until it is answered
     "busy": (Note(425, 250, 250), Note(425, 250)),  # they are in another call: try later
+    "no answer": (Note(425, 400, 200), Note(330, 400)),  # it rang, and nobody came
+    "wrong number": (
+        Note(950, 200),
+        Note(1400, 200),
+        Note(1800, 200),
+    ),  # as the telephone network says it (ITU-T E.180)
     "trouble": (Note(330, 120, 60), Note(330, 120, 60), Note(330, 120)),  # it failed, and the box tries again
     "refused": (Note(440, 150, 30), Note(349, 300)),  # they will not have us: somebody must change something
     "muted": (Note(523, 120),),  # the microphone is shut

@@ -2,6 +2,7 @@
 
     {"do": "status"} | {"do": "press"} | {"do": "release"} | {"do": "call", "target": "parrot"} | {"do": "hangup"}
     | {"do": "mute", "on": true | false | null} | {"do": "volume", "percent": 0..100}
+    | {"do": "say", "path": "/a/file.wav", "to": "card", "now": false, "loop": false} | {"do": "hush", "to": "card"}
     -> {"ok": true, ...} | {"ok": false, "error": "a sentence"}
 
 The socket's mode is 0600 from the moment it exists: who may open it is the user it belongs to, and root.
@@ -68,7 +69,22 @@ class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     percent: Annotated[int, msgspec.Meta(ge=0, le=100)]
 
 
-Request: TypeAlias = Status | Press | Release | Call | HangUp | Mute | Volume
+class Say(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="say"):
+    """Play the recording in a file on a leg: "card", or a call by its name. `now`: what sounds is cut off."""
+
+    path: str
+    to: str = ""
+    now: bool = False
+    loop: bool = False
+
+
+class Hush(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="hush"):
+    """End the recording that is played on a leg."""
+
+    to: str = ""
+
+
+Request: TypeAlias = Status | Press | Release | Call | HangUp | Mute | Volume | Say | Hush
 Answer: TypeAlias = Callable[[Request], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
 
 _decode = msgspec.json.Decoder(Request).decode

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from edgevoice.events import Closed, Command, Event
+from edgevoice.events import Closed, Command, End, Event, HangUp, Opened
 from edgevoice.wire import Reply, Wire
 
 
@@ -33,3 +33,20 @@ class LocalLeg:
                 self._deliver(event, at)
             if isinstance(event, Closed):
                 self._done.set()
+
+
+class Nobody:
+    """A far leg at which nobody is: a call to it is for what is played at the near side."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._left = asyncio.Event()
+
+    async def run(self, deliver: Callable[[Event, float], None], group: asyncio.TaskGroup) -> None:
+        deliver(Opened(), time.monotonic())
+        await self._left.wait()
+        deliver(Closed(End.HUNG_UP, "it was all played"), time.monotonic())
+
+    def perform(self, command: Command, at: float) -> None:
+        if isinstance(command, HangUp):
+            self._left.set()

@@ -7,27 +7,19 @@ bounces. The light is told a `Pattern` and keeps its rhythm by itself until it i
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from glob import glob
-from importlib.metadata import entry_points
 from types import TracebackType
 from typing import Any
 
 from gpiozero import LED, PWMLED, RGBLED, DigitalInputDevice
-from gpiozero.exc import GPIOZeroError, PinPWMUnsupported, PinUnknownPi
-from gpiozero.pins.mock import MockFactory, MockPWMPin
+from gpiozero.exc import PinPWMUnsupported
 
+from edgevoice.drivers.pins import find_pins, pin_errors
 from edgevoice.errors import DeviceError
 from edgevoice.light import Pattern
-
-GPIO_CHIPS = "/dev/gpiochip*"
-LGPIO_MISSING = 'lgpio is not installed: "apt install python3-lgpio", in a venv with --system-site-packages'
 
 
 def open_panel(
@@ -50,7 +42,7 @@ def open_panel(
     with ExitStack() as claimed:
         wiring = f"button GPIO{button}, light {'+'.join(f'GPIO{pin}' for pin in light) or 'none'}"
         try:
-            factory, source = _find_pins(pins)
+            factory, source = find_pins(pins)
             if factory is None:
                 return Panel(facts=f"no pins: {source}")
             claimed.callback(factory.close)
@@ -59,7 +51,7 @@ def open_panel(
             lamp = _Light(light, factory) if light else None
             if lamp:
                 claimed.callback(lamp.close)
-        except _pin_errors() as error:
+        except pin_errors() as error:
             raise DeviceError(
                 f"{wiring}: {error}; expected free pins and a user in the group gpio (gpioinfo tells who holds a pin)"
             ) from error
@@ -198,56 +190,3 @@ def _wire(pins: Sequence[int], factory: Any, *, fades: bool) -> Any:
         case 3:
             return RGBLED(*pins, pwm=fades, pin_factory=factory)
     raise DeviceError(f"the light has {len(pins)} pins, expected one, or three for red, green, blue")
-
-
-def _find_pins(pins: str) -> tuple[Any, str]:
-    """Return a pin factory and its name, or None and why there is none. gpiozero's own global one stays untouched."""
-    match pins:
-        case "none":
-            return None, "the configuration says so"
-        case "mock":
-            return MockFactory(pin_class=MockPWMPin), "gpiozero's mock"
-        case "lgpio":
-            return _lgpio(), "lgpio"
-        case "auto":
-            return _find_best_pins()
-    raise DeviceError(f'pins are "{pins}", expected auto, lgpio, mock or none')
-
-
-def _find_best_pins() -> tuple[Any, str]:
-    if name := os.environ.get("GPIOZERO_PIN_FACTORY"):
-        return _find_named_pins(name), name
-    if not glob(GPIO_CHIPS):
-        return None, f"this machine has no {GPIO_CHIPS}"
-    if importlib.util.find_spec("lgpio") is None:
-        return None, LGPIO_MISSING
-    try:
-        return _lgpio(), "lgpio"
-    except PinUnknownPi:
-        return None, "this is no Raspberry Pi"
-
-
-def _find_named_pins(name: str) -> Any:
-    if name == "lgpio":
-        return _lgpio()
-    known = entry_points(group="gpiozero_pin_factories")
-    if name not in known.names:
-        raise DeviceError(f'GPIOZERO_PIN_FACTORY is "{name}", expected one of {", ".join(sorted(known.names))}')
-    return known[name].load()()
-
-
-def _lgpio() -> Any:
-    try:
-        from gpiozero.pins.lgpio import LGPIOFactory
-    except (ImportError, AttributeError) as error:  # the latter: pip may choose an empty package of that name
-        raise DeviceError(f"{LGPIO_MISSING} ({error})") from error
-    except OSError as error:
-        raise DeviceError(
-            f"lgpio cannot make its pipe in the working directory {os.getcwd()}, expected one that can be written to"
-        ) from error
-    return LGPIOFactory()
-
-
-def _pin_errors() -> tuple[type[Exception], ...]:
-    """What claiming pins may raise. lgpio's error is no GPIOZeroError, and has a name only where lgpio is loaded."""
-    return GPIOZeroError, OSError, getattr(sys.modules.get("lgpio"), "error", OSError)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 
+from edgevoice.drivers.outbox import Outbox
 from edgevoice.events import Closed, Command, End, Event, HangUp
 from edgevoice.wire import Reply, Wire
 
@@ -44,8 +44,7 @@ class WebSocketLeg:
         self.rate = wire.rate
         self._wire = wire
         self._socket: ClientConnection | None = None
-        self._outbox: deque[tuple[float, str | bytes]] = deque()
-        self._wake = asyncio.Event()  # there is something to send, or the end has come
+        self._outbox = Outbox(OUTBOX_S)
         self._done = asyncio.Event()
         self._leaving = False  # close when the outbox is empty
         self._timer: asyncio.TimerHandle | None = None
@@ -126,7 +125,7 @@ class WebSocketLeg:
             self._renewing = self._loop.call_later(RENEW_AGAIN_S, self._renew_again)
             return
         old, self._socket = self._socket, connected
-        self._outbox.clear()  # meant for the old session; the wire says again what matters
+        self._outbox.forget()  # meant for the old session; the wire says again what matters
         self._spawn(self._read(connected))
         self._carry_out(self._wire.opened(self._loop.time()))
         if old:
@@ -151,23 +150,12 @@ class WebSocketLeg:
             self._end(self._wire.closed(code, reason, self._loop.time()))
 
     async def _write(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._outbox:
-                _, message = self._outbox.popleft()
-                if log.isEnabledFor(logging.DEBUG):
-                    log.debug("> %d bytes", len(message))
-                assert self._socket is not None
-                try:
-                    await self._socket.send(message)
-                except ConnectionClosed:
-                    break  # the reader tells why
-            if self._leaving:
-                assert self._socket is not None
-                await self._socket.close()
-                self._done.set()
-                return
+        await self._outbox.run(self._connected)
+        self._done.set()
+
+    def _connected(self) -> ClientConnection:
+        assert self._socket is not None
+        return self._socket
 
     # ------------------------------------------------------------------------------------------------- the replies
 
@@ -175,15 +163,14 @@ class WebSocketLeg:
         if self._done.is_set():
             return
         at = self._loop.time()
-        if reply.send:
-            if self._outbox and at - self._outbox[0][0] > OUTBOX_S:
-                self._end(Closed(End.LINK_LOST, f"the service took nothing for {OUTBOX_S:g} s"))
-                return
-            self._outbox.extend((at, message) for message in reply.send)
-            self._wake.set()
+        if reply.forget:
+            self._outbox.forget()
+        if reply.send and not self._outbox.put(reply.send, at):
+            self._end(Closed(End.LINK_LOST, f"the service took nothing for {OUTBOX_S:g} s"))
+            return
         if reply.close:
             self._leaving = True
-            self._wake.set()
+            self._outbox.finish()
         for event in reply.events:
             if isinstance(event, Closed) and not reply.close:
                 self._end(event)

@@ -20,6 +20,7 @@ from gpiozero.exc import PinUnknownPi
 from gpiozero.pins.mock import MockPWMPin
 
 from edgevoice.drivers import panel as driver
+from edgevoice.drivers import pins as pins_driver
 from edgevoice.drivers.panel import Panel, open_panel, rhythm
 from edgevoice.errors import DeviceError
 from edgevoice.light import BOX_PATTERNS, OFF, TURN_PATTERNS, Pattern, Turn
@@ -313,7 +314,7 @@ def raspberry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Modu
 
     def install(lgpio: ModuleType | None) -> None:
         monkeypatch.delenv("GPIOZERO_PIN_FACTORY", raising=False)
-        monkeypatch.setattr(driver, "GPIO_CHIPS", str(chip))
+        monkeypatch.setattr(pins_driver, "GPIO_CHIPS", str(chip))
         monkeypatch.setattr(gpiozero.pins.local, "get_pi_revision", lambda: RASPBERRY_PI_4B)
         monkeypatch.setitem(sys.modules, "lgpio", lgpio)
         monkeypatch.delitem(sys.modules, "gpiozero.pins.lgpio", raising=False)
@@ -328,7 +329,7 @@ def test_a_machine_without_a_gpio_chip_has_no_pins(
     opened: Opener, raspberry: Raspberry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     raspberry(None)
-    monkeypatch.setattr(driver, "GPIO_CHIPS", str(tmp_path / "nothing*"))
+    monkeypatch.setattr(pins_driver, "GPIO_CHIPS", str(tmp_path / "nothing*"))
     assert opened(pins="auto").facts == f"no pins: this machine has no {tmp_path}/nothing*"
 
 

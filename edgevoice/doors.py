@@ -1,0 +1,54 @@
+"""The relays of a box as a call sees them: keys that open one, a tone that says so, a line in the journal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from edgevoice.drivers.relay import Relays
+from edgevoice.errors import DeviceError
+from edgevoice.events import Command, Tone
+from edgevoice.relays import Blocked, Keypad, Opened, Wrong
+from edgevoice.schema import Relay
+
+log = logging.getLogger(__name__)
+
+Perform = Callable[[Command, float], None]
+
+
+class Doors:
+    """Every relay that is configured; each call has a keypad of its own."""
+
+    def __init__(self, configured: Mapping[str, Relay], relays: Relays) -> None:
+        self._configured = configured
+        self._relays = relays
+
+    def listener(self, call: str, perform: Perform, now: Callable[[], float]) -> Callable[[str], None]:
+        """Return what takes the keys that are pressed in a call; `perform` plays the tones that answer them."""
+        codes = {name: relay.dtmf for name, relay in self._configured.items()}
+        keypad = Keypad(codes, {name: relay.max_wrong for name, relay in self._configured.items()})
+
+        def pressed(key: str) -> None:
+            match keypad.press(key, now()):
+                case Opened(name):
+                    perform(Tone(self._open(name, call)), now())
+                case Wrong():
+                    log.warning("call %s: a wrong code", call)
+                    perform(Tone("refused"), now())
+                case Blocked():
+                    log.warning("call %s: too many wrong codes; no door opens any more in this call", call)
+                    perform(Tone("refused"), now())
+                case None:
+                    pass
+
+        return pressed
+
+    def _open(self, name: str, call: str) -> str:
+        """Pulse a relay; return the tone that says what came of it."""
+        try:
+            self._relays.pulse(name)
+        except DeviceError as error:
+            log.error("call %s: relay %s: %s", call, name, error)
+            return "trouble"
+        log.info("call %s: relay %s opened by a code", call, name)
+        return "connected"

@@ -1,0 +1,233 @@
+"""The one server that 46elks, Twilio, Vobiz and Plivo dial: WebSockets for calls, a few HTTP answers beside them.
+
+    accept ── TLS ──> GET with an upgrade ──> admission ──> a connection: `attend`
+                 └──> GET, POST           ──> `answer` ──> status, type, body
+
+The library speaks HTTP only as far as an upgrade goes, and refuses a body. A service posts its webhooks, so a request
+that begins with another method than GET is read by h11 and answered here. Source: websockets 17, asyncio server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+import h11
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from edgevoice.drivers.certificate import Certificate
+from edgevoice.errors import DeviceError
+from edgevoice.lines.admission import Admitted, Came
+
+log = logging.getLogger(__name__)
+
+OPEN_S = 5.0  # from the connection to a whole request
+CLOSE_S = 1.0  # politeness towards a service that does not answer our goodbye
+PING_S = 10.0  # a connection that is half open is noticed after two of them
+LARGEST = 2**20  # bytes of a message: ten seconds of sound; services send fiftieths of a second
+LARGEST_BODY = 64 * 1024  # bytes of a webhook
+WAITING = 32  # messages that are read and not yet taken
+UNSENT = 16 * 1024  # bytes that the kernel may hold unsent: what it holds, a `clear` cannot take back
+CERTIFICATE_S = 60.0  # how often the certificate's files are looked at
+TCP_NOTSENT_LOWAT = 25  # Linux; the socket module names it only from Python 3.12 on
+
+_silent = logging.getLogger("edgevoice.quiet")  # the library's own lines hold addresses and stack traces
+_silent.disabled = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An HTTP answer."""
+
+    status: int
+    body: str = ""
+    type: str = "text/plain; charset=utf-8"
+
+
+Admit: TypeAlias = Callable[[Came], Admitted | Answered]
+Answer: TypeAlias = Callable[[Came], Answered]
+Attend: TypeAlias = Callable[[ServerConnection, Admitted], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serve_lines(
+    listen: str, certificate: Certificate | None, base_url: str, admit: Admit, answer: Answer, attend: Attend
+) -> AsyncIterator[str]:
+    """Serve while the block runs; yields the address that was taken. Raises DeviceError when it cannot be had.
+
+    `base_url` is how the box is reached from outside, "" for what the request itself says. `attend` is awaited for each
+    connection that `admit` lets in, and ends before it is closed.
+    """
+    host, _, port = listen.rpartition(":")
+
+    async def decide(connection: ServerConnection, request: Request) -> Response | None:
+        came = _came(connection, base_url, request.method, request.path, request.headers)
+        if "upgrade" not in request.headers.get("Connection", "").lower():
+            return _response(answer(came))
+        decided = admit(came)
+        if isinstance(decided, Answered):
+            return _response(decided)
+        connection.admitted = decided  # type: ignore[attr-defined]
+        return None
+
+    async def take(connection: ServerConnection) -> None:
+        await attend(connection, connection.admitted)  # type: ignore[attr-defined]
+
+    try:
+        server = await serve(
+            take,
+            host.strip("[]") or None,
+            int(port),
+            process_request=decide,
+            create_connection=partial(_Connection, base_url=base_url, answer=answer),  # type: ignore[arg-type]  # any factory
+            ssl=certificate.context if certificate else None,
+            compression=None,
+            open_timeout=OPEN_S,
+            close_timeout=CLOSE_S,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+            max_size=LARGEST,
+            max_queue=WAITING,
+            write_limit=UNSENT,
+            server_header=None,
+            logger=_silent,
+        )
+    except OSError as error:
+        raise DeviceError(f"the phone lines cannot listen on {listen}: {error.strerror or error}") from error
+    except OverflowError as error:
+        raise DeviceError(f"the phone lines cannot listen on {listen}: {error}") from error
+    taken = server.sockets[0].getsockname()
+    try:
+        yield f"{taken[0]}:{taken[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+class _Connection(ServerConnection):
+    """A connection that takes a posted form, too: the library itself ends there."""
+
+    def __init__(self, *arguments: Any, base_url: str, answer: Answer, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._base_url = base_url
+        self._answer = answer
+        self._begins = b""  # the first bytes, until it is clear what they begin
+        self._posted: _Posted | None = None
+        self._decided = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        tcp = transport.get_extra_info("socket")
+        if tcp is not None:
+            tcp.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
+
+    def data_received(self, data: bytes) -> None:
+        if self._decided:
+            super().data_received(data)
+            return
+        if self._posted is None:
+            self._begins += data
+            if len(self._begins) < 4:
+                return
+            if self._begins.startswith(b"GET "):
+                self._decided = True
+                super().data_received(self._begins)
+                return
+            self._posted, data = _Posted(), self._begins
+        self._take(self._posted, data)
+
+    def _take(self, posted: _Posted, data: bytes) -> None:
+        try:
+            whole = posted.take(data)
+        except h11.RemoteProtocolError:
+            self._end(posted, Answered(400, "this is no HTTP request\n"))
+            return
+        except ValueError:
+            self._end(posted, Answered(413, f"more than {LARGEST_BODY} bytes\n"))
+            return
+        if whole:
+            headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in posted.headers])
+            came = _came(self, self._base_url, posted.method, posted.target, headers, posted.body)
+            self._end(posted, self._answer(came))
+
+    def _end(self, posted: _Posted, answered: Answered) -> None:
+        self.transport.write(posted.written(answered))
+        self.transport.close()
+
+
+class _Posted:
+    """One HTTP request that is no upgrade, as it comes in."""
+
+    def __init__(self) -> None:
+        self.body = b""
+        self.method = self.target = ""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._http = h11.Connection(h11.SERVER)
+
+    def take(self, data: bytes) -> bool:
+        """Tell whether it is all there. Raises h11.RemoteProtocolError, or ValueError when it is too large."""
+        self._http.receive_data(data)
+        while True:
+            match self._http.next_event():
+                case h11.Request() as request:
+                    self.method, self.target = request.method.decode(), request.target.decode()
+                    self.headers = list(request.headers)
+                case h11.Data() as piece:
+                    self.body += piece.data
+                    if len(self.body) > LARGEST_BODY:
+                        raise ValueError
+                case h11.EndOfMessage():
+                    return True
+                case _:
+                    return False
+
+    def written(self, answered: Answered) -> bytes:
+        body = answered.body.encode()
+        headers = [("Content-Type", answered.type), ("Content-Length", str(len(body))), ("Connection", "close")]
+        try:
+            start = self._http.send(h11.Response(status_code=answered.status, headers=headers)) or b""
+            return start + (self._http.send(h11.Data(data=body)) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+        except h11.LocalProtocolError:  # there is no answering what they sent
+            return b""
+
+
+def _came(
+    connection: ServerConnection, base_url: str, method: str, target: str, headers: Headers, body: bytes = b""
+) -> Came:
+    secure = connection.transport.get_extra_info("ssl_object") is not None
+    base = base_url or f"{'https' if secure else 'http'}://{headers.get('Host', '')}"
+    peer = connection.transport.get_extra_info("peername") or ("",)
+    return Came(method, base.rstrip("/") + target, dict(headers.raw_items()), str(peer[0]), body)
+
+
+def _response(answered: Answered) -> Response:
+    body = answered.body.encode()
+    headers = Headers({"Content-Type": answered.type, "Content-Length": str(len(body)), "Connection": "close"})
+    if answered.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "10"
+    return Response(answered.status, HTTPStatus(answered.status).phrase, headers, body)
+
+
+async def watch(certificate: Certificate) -> None:
+    """Load a certificate that was renewed; say so, and say when it is about to expire."""
+    told = ""
+    while True:
+        try:
+            if certificate.reload():
+                log.info("lines: the certificate was loaded")
+            trouble = certificate.trouble
+        except DeviceError as error:
+            trouble = str(error)
+        if trouble and trouble != told:
+            log.warning("lines: %s", trouble)
+        told = trouble
+        await asyncio.sleep(CERTIFICATE_S)

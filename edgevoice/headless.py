@@ -1,0 +1,126 @@
+"""A box without a sound card: phone lines and agents, and nothing to press. The same program on a server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+
+from edgevoice import __version__
+from edgevoice.catalogue import Agents
+from edgevoice.config import cannot_dial, is_line
+from edgevoice.doors import Doors
+from edgevoice.drivers import control, systemd
+from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.events import Closed
+from edgevoice.recordings import Recordings
+from edgevoice.switchboard import Switchboard
+
+log = logging.getLogger(__name__)
+
+NO_CARD = "this box has no sound card: it joins phone lines and agents"
+LEAVE_S = 2.0  # for calls to say goodbye
+
+
+class Headless:
+    """Carries phone calls to agents until it is stopped."""
+
+    def __init__(self, agents: Agents, doors: Doors) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.lines = Switchboard(agents, doors, None)
+        self._config = agents.config
+        self._recordings = Recordings()
+        self._stop = asyncio.Event()
+        self._mistake: BaseException | None = None
+        self._started_at = self.loop.time()
+
+    async def live(self, group: asyncio.TaskGroup) -> None:
+        log.info("edgevoice %s starts as %s: %s", __version__, self._config.device.name, NO_CARD)
+        self._group = group
+        tasks = [group.create_task(self.lines.live(group)), group.create_task(self._feed_watchdog())]
+        systemd.ready("phone lines only")
+        await self._stop.wait()
+        if self._mistake:
+            raise self._mistake
+        await self.lines.hang_up("the box is being stopped", LEAVE_S)
+        for task in tasks:
+            task.cancel()
+
+    def stop(self) -> None:
+        """SIGTERM or SIGINT: end politely."""
+        systemd.stopping()
+        self._stop.set()
+
+    def fail(self, mistake: BaseException) -> None:
+        """End the program with a mistake of ours that nobody caught."""
+        self._mistake = self._mistake or mistake
+        self._stop.set()
+
+    def answer(self, request: control.Request) -> dict[str, object] | Awaitable[dict[str, object]]:
+        """Answer one line of the control socket."""
+        match request:
+            case control.Status():
+                return self._status()
+            case control.Call(target):
+                return self._call(target)
+            case control.HangUp():
+                self._group.create_task(self.lines.hang_up("hung up at the box", LEAVE_S))
+                return self._status()
+            case control.Say():
+                return self._say(request)
+            case control.Hush(to):
+                if (found := self.lines.find(to)) is None:
+                    raise DeviceError(self._no_such_leg(to))
+                found[0].stop_saying(self.loop.time())
+                return self._status()
+            case _:
+                raise DeviceError(NO_CARD)
+
+    def _status(self) -> dict[str, object]:
+        return {
+            "name": self._config.device.name,
+            "state": "phone lines only",
+            "lines": self.lines.status(),
+            "uptime_s": round(self.loop.time() - self._started_at, 1),
+            "version": __version__,
+        }
+
+    def _call(self, target: str) -> dict[str, object]:
+        """Call somebody, and let the agent that answers calls talk with them."""
+        problem = cannot_dial(self._config, target) if is_line(target) else f'there is no line in "{target}"'
+        if problem:
+            raise DeviceError(problem)
+        self._group.create_task(self._converse(target))
+        return self._status()
+
+    async def _converse(self, target: str) -> None:
+        try:
+            with self.lines.dialling(target) as dialling:
+                reached = await dialling.connect(lambda event, at: None)
+                if isinstance(reached, Closed):
+                    log.warning("call %s: %s (%s)", dialling.name, reached.reason, reached.end.value)
+                    return
+                running = next(run for run in self.lines.running.values() if run.leg is reached)
+                await self.lines.converse(running, self._config.call.incoming)
+        except ConfigError as error:
+            log.error("%s", " ".join(error.problems))
+
+    async def _say(self, asked: control.Say) -> dict[str, object]:
+        recording = await self._recordings.read(asked.path)
+        found = self.lines.find(asked.to)
+        if found is None:
+            raise DeviceError(self._no_such_leg(asked.to))
+        call, side = found
+        call.say(side, recording.announcement(call.rate, loop=asked.loop), self.loop.time(), first=asked.now)
+        return {"says": asked.path, "s": round(recording.seconds, 1)}
+
+    def _no_such_leg(self, to: str) -> str:
+        names = ", ".join(str(row["name"]) for row in self.lines.calls()) or "no calls"
+        return f'nothing can be played on "{to}" now; there are: {names}'
+
+    async def _feed_watchdog(self) -> None:
+        """Feed systemd's watchdog while this loop advances."""
+        interval = systemd.watchdog_interval_s()
+        while interval is not None:
+            await asyncio.sleep(interval / 2)
+            systemd.alive()

@@ -1,0 +1,121 @@
+"""Hears the person on a phone line: what of it leaves, who speaks, and whether it is over us; at the line's own rate.
+
+    the line's sound ──┬── delivery: held, sent, as zeros ──> Audio at the other side's rate
+                       └── 16 kHz, whole blocks ── a voice? over us? ──> SpeechStarted, SpeechStopped; `evident`
+
+Rules
+* A telephone takes out its own echo, and what it plays cannot be taken back. So a hint silences nothing here: the
+  same evidence as at the box is collected, and only then the line is cleared.
+* Nothing is judged that nobody wants to know: with another person at the other side there is no interruption.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevoice.audio.delivery import Delivery
+from edgevoice.audio.ports import Detector
+from edgevoice.audio.resample import Resampler
+from edgevoice.events import Event, Listening, SpeechStarted, SpeechStopped, Uplink
+
+Samples = NDArray[np.int16]
+
+RATE = 16_000  # Hz: what the detector hears
+BLOCK = 160  # 10 ms
+WITNESS_MS = 500  # a service dates a voice up to so much before its first sound; what began earlier is something else
+_SILENCE = np.zeros(BLOCK, np.int16)
+
+
+class Ear:
+    """One caller, whose sound comes at `rate` Hz."""
+
+    def __init__(self, rate: int, detector: Detector, *, pre_roll_ms: int, give_up_ms: int) -> None:
+        self.evident = False  # somebody talks over us, for certain
+        self._rate = rate
+        self._detector = detector
+        self._delivery = Delivery(rate, pre_roll_ms=pre_roll_ms)
+        self._give_up = give_up_ms * RATE // 1000
+        self._to_16k = Resampler(rate, RATE)
+        self._rest = np.zeros(0, np.int16)
+        self._judges = True
+        self._speaking = False
+        self._suspected: int | None = None  # samples since the hint
+        self._kept = 0  # samples for which what was held while a barge-in was weighed waits for `Listen`
+
+    @property
+    def level_dbfs(self) -> float:
+        return self._detector.level_dbfs
+
+    def join(self, rate: int) -> None:
+        """Begin a call whose other side listens at `rate` Hz."""
+        self._delivery.join(rate)
+        self._speaking = False
+        self._relax()
+
+    def listen(self, uplink: Uplink, *, reflex: bool) -> list[Event]:
+        """Change what leaves, and whether a voice may interrupt."""
+        held = self._delivery.listen(uplink)
+        self._judges = reflex
+        self._kept = 0
+        if not (reflex and self._delivery.hears):
+            self._relax()
+        return [*self._tell(self._speaking and self._delivery.hears and reflex), Listening(uplink), *held]
+
+    def hear(self, pcm: Samples, *, sounding: bool) -> list[Event]:
+        """Take the next samples (n,); `sounding`: a response is being played to the caller."""
+        events: list[Event] = []
+        events += self._delivery.take(pcm, keep=self._suspected is not None or self._kept > 0)
+        if not self._judges:
+            return events
+        heard = self._to_16k.process(pcm)
+        if len(self._rest):
+            heard = np.concatenate((self._rest, heard))
+        whole = len(heard) // BLOCK * BLOCK
+        self._rest = heard[whole:]
+        for start in range(0, whole, BLOCK):
+            self._judge(heard[start : start + BLOCK], sounding)
+            events += self._tell(self._detector.speaking and self._delivery.hears)
+        return events
+
+    def _judge(self, block: Samples, sounding: bool) -> None:
+        self._detector.hear(block, block, _SILENCE)
+        self._kept = max(0, self._kept - BLOCK)
+        if not sounding:
+            self._relax()
+        elif self._suspected is not None:
+            self._weigh()
+        elif self._detector.hint and self._delivery.hears:
+            self._detector.suspect()
+            self._suspected = 0
+
+    def _weigh(self) -> None:
+        assert self._suspected is not None
+        self._suspected += BLOCK
+        if self._detector.evident:
+            self.evident = True
+        elif self._detector.harmless or self._suspected >= self._give_up:
+            self._relax()
+
+    def interrupted(self, *, keep_ms: int) -> None:
+        """The response is cleared: what was held waits for the order to send it."""
+        self._relax()
+        self._kept = keep_ms * RATE // 1000
+
+    def witness(self, ago_ms: float) -> None:
+        """Let the other side's own ears count, if what they heard began in this suspicion."""
+        if self._suspected is not None and ago_ms <= self._suspected * 1000 / RATE + WITNESS_MS:
+            self._detector.witness()
+            self.evident = self._detector.evident
+
+    def _relax(self) -> None:
+        self.evident = False
+        if self._suspected is not None:
+            self._suspected = None
+            self._detector.relax()
+
+    def _tell(self, speaking: bool) -> list[Event]:
+        if speaking == self._speaking:
+            return []
+        self._speaking = speaking
+        return [SpeechStarted() if speaking else SpeechStopped()]

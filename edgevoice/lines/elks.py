@@ -1,0 +1,214 @@
+"""46elks' real-time voice: one WebSocket, opened by 46elks, for each call to a number of the kind "websocket".
+
+Rules
+* `sending` goes out right before the first sound, and again before the first sound after an `interrupt`: until then
+  46elks throws away all that it is sent, and nothing tells us so. Never anywhere else: a `sending` that is bound to the
+  end of a response, as in their own example, loses the reply that comes before it.
+* Sound arrives in pieces of any size, cut anywhere.
+* A `bye` may carry words of 46elks' own. They may name the number called, so they are not repeated.
+
+Source: 46elks documentation, "Realtime voice": messages, audio formats, interrupt, sync.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from collections import deque
+from math import inf
+
+from msgspec import Struct, field
+
+from edgevoice.events import Audio, Closed, End
+from edgevoice.lines.reading import Unknown, Whole, reader
+from edgevoice.lines.service import Began, Meaning, Messages, Reached
+
+RATE = 16_000  # more than the telephone network carries (7 kHz at most), and what the voice detector listens at
+FORMAT = "pcm_16000"  # little endian: their own example passes such sound on as it is
+GRACE_S = 1.0  # an answer to what was interrupted comes by then: a journey there and back
+EARLY_S = 0.2  # so much less than its sound lasts may pass before a sync is answered: 46elks may run ahead of the ear
+LOST_S = 3.0  # after the sound must have been heard: nobody waits longer for an answer
+MOST_SYNCS = 1000  # remembered of each kind, for a 46elks that never answers: ten minutes of sound hold 600
+
+LISTENING = f'{{"t":"listening","format":"{FORMAT}"}}'
+SENDING = f'{{"t":"sending","format":"{FORMAT}"}}'
+SYNC, INTERRUPT, BYE = '{"t":"sync"}', '{"t":"interrupt"}', '{"t":"bye"}'
+
+
+class _Hello(Struct, tag_field="t", tag="hello"):
+    callid: str
+    caller: str = field(name="from", default="")
+    callee: str = field(name="to", default="")
+
+
+class _Audio(Struct, tag_field="t", tag="audio", gc=False):
+    data: bytes
+
+
+class _Sync(Struct, tag_field="t", tag="sync"):
+    pass
+
+
+class _Bye(Struct, tag_field="t", tag="bye"):
+    reason: str = ""
+
+
+_read = reader("t", _Hello, _Audio, _Sync, _Bye)
+
+
+class Elks:
+    """A `Service`: one call of 46elks."""
+
+    name = "elks"
+    rate = RATE
+    chunk_ms = 100
+    mark_ms = 1000
+    answers_clear = False  # an `interrupt` is obeyed in silence
+
+    def __init__(self) -> None:
+        self.faults = 0
+        self._call = ""
+        self._said_bye = False
+        self._over: Closed | None = None
+        self._sending = False
+        self._heard = Whole()
+        self._syncs = Syncs()
+
+    def receive(self, message: str | bytes, at: float) -> tuple[Meaning, ...]:
+        if self._over:
+            return ()
+        self._syncs.now = at
+        read = _read(message)
+        if isinstance(read, _Audio) and self._call:
+            pcm = self._heard.samples(read.data)
+            return (Audio(pcm),) if pcm else ()
+        match read:
+            case _Sync() if (mark := self._syncs.answered()) is not None:
+                return (Reached(mark),)
+            case _Hello(call) if call:
+                return self._began(read)
+            case _Bye(reason):
+                return (self._ended(reason),)
+            case Unknown():
+                return ()
+            case _:  # no message, sound before `hello`, or an answer to nothing
+                self.faults += 1
+                return ()
+
+    def begin(self) -> Messages:
+        return (LISTENING,) if self._up else ()
+
+    def play(self, pcm: bytes) -> Messages:
+        if not self._up:
+            return ()
+        self._syncs.sent(len(pcm) / (2 * RATE))
+        audio = f'{{"t":"audio","data":"{b2a_base64(pcm, newline=False).decode("ascii")}"}}'
+        if self._sending:
+            return (audio,)
+        self._sending = True
+        return SENDING, audio
+
+    def mark(self, name: str) -> Messages:
+        if not self._up:
+            return ()
+        self._syncs.asked(name)
+        return (SYNC,)
+
+    def clear(self, at: float) -> Messages:
+        """Have all thrown away that was sent since the last `clear`; of nothing, nothing needs to be thrown away."""
+        if not self._up or not self._sending:
+            return ()
+        self._sending = False
+        self._syncs.flushed(at)
+        return (INTERRUPT,)
+
+    def end(self) -> Messages:
+        if self._said_bye or self._over:
+            return ()
+        self._said_bye = True
+        return (BYE,)
+
+    def closed(self, code: int) -> Closed:
+        if self._over is None and self._said_bye:
+            self._over = Closed(End.HUNG_UP, "we ended the call")
+        return self._over or Closed(
+            End.LINK_LOST, f"46elks' connection broke off in the middle of a call (code {code})"
+        )
+
+    @property
+    def _up(self) -> bool:
+        return bool(self._call) and not self._said_bye and self._over is None
+
+    def _began(self, hello: _Hello) -> tuple[Meaning, ...]:
+        if not self._call:
+            self._call = hello.callid
+            return (Began(hello.callid, hello.caller, hello.callee),)
+        if self._call == hello.callid:
+            return ()
+        self._over = Closed(End.BROKEN, "46elks began a second call on the connection of another")
+        return (self._over,)
+
+    def _ended(self, reason: str) -> Closed:
+        if reason == "error":
+            self._over = Closed(End.BROKEN, "46elks ended the call because of an error")
+        elif reason == "hangup":
+            self._over = Closed(End.HUNG_UP, "the other side hung up")
+        else:
+            self._over = Closed(End.HUNG_UP, "46elks ended the call: it is done")
+        return self._over
+
+
+class Syncs:
+    """The syncs that are out. Their answers carry no name: they are matched by order.
+
+    Whether a sync is answered that stood in the queue when it was interrupted, is not documented; it was *flushed*.
+    So an answer is one to the oldest of those
+    * within `GRACE_S` of the interrupt, even where it could be one to a newer sync: to be told too late that something
+      was heard costs a wait, to be told too early makes the agent believe that it was heard;
+    * later, if the sound before the oldest newer sync cannot have been played yet.
+    Any other answer is one to the oldest newer sync, and then the flushed ones are forgotten: order forbids that they
+    are still answered. So they are at the next interrupt. A misjudgement ends with the next pause: what is not answered
+    `LOST_S` after its sound must have been heard counts as flushed, too.
+    """
+
+    def __init__(self) -> None:
+        self.now = -inf  # the time of the last message: what we do, we do then or a little later
+        self._out: deque[tuple[str, float]] = deque(maxlen=MOST_SYNCS)  # the name, and when it is due at the earliest
+        self._flushed: deque[str] = deque(maxlen=MOST_SYNCS)
+        self._flushed_first_until = -inf
+        self._played_by = -inf  # all that was sent, at the earliest
+
+    def sent(self, seconds: float) -> None:
+        """So much more sound goes out."""
+        if self.now > self._played_by:
+            if self.now > self._played_by + LOST_S:
+                self._flush()
+            self._played_by = self.now
+        self._played_by += seconds
+
+    def asked(self, name: str) -> None:
+        """A sync goes out."""
+        self._out.append((name, self._played_by))
+
+    def flushed(self, at: float) -> None:
+        """An interrupt goes out."""
+        if at > self._flushed_first_until:
+            self._flushed.clear()
+        self.now = self._played_by = at
+        self._flushed_first_until = at + GRACE_S
+        self._flush()
+
+    def answered(self) -> str | None:
+        """Return the name of the sync that was answered, or None if there is none."""
+        if self._flushed and (self.now <= self._flushed_first_until or not self._out or self._early):
+            return self._flushed.popleft()
+        self._flushed.clear()
+        return self._out.popleft()[0] if self._out else None
+
+    @property
+    def _early(self) -> bool:
+        """The oldest sync that was not flushed cannot be answered yet."""
+        return self.now < self._out[0][1] - EARLY_S
+
+    def _flush(self) -> None:
+        self._flushed.extend(name for name, _ in self._out)
+        self._out.clear()

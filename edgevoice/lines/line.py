@@ -1,0 +1,212 @@
+"""A phone call over a service's socket, as a leg: what every service has in common, whatever its messages are.
+
+    messages ── service.receive ──> Began, Audio ──> ear ──> Audio, SpeechStarted, ... ──> the other side
+                                    Reached, Emptied ──> playback ──> Played
+    messages <── sending <── Play, Mark, Tone, Clear
+
+It is used like a `Wire`, by the side that was called: `opened` when the socket is there, then `receive`, `perform` and
+`expire`. `Began` says which call it is; `Answer` takes it, at the rate of the other side.
+
+Rules
+* A voice over a response is weighed by `Ear`; only evidence clears. Then the response is dead by name, what waits to be
+  sent is forgotten, and `BargedIn` tells what the service will have played when the `clear` reaches it.
+* Every wait has a deadline: a service that never says which call it is, a mark that does not come back, a line that
+  has fallen silent for good.
+"""
+
+from __future__ import annotations
+
+from edgevoice.audio.pcm import from_bytes
+from edgevoice.audio.ports import Detector
+from edgevoice.events import (
+    Answer,
+    Audio,
+    BargedIn,
+    BargeIn,
+    Clear,
+    Cleared,
+    Closed,
+    Command,
+    Digit,
+    End,
+    Event,
+    HangUp,
+    Listen,
+    Mark,
+    Opened,
+    Play,
+    Played,
+    Tone,
+    Witness,
+)
+from edgevoice.lines.ear import Ear
+from edgevoice.lines.sending import Sending
+from edgevoice.lines.service import Began, Emptied, Messages, Reached, Service
+from edgevoice.wire import NOTHING, Reply
+
+BEGIN_S = 10.0  # for a service to say which call it is
+SILENT_S = 30.0  # a line carries sound all the time, also of silence; after so long without it is dead
+KEEP_MS = 1_000  # from a barge-in to the order to listen
+
+
+class Line:
+    """One call. After `Closed` was told nothing happens any more."""
+
+    def __init__(self, service: Service, detector: Detector, *, pre_roll_ms: int = 300, give_up_ms: int = 500) -> None:
+        self.service = service
+        self.began: Began | None = None
+        self.sending = Sending(service)
+        self._detector = detector
+        self._pre_roll_ms, self._give_up_ms = pre_roll_ms, give_up_ms
+        self._ear: Ear | None = None
+        self._heard_at = 0.0  # when the last message came
+        self._answered = False
+        self._over = False
+
+    @property
+    def rate(self) -> int:
+        """Hz of the line itself; the other side may have another (`Answer`)."""
+        return self.service.rate
+
+    @property
+    def deadline(self) -> float | None:
+        if self._over:
+            return None
+        if self.began is None:
+            return self._heard_at + BEGIN_S
+        waits = (self._heard_at + SILENT_S, self.sending.playback.deadline, self.sending.deadline)
+        return min(wait for wait in waits if wait is not None)
+
+    def opened(self, at: float) -> Reply:
+        """The socket is there."""
+        self._heard_at = at
+        return NOTHING
+
+    def receive(self, message: str | bytes, at: float) -> Reply:
+        """Take one message of the service."""
+        if self._over:
+            return NOTHING
+        self._heard_at = at
+        replies = [self._take(meaning, at) for meaning in self.service.receive(message, at)]
+        return _together(*replies)
+
+    def _take(self, meaning: object, at: float) -> Reply:
+        match meaning:
+            case Audio(pcm):
+                return self._hear(pcm, at)
+            case Reached(name):
+                return self._passed(self.sending.playback.reached(name, at))
+            case Emptied():
+                return _sent(self.sending.cleared(at))
+            case Began() if self.began is None:
+                self._begin(meaning)
+            case Digit():
+                return Reply(events=(meaning,))
+            case Closed():
+                return self._end(meaning)
+        return NOTHING
+
+    def perform(self, command: Command, at: float) -> Reply:
+        """Carry out one command; those that a line has no part in are ignored."""
+        if self._over:
+            return NOTHING
+        match command:
+            case HangUp(reason):
+                return self._end(Closed(End.HUNG_UP, reason))
+            case _ if self._ear is None:  # nobody is there yet
+                return NOTHING
+            case Play():
+                return _sent(self.sending.play(command, at))
+            case Mark():
+                return _sent(self.sending.mark(command, at))
+            case Tone(name):
+                return _sent(self.sending.tone(name, at))
+            case Answer(rate) if not self._answered:
+                return self._answer(rate)
+            case Listen(uplink, reflex) if self._answered:
+                return Reply(events=tuple(self._ear.listen(uplink, reflex=reflex)))
+            case Witness(ago_ms):
+                self._ear.witness(ago_ms)
+                return self._interrupt(at) if self._ear.evident else NOTHING
+            case BargeIn():
+                return self._interrupt(at)
+            case Clear():
+                return self._clear(at, Cleared)
+            case _:
+                return NOTHING
+
+    def expire(self, at: float) -> Reply:
+        """The deadline has passed."""
+        if self._over:
+            return NOTHING
+        if self.began is None:
+            if at < self._heard_at + BEGIN_S:
+                return NOTHING
+            return self._end(Closed(End.BROKEN, f"the service did not say within {BEGIN_S:g} s which call it is"))
+        if at >= self._heard_at + SILENT_S:
+            return self._end(Closed(End.LINK_LOST, f"nothing came over the line for {SILENT_S:g} s"))
+        return _together(self._passed(self.sending.playback.expire(at)), _sent(self.sending.pump(at)))
+
+    def closed(self, code: int, reason: str, at: float) -> Closed:
+        """Say what it means that the socket is gone. `reason` is the other side's text, and never shown."""
+        self._over = True
+        return self.service.closed(code)
+
+    # ------------------------------------------------------------------------------------------------ the call
+
+    def _begin(self, began: Began) -> None:
+        self.began = began
+        self.sending.take_from(self.rate)
+        self._ear = Ear(self.rate, self._detector, pre_roll_ms=self._pre_roll_ms, give_up_ms=self._give_up_ms)
+
+    def _answer(self, rate: int) -> Reply:
+        assert self._ear is not None
+        self._answered = True
+        self.sending.take_from(rate)
+        self._ear.join(rate)
+        return Reply(send=self.service.begin(), events=(Opened(),))
+
+    def _end(self, closed: Closed) -> Reply:
+        self._over = True
+        return Reply(send=self.service.end(), events=(closed,), close=True)
+
+    def _hear(self, pcm: bytes, at: float) -> Reply:
+        if self._ear is None or not self._answered:
+            return NOTHING
+        events = self._ear.hear(from_bytes(pcm), sounding=bool(self.sending.sounding(at)))
+        heard = Reply(events=tuple(events))
+        return _together(heard, self._interrupt(at)) if self._ear.evident else heard
+
+    def _passed(self, played: list[Played]) -> Reply:
+        for one in played:
+            self.sending.playback.forget(one.response)
+        return Reply(events=tuple(played)) if played else NOTHING
+
+    # ------------------------------------------------------------------------------------------- interruption
+
+    def _interrupt(self, at: float) -> Reply:
+        """Stop the response that sounds, if one does."""
+        return self._clear(at, BargedIn) if self.sending.sounding(at) else NOTHING
+
+    def _clear(self, at: float, kind: type[BargedIn] | type[Cleared]) -> Reply:
+        assert self._ear is not None
+        response, heard_ms, send = self.sending.clear(at)
+        self._ear.interrupted(keep_ms=KEEP_MS)
+        return Reply(send=send, events=(kind(response, heard_ms),), forget=True)
+
+
+def _sent(messages: Messages) -> Reply:
+    return Reply(send=messages) if messages else NOTHING
+
+
+def _together(*replies: Reply) -> Reply:
+    """Do all of it, in that order."""
+    some = [reply for reply in replies if reply is not NOTHING]
+    if len(some) < 2:
+        return some[0] if some else NOTHING
+    send: Messages = ()
+    events: tuple[Event, ...] = ()
+    for reply in some:
+        send = tuple(map(str, reply.send)) if reply.forget else send + tuple(map(str, reply.send))
+        events += reply.events
+    return Reply(send, events, close=any(reply.close for reply in some), forget=any(reply.forget for reply in some))
