@@ -154,10 +154,10 @@ class Sending:
                 self._more_at = at
                 break
             match self._queue[0]:
-                case Mark(name, response):
+                case Mark(name, response, goes_on):
                     self._queue.popleft()
                     self._unfinished = "" if self._unfinished == response else self._unfinished
-                    send += self._finish(at)
+                    send += () if goes_on else self._finish(at)
                     send += self._service.mark(self.playback.mark(at, Played(name, response)))
                 case _Sound() as sound:
                     pcm = self._pull(sound)
