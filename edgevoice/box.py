@@ -67,6 +67,8 @@ from edgevoice.switchboard import Switchboard, Visitor, far_leg
 
 log = logging.getLogger(__name__)
 
+LEAVE_S = 2.0  # for calls over a line to say goodbye, when the box is stopped
+
 
 class RunningBox:
     """The box on the event loop: carries out what `Appliance` decides, and tells it what happens."""
@@ -126,6 +128,8 @@ class RunningBox:
         if self.lines:
             tasks.append(group.create_task(self.lines.live(group)))
         await self._stop.wait()
+        if self.lines and not self._mistake:
+            await self.lines.hang_up("the box is being stopped", LEAVE_S)
         for task in tasks:
             task.cancel()
         if self._mistake:
@@ -437,17 +441,22 @@ class RunningBox:
             self._recordings.put(recording, loop=asked.loop)
             self.post(CallAsked(RECORDING))
         else:
-            call, side = self._saying(asked.to)
-            call.say(side, recording.announcement(call.rate, loop=asked.loop), self.loop.time(), first=asked.now)
+            rate = self._saying(asked.to)[0].rate
+            announcement = await asyncio.to_thread(recording.announcement, rate, loop=asked.loop)
+            call, side = self._saying(asked.to)  # as it is now
+            if call.rate != rate:
+                raise DeviceError("that call has just ended")
+            call.say(side, announcement, self.loop.time(), first=asked.now)
         return {"says": asked.path, "s": round(recording.seconds, 1)}
 
     def _saying(self, to: str) -> tuple[Call, Side]:
         """Return the call of a leg, and which side of it the leg is. Raises DeviceError."""
-        if self._bridge is not None:
-            visitor = self._visitor.name if self._visitor else ""
-            sides = {"": Side.NEAR, "card": Side.NEAR, visitor or self._appliance.target.partition(":")[0]: Side.FAR}
-            if to in sides and (sides[to] is Side.NEAR or isinstance(self._bridge.call.machine, Intercom)):
-                return self._bridge.call, sides[to]
+        if self._bridge is not None and not self._bridge.call.over:
+            line = self.lines.running.get(to) if self.lines else None
+            if to in ("", "card"):
+                return self._bridge.call, Side.NEAR
+            if line and line.joined == "card":
+                return self._bridge.call, Side.FAR
         if self.lines and (found := self.lines.find(to)):
             return found
         legs = ["card", *([row["name"] for row in self.lines.calls()] if self.lines else [])]

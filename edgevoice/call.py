@@ -125,7 +125,7 @@ class Call:
 
     def _announce(self, side: Side, event: Event, at: float) -> bool:
         """Go on with the recording; tell whether the event was only about that. Keys are for the box, too."""
-        if isinstance(event, Digit):
+        if isinstance(event, Digit) and not self.over:
             self.on_key(event.key)
         if self._announced is None or self._announced[0] is not side:
             return False

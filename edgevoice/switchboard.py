@@ -226,6 +226,7 @@ class Switchboard:
             return
         if dialled := self._waiting_for(running, admitted):
             log.info("call %s: the call that was made has been answered", running.name)
+            running.joined = "card" if self._box else "nobody"
             dialled.answered(leg)
             return
         log.info("call %s comes in, for %s", running.name, self._config.call.incoming)
