@@ -19,12 +19,12 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from msgspec import UNSET, ValidationError, convert, inspect, structs
 
 from edgevoice.errors import ConfigError
-from edgevoice.schema import Config, FileName, Section, Tables
+from edgevoice.schema import Config, FileName, Number, Section, Tables
 
 AGENTS = ("parrot", "openai")  # those of [agent] that this version can call
 LINES = ("elks", "twilio", "vobiz", "plivo")  # those of [line] that this version has
 DIALLING = ("elks", "twilio")  # those that it can call somebody with
-LOOPBACK = ("127.", "localhost", "[::1]")
+LOOPBACK = r"127(\.[0-9]+){3}|localhost|\[::1\]"
 TOOLS = ("hang_up", "set_volume")  # those of `tools` that this version can do
 
 S = TypeVar("S", bound=Section)
@@ -204,11 +204,11 @@ def _not_one_of(found: object, choices: Sequence[str | int]) -> str:
 
 
 def _wrong(kind: Any, found: object) -> str:
-    """Say what was expected, and what is there unless that may be a secret."""
+    """Say what was expected, and what is there unless that may be a secret or is a number."""
     if get_origin(kind) is Literal:
         return _not_one_of(found, get_args(kind))
     expected = _describe(inspect.type_info(kind))
-    return f"expected {expected}" if kind == FileName else f"expected {expected}, got {_show(found)}"
+    return f"expected {expected}" if kind in (FileName, Number) else f"expected {expected}, got {_show(found)}"
 
 
 def _describe(kind: inspect.Type) -> str:
@@ -266,9 +266,9 @@ def _targets(config: Config, agents: Collection[str]) -> Iterator[tuple[str, str
         line = target.partition(":")[0]
         if key != "incoming" and ":" in target and line in (*LINES, "sip"):
             if problem := cannot_dial(config, target):
-                yield f"call.{key}", f"{_show(target)}: {problem}"
+                yield f"call.{key}", problem
         elif target not in (choices := [*known, *others]):
-            yield f"call.{key}", _not_one_of(target, choices)
+            yield f"call.{key}", _not_one_of(re.sub(r"\+?[0-9 ]{5,}", "…", target), choices)
 
 
 def is_line(target: str) -> bool:
@@ -305,7 +305,10 @@ def _phone_lines(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("lines.listen",), f"no line is set up; fill path_token_file in one of line.{', line.'.join(LINES)}"
     if bool(lines.certificate_file) != bool(lines.private_key_file):
         yield ("lines.certificate_file", "lines.private_key_file"), "a certificate and its key go together; name both"
-    if lines.listen and not lines.certificate_file and not lines.listen.startswith(LOOPBACK):
+    host, _, port = lines.listen.rpartition(":")
+    if port and int(port) > 65535:
+        yield ("lines.listen",), f"there is no port {port}; expected at most 65535"
+    if lines.listen and not lines.certificate_file and not re.fullmatch(LOOPBACK, host):
         sentence = "without a certificate the token is sent in clear; name one, or listen on 127.0.0.1 behind a proxy"
         yield ("lines.certificate_file", "lines.listen"), sentence
     for index, address in enumerate(config.line.elks.allow_ip):
