@@ -128,7 +128,8 @@ class Intercom:
         self._rings_at = None
         self._opens_at = at + BEEP_S if self._beep else at
         orders: Orders = [(Side.NEAR, Clear()), (Side.NEAR, Tone("connected"))] if self._listens else []
-        return [*orders, (Side.FAR, Listen(Uplink.OPEN, reflex=False)), *self.expire(at)]
+        orders += [(Side.FAR, Clear()), (Side.FAR, Listen(Uplink.OPEN, reflex=False))]  # it has rung there, too
+        return [*orders, *self.expire(at)]
 
     def _end(self, closed: Closed, other: Side) -> Orders:
         self.over = closed

@@ -75,6 +75,7 @@ def test_both_microphones_open_when_the_other_side_is_there() -> None:
     assert story.far(Opened()) == [
         (NEAR, Clear()),
         (NEAR, Tone("connected")),
+        (FAR, Clear()),
         (FAR, Listen(OPEN, reflex=False)),
         (NEAR, Listen(OPEN, reflex=False)),
     ]

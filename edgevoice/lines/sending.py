@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from edgevoice.audio.pcm import from_bytes, to_bytes
+from edgevoice.audio.pcm import from_bytes, level_dbfs, to_bytes
 from edgevoice.audio.resample import Resampler
 from edgevoice.audio.tones import tone
 from edgevoice.events import Mark, Play, Played
@@ -26,6 +26,8 @@ from edgevoice.lines.service import Messages, Service
 AHEAD_MS = 3_000  # a network that is away for longer is lost; each second here is one that a `clear` has to beat
 PUMP_MS = 200  # sent at once, so that one call's long answer does not keep the others waiting; and seldom less
 LIVE_MS = 400  # a person's voice that comes later than this is no conversation any more
+SPARE_MS = 100  # above this its pauses are made shorter: a tone before a word must not make a call late for good
+QUIET_DBFS = -50.0  # of a piece of it that nobody misses
 FRAME_MS = 20  # what phone networks carry: only whole ones are sent, the last one filled with silence
 LIMIT_MS = 300_000  # of sound that waits here: five minutes, as before the card
 CLEARED_S = 0.25  # for the answer to a `clear`
@@ -82,13 +84,18 @@ class Sending:
         if sound.response in self._dead:
             return ()
         ms = _ms(sound.pcm, self._other)
-        late = sound.live and self.playback.ahead_ms(at) + self.waiting_ms > LIVE_MS
+        late = sound.live and self._late(sound.pcm, at)
         if late or self.waiting_ms + ms > LIMIT_MS:
             self.overflow_ms += ms
             return ()
         self._queue.append(_Sound(memoryview(sound.pcm), sound.response, self._other))
         self.waiting_ms += ms
         return self.pump(at)
+
+    def _late(self, pcm: bytes, at: float) -> bool:
+        """Tell whether a piece of a person's voice would come too late to be worth it."""
+        behind_ms = self.playback.ahead_ms(at) + self.waiting_ms
+        return behind_ms > LIVE_MS or (behind_ms > SPARE_MS and level_dbfs(from_bytes(pcm)) < QUIET_DBFS)
 
     def mark(self, mark: Mark, at: float) -> Messages:
         """Have `Played` reported when everything before it was heard; no more of its response will come."""
@@ -154,10 +161,10 @@ class Sending:
                 self._more_at = at
                 break
             match self._queue[0]:
-                case Mark(name, response, goes_on):
+                case Mark(name, response):
                     self._queue.popleft()
                     self._unfinished = "" if self._unfinished == response else self._unfinished
-                    send += () if goes_on else self._finish(at)
+                    send += self._finish(at)
                     send += self._service.mark(self.playback.mark(at, Played(name, response)))
                 case _Sound() as sound:
                     pcm = self._pull(sound)
