@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any, assert_never
 
 from edgevoice import __version__
+from edgevoice.announcement import Announcement
 from edgevoice.appliance import Appliance
 from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.duplex import Duplex
@@ -325,12 +326,21 @@ class RunningBox:
             closed = Closed(End.REFUSED, " ".join(error.problems))
             self.loop.call_soon(self.post, CallEnded(closed))
             return
-        bridge = self._start(target, machine, far, stack)
+        call = self._start(target, machine, far, stack)
         if target == RECORDING:
-            bridge.call.on_said = lambda: self.post(HangUpAsked())
-            bridge.call.say(Side.NEAR, self._recordings.take(far.rate), self.loop.time())
+            self._play(call, self._recordings.take(far.rate))
 
-    def _start(self, target: str, machine: Machine, far: FarLeg, stack: ExitStack) -> Bridge:
+    def _play(self, call: Call, recording: Announcement) -> None:
+        """Play it as soon as the card takes part: what it was told before that is forgotten."""
+
+        def opened() -> None:
+            self.post(CallOpened())
+            call.say(Side.NEAR, recording, self.loop.time())
+
+        call.on_opened = opened
+        call.on_said = lambda: self.post(HangUpAsked())
+
+    def _start(self, target: str, machine: Machine, far: FarLeg, stack: ExitStack) -> Call:
         """Join the card and `far`; what `stack` holds is let go when the call is over."""
         call = Call(machine, self.sound.perform, far.perform, far.rate)
         call.on_opened = lambda: self.post(CallOpened())
@@ -340,7 +350,7 @@ class RunningBox:
         call.on_key = self.doors.listener(name, far.perform, self.loop.time)
         self._bridge = bridge = Bridge(call, self.sound, far)
         self._group.create_task(self._call(name, bridge, stack))
-        return bridge
+        return call
 
     async def _call(self, name: str, bridge: Bridge, stack: ExitStack) -> None:
         """Be one call. A number that was called is not in its name."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,7 +96,7 @@ class Telephone:
         detection = Detection.MANUAL if push_to_talk else Detection.LOCAL
         self.box = Simulation(card, duplex, box, self._caller, detection, intercom=True)
 
-    def _caller(self) -> Caller:
+    def _caller(self) -> Any:
         """Make who is at the other end: those who call are there at once."""
         waits_s = 0.0 if self.box.appliance.target == "twilio" else self._opens_s
         self.callers.append(Caller(waits_s, seed=len(self.callers)))

@@ -137,10 +137,20 @@ def test_a_loop_goes_on_until_somebody_says_hush() -> None:
     story.told.clear()
     story.call.stop_saying(60.0)
     assert story.told == [(NEAR, Clear())]
-    assert not story.call.announcing
+    assert (story.said, story.call.announcing) == (1, False), "a box that rested rests again"
     story.told.clear()
     story.call.near(Cleared("", 0.0), 60.1)
     story.call.near(Played("a.50"), 60.2)
+    assert (story.told, story.said) == ([], 1)
+
+
+def test_nothing_of_a_recording_is_heard_after_hanging_up() -> None:
+    story = Story()
+    story.say(1, loop=True)
+    story.call.want(lambda machine: machine.hang_up("hung up"), 3.0)
+    story.told.clear()
+    story.call.near(Played("a.1"), 3.01)
+    story.call.near(Cleared("", 0.0), 3.01)
     assert (story.told, story.said) == ([], 0)
 
 
