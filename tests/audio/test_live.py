@@ -46,7 +46,7 @@ def test_the_first_word_waits_a_moment_so_that_a_jerk_is_not_heard() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(0, START_MS - PACKET_MS), min_size=20, max_size=60))
+@given(st.lists(st.integers(0, START_MS - PACKET_MS - PIECE_MS), min_size=20, max_size=60))
 def test_packets_that_come_in_jerks_are_heard_evenly_and_in_order(late_ms: list[int]) -> None:
     live = Live(RATE)
     ear = Loudspeaker(live)
