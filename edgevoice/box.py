@@ -25,6 +25,7 @@ from edgevoice.drivers.audio_thread import OpenedCard, SoundCard
 from edgevoice.drivers.line_leg import FarLine
 from edgevoice.drivers.local import Nobody
 from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
+from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.panel import Panel, open_panel
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.events import Chirp, Closed, End, HangUp, Tone
@@ -104,6 +105,7 @@ class RunningBox:
         )
         self._panel = Panel(facts="not opened")
         self._mixer: Mixer = NoMixer("no card yet")
+        self._hat_mixer = MixerSettings(config.hat_mixer)
         self._volume = config.card.volume
         self._card_facts: dict[str, object] = {}
         self.lines: Switchboard | None = None
@@ -266,11 +268,13 @@ class RunningBox:
         self._tell_ready()
 
     def _set_mixer(self) -> None:
-        """Set the volume of a card that has just been opened, for the first time or again."""
+        """Set what the HAT wants, and the volume, of a card that has just been opened, for the first time or again."""
         card = self._config.card
         if card.simulate:
             self._mixer = NoMixer("the simulated room has none")
             return
+        for problem in self._hat_mixer.apply():
+            log.warning("mixer: %s", problem)
         try:
             if isinstance(self._mixer, NoMixer):
                 self._mixer = open_mixer(card.playback, card.mixer, self._volume)
@@ -282,6 +286,7 @@ class RunningBox:
 
     def restore_mixer(self) -> None:
         self._mixer.restore()
+        self._hat_mixer.restore()
 
     def _card_trouble(self, trouble: str) -> None:
         self._trouble = trouble
