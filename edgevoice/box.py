@@ -27,6 +27,7 @@ from edgevoice.drivers.local import Nobody
 from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
 from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.panel import Panel, open_panel
+from edgevoice.drivers.profile_files import card_ids
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.events import Chirp, Closed, End, HangUp, Tone
 from edgevoice.happenings import (
@@ -62,6 +63,7 @@ from edgevoice.intercom import Intercom
 from edgevoice.light import Box
 from edgevoice.nightly import Nights, Verdict, ago, verdict
 from edgevoice.orders import Side
+from edgevoice.profiles import as_found
 from edgevoice.recordings import RECORDING, Recordings
 from edgevoice.schema import Config
 from edgevoice.switchboard import Switchboard, Visitor, far_leg
@@ -105,7 +107,7 @@ class RunningBox:
         )
         self._panel = Panel(facts="not opened")
         self._mixer: Mixer = NoMixer("no card yet")
-        self._hat_mixer = MixerSettings(config.hat_mixer)
+        self._hat_mixer = MixerSettings()
         self._volume = config.card.volume
         self._card_facts: dict[str, object] = {}
         self.lines: Switchboard | None = None
@@ -269,11 +271,12 @@ class RunningBox:
 
     def _set_mixer(self) -> None:
         """Set what the HAT wants, and the volume, of a card that has just been opened, for the first time or again."""
-        card = self._config.card
+        found = as_found(self._config, card_ids())
+        card = found.card
         if card.simulate:
             self._mixer = NoMixer("the simulated room has none")
             return
-        for problem in self._hat_mixer.apply():
+        for problem in self._hat_mixer.apply(found.hat_mixer):
             log.warning("mixer: %s", problem)
         try:
             if isinstance(self._mixer, NoMixer):

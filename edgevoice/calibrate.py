@@ -55,9 +55,9 @@ def run(config: Config, open_card: Callable[[], OpenedCard], *, out: Path | None
     _refuse_if_running(config.status.socket)
     card = _opened(open_card)
     mixer: Mixer = NoMixer("not opened")
-    hat_mixer = MixerSettings(config.hat_mixer)
+    hat_mixer = MixerSettings()
     try:
-        for problem in [] if config.card.simulate else hat_mixer.apply():
+        for problem in [] if config.card.simulate else hat_mixer.apply(config.hat_mixer):
             print(f"note: {problem}", file=sys.stderr)
         mixer, setting = _set(config)
         calibrator = measure(card, (lambda doing: None) if as_json else _say)

@@ -1,6 +1,6 @@
 """A profile: what is known of a sound HAT, and what fills the keys that a configuration leaves out.
 
-    TOML -> Reading -> _rules -> Profile -> filled: [card], [panel], and the settings of the mixer
+    TOML -> Reading -> _rules -> Profile -> filled: [card], [panel], and the settings of the mixer -> as_found
 
 Profiles lie in `hats/`, one file for each, called as `device.hat` calls it. [card] and [panel] there are those of
 `edgevoice.toml`; in the names of PCMs "{card}" stands for the card's id. Every fact has its source in [sources], or a
@@ -27,6 +27,7 @@ Id = Annotated[
     str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,15}\Z", description="the id of a card, up to 15 letters and digits")
 ]
 Overlay = Annotated[str, Meta(pattern=r"\A(|dt(overlay|param)=[!-~]+)\Z", description="a line of config.txt")]
+PLACE = "{card}"  # in the name of a PCM, where the id goes
 PINS = 28  # BCM numbers on the 40-pin header
 UNVERIFIED = "unverified"  # how the source of a fact begins that nobody of us has seen written by its maker
 
@@ -93,25 +94,35 @@ def read_profile(text: str, name: str) -> Profile:
 
 def filled(config: Config, profile: Profile, cards: Collection[str]) -> Config:
     """Return the configuration with the profile's values for the keys that it left out; `cards` are the ids found."""
-    card = card_id(profile, cards)
     keys = [path for path in profile.holds if path in config.left_out]
     values: dict[str, dict[str, object]] = {"card": {}, "panel": {}}
     for path in keys:
         section, _, key = path.partition(".")
-        value = getattr(getattr(profile, section), key)
-        values[section][key] = value.replace("{card}", card) if isinstance(value, str) else value
-    return structs.replace(
+        values[section][key] = getattr(getattr(profile, section), key)
+    names = {key: value for key, value in values["card"].items() if isinstance(value, str) and PLACE in value}
+    with_keys = structs.replace(
         config,
         card=structs.replace(config.card, **values["card"]),
         panel=structs.replace(config.panel, **values["panel"]),
         left_out=config.left_out - set(keys),
-        hat_mixer=HatMixer(card, profile.mixer),
+        hat_mixer=HatMixer(settings=profile.mixer, ids=profile.ids, names=names),
     )
+    return as_found(with_keys, cards)
 
 
-def card_id(profile: Profile, cards: Collection[str]) -> str:
-    """Return the id of the profile's card: the one that is there, else the likeliest."""
-    return next((id for id in profile.ids if id in cards), profile.ids[0])
+def as_found(config: Config, cards: Collection[str]) -> Config:
+    """Return the configuration for the card that is there now: of a HAT with several ids it may have any of them.
+
+    Where none is there the likeliest is expected. A card may come late, so this is asked again when one is opened.
+    """
+    hat = config.hat_mixer
+    if not hat.ids:
+        return config
+    card = next((id for id in hat.ids if id in cards), hat.ids[0])
+    names = {key: name.replace(PLACE, card) for key, name in hat.names.items()}
+    return structs.replace(
+        config, card=structs.replace(config.card, **names), hat_mixer=structs.replace(hat, card=card)
+    )
 
 
 def matching(profiles: Collection[Profile], cards: Collection[str]) -> list[tuple[Profile, str]]:

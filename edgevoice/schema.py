@@ -274,6 +274,8 @@ class HatMixer(Struct, frozen=True):
 
     card: str = ""  # its id
     settings: Mapping[str, Setting] = {}
+    ids: tuple[str, ...] = ()  # that it may have, the likeliest first
+    names: Mapping[str, str] = {}  # keys of [card] that the profile filled with a name that has the id in it
 
 
 class Config(Tables, frozen=True):

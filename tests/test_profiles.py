@@ -7,7 +7,7 @@ import pytest
 from edgevoice.config import load
 from edgevoice.drivers.profile_files import profile_texts
 from edgevoice.errors import ConfigError
-from edgevoice.profiles import Control, Part, Profile, card_id, control, matching, read_profile
+from edgevoice.profiles import Control, Part, as_found, control, matching, read_profile
 from edgevoice.schema import Config, HatMixer
 from tests.test_layers import ROOT
 
@@ -109,7 +109,7 @@ def test_a_profile_fills_what_the_file_leaves_out() -> None:
     config = with_hat("")
     assert (config.card.capture, config.card.rate, config.card.playback) == ("mic:lab", 16_000, "default")
     assert (config.panel.button, config.panel.light) == (27, (22, 23, 24))
-    assert config.hat_mixer == HatMixer("lab", {"Mic Volume": 3})
+    assert config.hat_mixer == HatMixer("lab", {"Mic Volume": 3}, ("lab", "old"), {"capture": "mic:{card}"})
 
 
 def test_what_the_file_holds_overrides_the_profile() -> None:
@@ -154,9 +154,21 @@ def test_the_cards_that_are_there_tell_which_profiles_fit() -> None:
     assert matching(profiles, ["vc4hdmi"]) == []
 
 
-def test_a_card_that_is_not_there_yet_has_the_likeliest_id() -> None:
-    profile = Profile(ids=("Zero", "IQaudIOCODEC"))
-    assert [card_id(profile, cards) for cards in ([], ["IQaudIOCODEC"], ["x"])] == ["Zero", "IQaudIOCODEC", "Zero"]
+def test_a_card_that_comes_late_is_taken_by_the_id_that_it_has() -> None:
+    at_boot = with_hat("[card]\nplayback = 'mine'")
+    assert as_found(at_boot, []) == at_boot
+    late = as_found(at_boot, ["old"])
+    assert (late.card.capture, late.card.playback, late.hat_mixer.card) == ("mic:old", "mine", "old")
+    assert as_found(late, ["lab"]) == at_boot, "and by another one when it has that"
+
+
+def test_a_name_that_the_file_holds_stays_whatever_cards_there_are() -> None:
+    config = with_hat("[card]\ncapture = 'mic:lab'")
+    assert as_found(config, ["old"]).card.capture == "mic:lab"
+
+
+def test_a_configuration_without_a_hat_is_as_it_is() -> None:
+    assert as_found(load(""), ["old"]) == load("")
 
 
 # ------------------------------------------------------------------------------------------------------- what is wrong

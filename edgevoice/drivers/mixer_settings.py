@@ -22,20 +22,25 @@ _log = logging.getLogger(__name__)
 
 
 class MixerSettings:
-    """The settings of one card. `apply` may be called again, when the card has been opened again."""
+    """The settings of the card that is open, and how its controls were found at first."""
 
-    def __init__(self, wanted: HatMixer) -> None:
-        self._device = f"hw:{wanted.card}"
-        self._wanted = {name: (control(name, setting), setting) for name, setting in wanted.settings.items()}
-        self._first: dict[str, Values] = {}  # as each control was found
+    def __init__(self) -> None:
+        self._device = ""
+        self._first: dict[str, tuple[Control, Values]] = {}
 
-    def apply(self) -> list[str]:
-        """Set every control, in the order of the profile; return what could not be set, and why."""
+    def apply(self, wanted: HatMixer) -> list[str]:
+        """Set every control, in the order of the profile; return what could not be set, and why.
+
+        Called again when the card was opened again: it may have begun anew, or come back under another id.
+        """
+        if self._device != (device := f"hw:{wanted.card}"):
+            self._device, self._first = device, {}
         problems: list[str] = []
-        for name, (place, setting) in self._wanted.items():
+        for name, setting in wanted.settings.items():
+            place = control(name, setting)
             try:
                 with self._open(place) as mixer:
-                    self._first.setdefault(name, _get(mixer, place))
+                    self._first.setdefault(name, (place, _get(mixer, place)))
                     _set(mixer, place, [_raw(mixer, setting)])
             except (alsaaudio.ALSAAudioError, ValueError) as error:
                 problems.append(f'"{name}" of {self._device} is not set to {setting}: {error}')
@@ -43,8 +48,7 @@ class MixerSettings:
 
     def restore(self) -> None:
         """Put every control back as it was found, the last one first. Never raises: a card may be gone."""
-        for name, values in reversed(self._first.items()):
-            place, _ = self._wanted[name]
+        for name, (place, values) in reversed(self._first.items()):
             try:
                 with self._open(place) as mixer:
                     _set(mixer, place, values)

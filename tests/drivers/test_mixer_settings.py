@@ -142,7 +142,7 @@ def install(monkeypatch: pytest.MonkeyPatch, **cards: Card) -> FakeAlsaaudio:
 def test_every_setting_is_made_on_its_own_side_and_nothing_else_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     card = codec()
     install(monkeypatch, Zero=card)
-    assert MixerSettings(HatMixer("Zero", WANTED)).apply() == []
+    assert MixerSettings().apply(HatMixer("Zero", WANTED)) == []
     assert card == {
         "Mic 2": Control({PLAYBACK: [5]}, {PLAYBACK: [1]}, both=True),
         "PGA": Control({CAPTURE: [95, 95]}, {CAPTURE: [1, 1]}),
@@ -155,8 +155,8 @@ def test_every_setting_is_made_on_its_own_side_and_nothing_else_is_touched(monke
 def test_everything_is_put_back_channel_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     card = codec()
     fake = install(monkeypatch, Zero=card)
-    settings = MixerSettings(HatMixer("Zero", WANTED))
-    settings.apply()
+    settings = MixerSettings()
+    settings.apply(HatMixer("Zero", WANTED))
     fake.opened.clear()
     settings.restore()
     assert card == codec()
@@ -168,21 +168,33 @@ def test_a_card_that_was_unplugged_is_set_again_and_put_back_as_it_was_at_first(
 ) -> None:
     card = codec()
     install(monkeypatch, Zero=card)
-    settings = MixerSettings(HatMixer("Zero", WANTED))
-    settings.apply()
+    settings = MixerSettings()
+    settings.apply(HatMixer("Zero", WANTED))
     card["PGA"].levels[CAPTURE] = [1, 1]  # what the driver begins with
-    settings.apply()
+    settings.apply(HatMixer("Zero", WANTED))
     assert card["PGA"].levels[CAPTURE] == [95, 95]
     settings.restore()
     assert card == codec()
+
+
+def test_a_card_that_comes_back_under_another_id_is_put_back_as_that_one_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = codec()
+    install(monkeypatch, Zero_1=card)
+    settings = MixerSettings()
+    settings.apply(HatMixer("Zero", {"Speaker Playback Volume": 1}))
+    card["Speaker"].levels[PLAYBACK] = [6]
+    settings.apply(HatMixer("Zero_1", {"Speaker Playback Volume": 1}))
+    assert card["Speaker"].levels[PLAYBACK] == [1]
+    settings.restore()
+    assert card["Speaker"].levels[PLAYBACK] == [6]
 
 
 def test_a_control_that_the_card_lacks_is_told_and_the_others_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
     card = codec()
     del card["PGA"]
     install(monkeypatch, Zero=card)
-    settings = MixerSettings(HatMixer("Zero", WANTED))
-    problems = settings.apply()
+    settings = MixerSettings()
+    problems = settings.apply(HatMixer("Zero", WANTED))
     assert [problem.partition(":")[0] for problem in problems] == [
         '"PGA Capture Volume" of hw',
         '"PGA Capture Switch" of hw',
@@ -199,7 +211,7 @@ def test_a_choice_that_the_control_does_not_have_is_told_with_those_it_has(monke
     card = codec()
     install(monkeypatch, Zero=card)
     wanted: dict[str, Setting] = {"DAI Source MUX": "ADC Middle", "Speaker": "Loud"}
-    assert MixerSettings(HatMixer("Zero", wanted)).apply() == [
+    assert MixerSettings().apply(HatMixer("Zero", wanted)) == [
         '"DAI Source MUX" of hw:Zero is not set to ADC Middle: its choices are ADC Left, ADC Right',
         '"Speaker" of hw:Zero is not set to Loud: it has no choices',
     ]
@@ -210,8 +222,8 @@ def test_a_card_that_is_gone_has_nothing_to_put_back_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     install(monkeypatch, Zero=codec())
-    settings = MixerSettings(HatMixer("Zero", {"Mic 2 Volume": 5}))
-    settings.apply()
+    settings = MixerSettings()
+    settings.apply(HatMixer("Zero", {"Mic 2 Volume": 5}))
     install(monkeypatch)
     settings.restore()
     assert '"Mic 2 Volume" of hw:Zero is not put back as it was: No such file' in caplog.text
@@ -219,21 +231,21 @@ def test_a_card_that_is_gone_has_nothing_to_put_back_and_says_so(
 
 def test_no_mixer_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(monkeypatch, Zero=copy.deepcopy(codec()))
-    settings = MixerSettings(HatMixer("Zero", WANTED | {"DAI Source MUX": "ADC Middle"}))
-    settings.apply()
+    settings = MixerSettings()
+    settings.apply(HatMixer("Zero", WANTED | {"DAI Source MUX": "ADC Middle"}))
     settings.restore()
     assert fake.open_mixers == 0
 
 
 def test_a_card_that_does_not_exist_is_told_for_each_setting_on_the_real_library() -> None:
-    problems = MixerSettings(HatMixer("nobody", {"Mic Volume": 5, "Mic Switch": True})).apply()
+    problems = MixerSettings().apply(HatMixer("nobody", {"Mic Volume": 5, "Mic Switch": True}))
     assert len(problems) == 2
     assert all("[hw:nobody]" in problem for problem in problems)
 
 
 def test_without_a_hat_no_mixer_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(monkeypatch, Zero=codec())
-    settings = MixerSettings(HatMixer())
-    assert settings.apply() == []
+    settings = MixerSettings()
+    assert settings.apply(HatMixer()) == []
     settings.restore()
     assert fake.opened == []
