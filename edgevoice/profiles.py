@@ -6,8 +6,8 @@ Profiles lie in `hats/`, one file for each, called as `device.hat` calls it. [ca
 `edgevoice.toml`; in the names of PCMs "{card}" stands for the card's id. Every fact has its source in [sources], or a
 word of who has to find out: "unverified". Nothing here reads a file.
 
-Ids: the kernel makes them of a card's name, 15 letters and digits at most, and only the last word of it.
-Source: Linux, sound/core/init.c, snd_card_set_id_no_lock and retrieve_id_from_card_name.
+Ids: the kernel makes them of the last word of a card's name, 15 letters and digits at most.
+Source: Linux, sound/core/init.c, retrieve_id_from_card_name and copy_valid_id_string.
 """
 
 from __future__ import annotations
@@ -50,10 +50,8 @@ class Facts(Section, frozen=True):
     channels: Annotated[int, Meta(ge=1, le=32)] = 2  # that it captures
     rates: tuple[int, ...] = ()  # Hz, without conversion, of those that the box may use
     one_clock: bool = False  # both directions keep the same time
-    output: Literal["speaker", "line", "headphones", "own"] = (
-        "line"  # what the loudspeaker is connected to; own: built in
-    )
-    loudspeaker: Text = ""  # what may be connected there
+    output: Literal["speaker", "line", "headphones", "own"] = "line"  # own: its loudspeaker is built in
+    loudspeaker: Text = ""  # what may be connected to the output
     lamp: Literal["gpio", "apa102", "i2c", "own", "none"] = "none"  # what lights on it, and how
     on_board: bool = False  # it has a button of its own
     pins: Mapping[str, NonEmpty] = {}  # BCM number -> what the HAT uses it for
