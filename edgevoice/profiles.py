@@ -48,7 +48,7 @@ class Facts(Section, frozen=True):
     driver: Literal["kernel", "maker"] = "kernel"  # who brings it
     codec: Text = ""
     channels: Annotated[int, Meta(ge=1, le=32)] = 2  # that it captures
-    rates: tuple[int, ...] = ()  # Hz, without conversion, of those that the box may use
+    rates: tuple[Annotated[int, Meta(ge=8000, le=192_000)], ...] = ()  # Hz, without conversion
     one_clock: bool = False  # both directions keep the same time
     output: Literal["speaker", "line", "headphones", "own"] = "line"  # own: its loudspeaker is built in
     loudspeaker: Text = ""  # what may be connected to the output
@@ -169,7 +169,7 @@ def _rules(profile: Profile) -> Iterator[tuple[str, str]]:
     if not profile.ids:
         yield "ids", "expected the id of a card at least, as in /proc/asound/cards"
     for pin in profile.pins:
-        if not (pin.isdecimal() and int(pin) < PINS and pin == str(int(pin))):
+        if pin not in map(str, range(PINS)):
             yield join("pins", pin), f"expected a BCM number from 0 to {PINS - 1}, got {show(pin)}"
     if profile.rates and profile.card.rate not in profile.rates:
         yield "card.rate", f"{profile.card.rate} is none of its rates: {', '.join(map(str, profile.rates))}"

@@ -266,7 +266,8 @@ class Tables(Section, frozen=True):
     status: Status = Status()
 
 
-Setting: TypeAlias = int | bool | str  # of a mixer's control: raw level, switch, or the name of a choice
+# Of a mixer's control: its raw level (a long of C, 32 bits on a 32-bit Pi), its switch, or the name of a choice.
+Setting: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | bool | str
 
 
 class HatMixer(Struct, frozen=True):

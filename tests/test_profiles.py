@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgevoice.config import load
 from edgevoice.drivers.profile_files import profile_texts
 from edgevoice.errors import ConfigError
 from edgevoice.profiles import Control, Part, as_found, control, matching, read_profile
 from edgevoice.schema import Config, HatMixer
+from tests.test_config import toml
 from tests.test_layers import ROOT
 
 SHIPPED = profile_texts()
@@ -207,6 +210,7 @@ def test_all_problems_of_a_profile_are_told_where_its_hat_is_named() -> None:
         ("ids = ['a']\nlamp = 'apa101'", '"gpio", "apa102", "i2c", "own", "none"; did you mean "apa102"?'),
         ("ids = ['a']\npins.28 = 'x'", '$.pins.28: expected a BCM number from 0 to 27, got "28"'),
         ("ids = ['a']\npins.04 = 'x'", '$.pins.04: expected a BCM number from 0 to 27, got "04"'),
+        ("ids = ['a']\nrates = [7]", "$.rates[0]: expected an integer from 8000 to 192000, got 7"),
         ("ids = ['a']\nrates = [16000]", "$.card.rate: 48000 is none of its rates: 16000"),
         ("ids = ['a']\ncard.capture_channel = 2", "$.card.capture_channel: 2 of 2 channels, counted from 0"),
         (
@@ -221,6 +225,31 @@ def test_all_problems_of_a_profile_are_told_where_its_hat_is_named() -> None:
 def test_a_profile_that_is_wrong_is_told_with_what_was_expected(text: str, problem: str) -> None:
     [told] = problems(text)
     assert told.endswith(problem)
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=st.sampled_from(sorted(SHIPPED)), data=st.data())
+def test_whatever_is_written_into_a_profile_it_is_read_or_told(name: str, data: st.DataObject) -> None:
+    lines = SHIPPED[name].splitlines()
+    written = [n for n, line in enumerate(lines) if " = " in line and line.partition(" = ")[2][:1] not in ("", "[")]
+    at = data.draw(st.sampled_from(written))
+    key = lines[at].partition(" = ")[0]
+    values = st.text() | st.integers() | st.booleans() | st.lists(st.integers() | st.text(), max_size=3) | st.dates()
+    lines[at] = f"{key} = {toml(data.draw(values))}"
+    ids: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    try:
+        ids = read_profile("\n".join(lines), name).ids
+    except ConfigError as error:
+        told = error.problems
+    assert ids or told
+    assert all(problem.startswith(f'the profile "{name}": ') for problem in told)
+
+
+@pytest.mark.parametrize("key", ["pins", "mixer", "sources"])
+def test_a_key_of_thousands_of_digits_is_told_and_harms_nobody(key: str) -> None:
+    text = f"ids = ['a']\n[{key}]\n{'9' * 5000} = 0x{'f' * 5000}"
+    assert all(len(problem) < 300 for problem in problems(text))
 
 
 # ------------------------------------------------------------------------------------------------ controls of a mixer
