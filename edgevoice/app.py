@@ -29,10 +29,12 @@ from edgevoice.doors import Doors
 from edgevoice.drivers import control
 from edgevoice.drivers.alsa import CardSettings, hush, open_card
 from edgevoice.drivers.audio_thread import OpenedCard
+from edgevoice.drivers.profile_files import card_ids
 from edgevoice.drivers.relay import Relays, open_relays
 from edgevoice.drivers.state import load_calibration, name_of
 from edgevoice.errors import DeviceError
 from edgevoice.headless import Headless
+from edgevoice.profiles import as_found
 from edgevoice.schema import Config
 from edgevoice.switchboard import Switchboard
 
@@ -182,12 +184,12 @@ def _delay_ms(config: Config) -> float:
 
 def _calibration(config: Config) -> Calibration | None:
     """Return what `edgevoice calibrate` found out about the configured card, if it was run."""
-    return load_calibration(name_of(config.card))
+    return load_calibration(name_of(as_found(config, card_ids()).card))
 
 
 def open_configured(config: Config) -> OpenedCard:
-    """Open the card that is configured. Raises DeviceError."""
-    card = config.card
+    """Open the card that is configured, or that of its HAT, whatever id it has. Raises DeviceError."""
+    card = as_found(config, card_ids()).card
     if card.simulate:
         return _simulated_room(config)
     return open_card(

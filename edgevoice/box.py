@@ -26,7 +26,9 @@ from edgevoice.drivers.audio_thread import OpenedCard, SoundCard
 from edgevoice.drivers.line_leg import FarLine
 from edgevoice.drivers.local import Nobody
 from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
+from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.panel import Panel, open_panel
+from edgevoice.drivers.profile_files import card_ids
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.events import Chirp, Closed, End, HangUp, Tone
 from edgevoice.happenings import (
@@ -62,6 +64,7 @@ from edgevoice.intercom import Intercom
 from edgevoice.light import Box
 from edgevoice.nightly import Nights, Verdict, ago, verdict
 from edgevoice.orders import Side
+from edgevoice.profiles import as_found
 from edgevoice.recordings import RECORDING, Recordings
 from edgevoice.schema import Config
 from edgevoice.switchboard import Switchboard, Visitor, far_leg
@@ -107,6 +110,7 @@ class RunningBox:
         )
         self._panel = Panel(facts="not opened")
         self._mixer: Mixer = NoMixer("no card yet")
+        self._hat_mixer = MixerSettings()
         self._volume = config.card.volume
         self._card_facts: dict[str, object] = {}
         self.lines: Switchboard | None = None
@@ -271,11 +275,14 @@ class RunningBox:
         self._tell_ready()
 
     def _set_mixer(self) -> None:
-        """Set the volume of a card that has just been opened, for the first time or again."""
-        card = self._config.card
+        """Set what the HAT wants, and the volume, of a card that has just been opened, for the first time or again."""
+        found = as_found(self._config, card_ids())
+        card = found.card
         if card.simulate:
             self._mixer = NoMixer("the simulated room has none")
             return
+        for problem in self._hat_mixer.apply(found.hat_mixer):
+            log.warning("mixer: %s", problem)
         try:
             if isinstance(self._mixer, NoMixer):
                 self._mixer = open_mixer(card.playback, card.mixer, self._volume)
@@ -287,6 +294,7 @@ class RunningBox:
 
     def restore_mixer(self) -> None:
         self._mixer.restore()
+        self._hat_mixer.restore()
 
     def _card_trouble(self, trouble: str) -> None:
         self._trouble = trouble

@@ -187,7 +187,7 @@ def test_all_problems_are_reported_together_each_with_its_path() -> None:
         '$.card.volume: expected an integer from -1 to 100, got "loud"',
         '$.barge_in.confirm_ms: expected an integer from 20 to 2000, got "fast"',
         '$.agent.openai.vocie: unknown key; did you mean "voice"?',
-        "$.device.hat: HAT profiles are not in this version; leave it empty and set [card] and [panel]",
+        '$.device.hat: "codec-zero" is not known: there are none',
         '$.call.button: "parott" is not one of "openai", "parrot"; did you mean "parrot"?',
     ]
 
