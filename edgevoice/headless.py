@@ -100,7 +100,10 @@ class Headless:
                 if isinstance(reached, Closed):
                     log.warning("call %s: %s (%s)", dialling.name, reached.reason, reached.end.value)
                     return
-                running = next(run for run in self.lines.running.values() if run.leg is reached)
+                running = next((run for run in self.lines.running.values() if run.leg is reached), None)
+                if running is None:
+                    log.warning("call %s: answered, and hung up at once", dialling.name)
+                    return
                 await self.lines.converse(running, self._config.call.incoming)
         except ConfigError as error:
             log.error("%s", " ".join(error.problems))
