@@ -23,6 +23,7 @@ import sys
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ STAGGER_S = 0.047  # between two calls: no multiple of a frame
 SETTLE_S = 2.0  # after the last call came in
 LINE_RATE, AGENT_RATE = 8000, 24_000
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, clause 1.3
-SOUND = 400  # characters: a message that is longer is sound, and is read later
+SOUND = 200  # characters: a message that is longer is sound, and is read later
 TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A
 
 Received = list[tuple[float, bytes]]
@@ -45,9 +46,10 @@ Received = list[tuple[float, bytes]]
 def framed(text: str, *, masked: bool) -> bytes:
     """Return a text message; the mask of a client is zeros, which change nothing."""
     payload, mask = text.encode(), 0x80 if masked else 0
-    head = struct.pack("!BB", TEXT, mask | len(payload))
     if len(payload) > 125:
         head = struct.pack("!BBH", TEXT, mask | 126, len(payload))
+    else:
+        head = struct.pack("!BB", TEXT, mask | len(payload))
     return head + (bytes(4) if masked else b"") + payload
 
 
@@ -59,7 +61,9 @@ def _numbers(rate: int, format: str) -> list[str]:
 
 
 MEDIA = [
-    framed(json.dumps({"event": "media", "streamSid": "MZ1", "media": {"track": "inbound", "payload": sound}}), masked=True)
+    framed(
+        json.dumps({"event": "media", "streamSid": "MZ1", "media": {"track": "inbound", "payload": sound}}), masked=True
+    )
     for sound in _numbers(LINE_RATE, "ulaw")
 ]
 PLACE = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
@@ -276,9 +280,7 @@ async def main(options: argparse.Namespace) -> None:
     callers: list[Caller] = []
     for number in range(options.calls):
         came.clear()
-        _, caller = await loop.create_connection(
-            lambda number=number: Caller(number, address.path), address.hostname, address.port
-        )
+        _, caller = await loop.create_connection(partial(Caller, number, address.path), address.hostname, address.port)
         callers.append(caller)
         await came.wait()  # so the two ends of each call are found together
         await asyncio.sleep(STAGGER_S)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,9 +26,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.growth import growth
-from benchmarks.onset import onset
 from benchmarks.table import Row, distribution, single, text
-from edgevoice_measure import percentiles
+from edgevoice_measure import onset, percentiles
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path("bench-results")
@@ -160,16 +160,12 @@ def _box(incoming: str, agent: int = 9) -> Iterator[tuple[int, int]]:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:
-    import socket
-
     for _ in range(400):
         try:
             socket.create_connection(("127.0.0.1", port)).close()
@@ -202,8 +198,21 @@ def _interrupted(service: str, calls: int) -> list[Row]:
         with tempfile.TemporaryDirectory(prefix="edgevoice-bench.") as folder, _box("parrot") as (port, _):
             log = Path(folder) / "log.jsonl"
             talk, begins_s = _talk(Path(folder) / "talk.wav", name)
-            command = [sys.executable, "-m", "tests.phone", service, "--url", f"ws://127.0.0.1:{port}/{service}/{TOKEN}"]
-            options = {"--caller-wav": talk, "--log": log, "--calls": calls, "--stagger-ms": 237, "--for-s": begins_s + 4}
+            command = [
+                sys.executable,
+                "-m",
+                "tests.phone",
+                service,
+                "--url",
+                f"ws://127.0.0.1:{port}/{service}/{TOKEN}",
+            ]
+            options = {
+                "--caller-wav": talk,
+                "--log": log,
+                "--calls": calls,
+                "--stagger-ms": 237,
+                "--for-s": begins_s + 4,
+            }
             parts = [str(part) for option in options.items() for part in option]
             subprocess.run([*command, *parts, "--no-record"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
             for events in _by_call(log).values():
@@ -222,7 +231,7 @@ def _interrupted(service: str, calls: int) -> list[Row]:
 
 
 def _talk(path: Path, name: str) -> tuple[Path, float]:
-    """Write what a caller says: a story, and something else over its echo; return when the latter is first to be heard."""
+    """Write what a caller says: a story, and something over the answer; return when that is first to be heard."""
     story, voice = _voice("story"), _voice(name)
     first = onset(voice, RATE)
     assert first is not None
