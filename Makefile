@@ -41,6 +41,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(if $(SPEECH),--speech $(SPEECH))
 	$(BIN)/python -m benchmarks.echo
 	$(BIN)/python -m benchmarks.resumes
+	$(BIN)/python -m benchmarks.lines
 	$(if $(SPEECH),$(BIN)/python -m benchmarks.barge_in --speech $(SPEECH) --hours 1 --interruptions 120)
 
 clean:

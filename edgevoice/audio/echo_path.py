@@ -142,8 +142,8 @@ def _power(spectrum: NDArray[np.complex64]) -> Floats:
 def _transforms() -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Return the matrices that every path shares: half a megabyte, and 30 ms to make.
 
-    They decimate, transform two blocks, and a block that follows 10 ms of silence; back to the second of two blocks; and
-    cut a path back to its first.
+    They decimate, transform two blocks, and a block that follows 10 ms of silence; transform back to the second of two
+    blocks; and cut a path back to its first.
     """
     forward, backward = _spectrum(), _signal()
     parts = (_decimation(), forward, np.ascontiguousarray(forward[BLOCK:]), np.ascontiguousarray(backward[:, BLOCK:]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.drivers import certificates
 from tests.e2e.box import first_word, likeness, voice
 from tests.e2e.lines import CLEARS, SERVICES, SOUNDS, LineBox, PhoneService, free_port, pause, wait, write_wav
 from tests.journal import CALLEE, CALLER
@@ -135,5 +136,50 @@ def test_a_call_that_does_not_come_about_says_why(outcome: str, sentence: str, t
         elks = ELKS.format(port=port, callee=CALLEE)
         with LineBox(elks=elks, files={"login": f"{USER}:secret"}) as box:
             assert box.ask(do="call", target=f"elks:{CALLER}")["ok"]
+            box.wait_for_line(sentence)
+            assert box.status()["ok"]
+
+
+TWILIO = """
+number = "+46766861004"
+account_sid = "{user}"
+auth_token_file = "auth-token"
+api_url = "http://127.0.0.1:{port}/2010-04-01"
+"""
+
+
+def test_who_is_called_over_twilio_comes_in_by_a_ticket_and_a_signature(tmp_path: Path) -> None:
+    certificate, key = certificates.make(tmp_path)
+    said = write_wav(tmp_path / "said.wav", np.concatenate([silence(0.3), QUESTION]), RATE)
+    account = ("--account", USER, "--auth-token", "secret", "--cafile", certificate)
+    port = free_port()
+    lines = f'certificate_file = "{certificate}"\nprivate_key_file = "{key}"\nurl = "https://127.0.0.1:{port}"'
+    with PhoneService(tmp_path, "twilio", "--rest", 0, *account, "--caller-wav", said) as phone:
+        twilio = TWILIO.format(user=USER, port=phone.ready["rest"])
+        with LineBox(port=port, lines=lines, twilio=twilio, files={"auth-token": "secret"}) as box:
+            assert box.ask(do="call", target=f"twilio:{CALLER}")["ok"]
+            phone.wait_for("server", "media", within_s=15)
+            assert [call["with"] for call in box.calls()] == ["parrot"]
+            assert box.ask(do="hangup")["ok"]
+            phone.wait_for("fake", "closed")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sentence"),
+    [
+        ("busy", "the person called is on the phone: try again later (busy)"),
+        ("failed", "the call could not be put through"),
+        ("wrong-number", "Twilio cannot call this number"),
+        ("no-credit", "the account at Twilio is not active"),
+        ("bad-credentials", "Twilio does not accept account_sid and auth token"),
+    ],
+)
+def test_a_call_over_twilio_that_does_not_come_about_says_why(outcome: str, sentence: str, tmp_path: Path) -> None:
+    account = ("--account", USER, "--auth-token", "secret")
+    with PhoneService(tmp_path, "twilio", "--rest", 0, "--outcome", outcome, *account) as phone:
+        twilio = TWILIO.format(user=USER, port=phone.ready["rest"])
+        lines = 'url = "https://box.example.com"'
+        with LineBox(lines=lines, twilio=twilio, files={"auth-token": "secret"}) as box:
+            assert box.ask(do="call", target=f"twilio:{CALLER}")["ok"]
             box.wait_for_line(sentence)
             assert box.status()["ok"]
