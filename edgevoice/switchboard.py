@@ -152,8 +152,13 @@ class Switchboard:
 
     # ------------------------------------------------------------------------------------------------ the door
 
+    @property
+    def full(self) -> bool:
+        """No further call may come in."""
+        return len(self.running) >= self._config.lines.max_calls
+
     def _admit(self, came: Came) -> Admitted | Answered:
-        if len(self.running) >= self._config.lines.max_calls:
+        if self.full:
             self._refuse(f"there are {self._config.lines.max_calls} calls already (lines.max_calls)")
             return Answered(503, "busy\n")
         decided = self._admission.upgrade(came, self.loop.time())
@@ -180,8 +185,7 @@ class Switchboard:
         if refused := self._admission.webhook(service, came):
             self._refuse(refused.why)
             return Answered(refused.status, "refused\n")
-        full = len(self.running) >= self._config.lines.max_calls
-        if full or (self._config.call.incoming == "card" and not (self._box and self._box.free)):
+        if self.full or (self._config.call.incoming == "card" and not (self._box and self._box.free)):
             return _document(documents.busy(service))
         calling = documents.calling(service, came.form)
         if calling is None:

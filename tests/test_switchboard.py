@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 
 from edgevoice import dialling, switchboard
 from edgevoice.drivers import control
+from edgevoice.errors import DeviceError
 from edgevoice.lines import line
 from tests import journal
 from tests.drivers import certificates
@@ -293,6 +294,18 @@ def test_who_answers_after_we_have_given_up_is_hung_up_on_and_who_calls_back_is_
             async with dialling_in(box) as back:
                 await say_hello(back, "another-call")
                 assert await next_kind(back) == "listening"
+
+    run(story())
+
+
+def test_nobody_is_called_who_could_not_be_heard(folder: Path) -> None:
+    async def story() -> None:
+        async with exchange() as (rest, elks), house(folder, elks=elks, max_calls=1) as box, dialling_in(box) as socket:
+            await say_hello(socket)
+            assert await next_kind(socket) == "listening"
+            with pytest.raises(DeviceError, match="there are 1 calls already"):
+                box.answer(CALL)
+            assert rest.asked == []
 
     run(story())
 
