@@ -14,6 +14,7 @@ DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
 .PHONY: run demo test check bench clean
 .DEFAULT_GOAL := run
+.DELETE_ON_ERROR:
 
 # With a sound card the appliance, on the built-in parrot unless edgevoice.toml says otherwise; else the demo.
 run: $(VENV)/.run
@@ -65,6 +66,13 @@ define venv
 	@touch $@
 endef
 
+# pipecat's serializers answer the fake phone services in the tests. Without its dependencies: those that the serializers
+# import stand in the extra `dev`; the others (numba, onnxruntime) are 300 MB, and late for a new Python. In a place of
+# its own, where pip does not miss them.
+define peers
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/peers 'pipecat-ai==1.14.*'
+endef
+
 comma := ,
 
 $(VENV)/.run: pyproject.toml
@@ -74,9 +82,11 @@ $(VENV)/.run: pyproject.toml
 $(VENV)/.test: pyproject.toml
 	$(call debian,$(DEBIAN_TEST))
 	$(call venv,[aec$(comma)dev])
+	$(call peers)
 	@touch $(VENV)/.run
 
 $(VENV)/.bench: pyproject.toml
 	$(call debian,$(DEBIAN_BENCH))
 	$(call venv,[aec$(comma)dev$(comma)bench])
+	$(call peers)
 	@touch $(VENV)/.run $(VENV)/.test

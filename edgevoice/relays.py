@@ -4,7 +4,8 @@ Rules
 * A code is recognised as the end of what was typed, so that a mistyped key before it does no harm. Keys with a pause of
   3 s between them do not belong together.
 * A try at a relay is a run of keys that `#` ends, or a pause of 3 s, or, where its code does not end in `#`, as many
-  keys as its code has. One that opens nothing is wrong. A `#` by itself is no try: it begins anew.
+  keys as its code has. One that opens nothing is wrong. A `#` by itself is no try: it begins anew. Within a code a `#`
+  is a key like the others, and then the number of keys alone ends a try.
 * A try that lies wholly within a code that opened one relay is no wrong try at another. One that began before it is:
   who knows one code must not be able to guess at another for ever.
 * After `max_wrong` wrong tries a relay opens no more in this call, not with the right code either. So whoever guesses
@@ -75,10 +76,12 @@ class Keypad:
 class _Lock:
     """One relay's code, what was typed last, and how many tries at it were wrong."""
 
-    __slots__ = ("_keys", "_max_wrong", "_run", "_wrong", "code", "name")
+    __slots__ = ("_by_hash", "_by_length", "_keys", "_max_wrong", "_run", "_wrong", "code", "name")
 
     def __init__(self, name: str, code: str, max_wrong: int) -> None:
         self.name, self.code, self._max_wrong = name, code, max_wrong
+        self._by_hash = "#" not in code[:-1]
+        self._by_length = not (self._by_hash and code.endswith("#"))
         self._keys: deque[str] = deque(maxlen=len(code))
         self._run = 0  # keys since the last try ended
         self._wrong: list[int] = []  # which key of the call each wrong try began with
@@ -96,9 +99,8 @@ class _Lock:
 
     def ends(self, count: int) -> bool:
         """Say whether the key just taken, the `count`th of the call, ended a try; it was wrong."""
-        full = self._run >= len(self.code) and not self.code.endswith("#")
-        hashed = self._keys[-1] == "#" and "#" not in self.code[:-1]
-        if not full and not hashed:
+        full = self._by_length and self._run >= len(self.code)
+        if not full and not (self._by_hash and self._keys[-1] == "#"):
             return False
         tried = full or self._run > 1
         if tried:

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "edgevoice"
+PHONE = ROOT / "tests" / "phone"  # the services at the other end of a line
 
 # From the bottom up. A module may import modules of lower rows only: siblings never import each other.
 LAYERS: list[list[str]] = [
@@ -89,11 +90,6 @@ def test_a_module_imports_only_from_rows_below_its_own(module: str) -> None:
             assert row(other) < row(module), f"{module} imports {other}, which is not below it"
 
 
-def test_the_other_side_of_the_telephone_imports_nothing_of_the_program() -> None:
-    for path in (ROOT / "tests" / "phone").glob("*.py"):
-        assert not {name for name in imports(path) if name.partition(".")[0] == "edgevoice"}, path
-
-
 @pytest.mark.parametrize("module", sorted(name for name in modules() if row(name) < PURE_ROWS))
 def test_the_core_touches_neither_clock_nor_thread_nor_device(module: str) -> None:
     touched = {name.partition(".")[0] for name in imports(modules()[module]) - ALLOWED_PURE}
@@ -104,6 +100,20 @@ def test_the_figures_are_computed_by_code_that_cannot_import_the_program() -> No
     measuring = [ROOT / "edgevoice_measure.py", ROOT / "benchmarks" / "onset.py"]
     for path in measuring:
         assert not {name for name in imports(path) if name.partition(".")[0] == "edgevoice"}, path
+
+
+def test_the_other_side_of_the_telephone_imports_nothing_of_the_program() -> None:
+    for path in PHONE.glob("*.py"):
+        assert not {name for name in imports(path) if name.partition(".")[0] == "edgevoice"}, path
+
+
+def test_the_other_side_of_the_telephone_keeps_virtual_time() -> None:
+    shell = {"__main__", "call", "exchange"}
+    for path in PHONE.glob("*.py"):
+        if path.stem not in shell and not path.stem.startswith("test_"):
+            names = imports(path)
+            assert not {name.partition(".")[0] for name in names} & (FORBIDDEN - {"random"}), path
+            assert not {f"tests.phone.{part}" for part in shell} & {name.rpartition(".")[0] for name in names}, path
 
 
 def test_nobody_catches_everything() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edgevoice.relays import PAUSE_S, Blocked, Keypad, Opened, Outcome, Wrong
@@ -132,20 +132,36 @@ def test_who_knows_one_code_cannot_guess_at_the_other_for_ever() -> None:
     assert caller.types("7771#") == [DOOR]
 
 
-@given(st.lists(st.sampled_from("0123456789*#"), max_size=60), st.integers(min_value=1, max_value=4))
-def test_a_code_of_n_keys_is_tested_at_most_n_times_for_each_wrong_try(keys: list[str], max_wrong: int) -> None:
-    code = "4711"
-    keypad = Keypad({"door": code}, {"door": max_wrong})
-    typed, windows = "", set()
+def shape(keys: str) -> list[bool]:
+    """Return where the hashes are: no key but a hash can be right there."""
+    return [key == "#" for key in keys]
+
+
+@settings(max_examples=1000)
+@given(
+    secret=st.text("12#", min_size=1, max_size=4),
+    known=st.text("12#", max_size=4),
+    keys=st.text("12#", max_size=80),
+    max_wrong=st.integers(min_value=1, max_value=3),
+)
+def test_in_a_call_no_more_codes_are_tested_than_keys_and_wrong_tries_allow(
+    secret: str, known: str, keys: str, max_wrong: int
+) -> None:
+    assume(known != secret)
+    keypad = Keypad({"secret": secret, "known": known}, {"secret": max_wrong, "known": 1000})
+    (lock,) = (lock for lock in keypad._locks if lock.name == "secret")
+    typed, tested = "", set()
     for key in keys:
-        outcome = keypad.press(key, 0.0)
-        if outcome == Blocked():
-            break
-        if outcome == DOOR:
-            return
         typed += key
-        windows.add(typed[-4:])
-    assert len({window for window in windows if len(window) == 4 and "#" not in window}) <= max_wrong * len(code)
+        guess = typed[-len(secret) :]
+        if not lock.blocked and shape(guess) == shape(secret) and guess not in known:
+            tested.add(guess)
+        outcome = keypad.press(key, 0.0)
+        if outcome == Opened("secret"):
+            return
+        if outcome == Opened("known"):
+            typed = ""
+    assert len(tested) <= max_wrong * len(secret)
 
 
 @given(st.text(max_size=40), st.lists(st.floats(min_value=0, max_value=10), min_size=40, max_size=40))
@@ -160,8 +176,10 @@ def test_whatever_is_typed_raises_nothing_and_no_more_is_kept_than_a_code_is_lon
     assert all(len(lock._keys) <= 3 for lock in keypad._locks)
 
 
-def test_a_hash_within_a_code_is_a_key_like_others() -> None:
-    assert Caller({"door": "1#2"}, max_wrong=1).types("1#2") == [DOOR]
+@pytest.mark.parametrize("code", ["1#2", "1#2#", "##", "#1"])
+def test_a_hash_within_a_code_is_a_key_like_others(code: str) -> None:
+    assert Caller({"door": code}, max_wrong=1).types(code) == [DOOR]
+    assert Caller({"door": code}, max_wrong=1).types("9" * len(code) + code) == [Blocked()] * 2
 
 
 def test_what_is_no_key_is_ignored_and_small_letters_are_keys() -> None:

@@ -18,12 +18,14 @@ import json
 import signal
 import ssl
 import wave
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import numpy as np
 
-from tests.phone.call import Call, Core, Log, Plan
+from tests.phone.call import Call, Log, Plan
 from tests.phone.caller import Nasty
+from tests.phone.core import Core
 from tests.phone.counting import numbered
 from tests.phone.elks import Elks
 from tests.phone.exchange import Switchboard
@@ -33,7 +35,7 @@ from tests.phone.sound import Samples
 from tests.phone.twilio import Twilio
 from tests.phone.vobiz import L16, MULAW, Vendor, Vobiz
 
-COUNTED_S = 600  # of numbers, before the caller falls silent
+COUNTED_S = 600  # of numbers, where no end is given; then the caller falls silent
 RATES = {"elks": 24_000, "twilio": 8000}  # of the numbers; Vobiz and Plivo have an option
 
 
@@ -87,6 +89,7 @@ class Service:
             encoding={"l16": L16, "mulaw": MULAW}[o.encoding],
             rate=o.rate,
             nested=not o.top_level,
+            big_endian=o.big_endian,
             cleared_after_ms=None if o.never_cleared else o.cleared_after_ms,
             deaf_until_cleared=o.deaf_until_cleared,
             says_stop=o.says_stop,
@@ -98,13 +101,14 @@ def _plan(options: argparse.Namespace) -> Plan:
     says, rate = None, 8000
     if options.counts:
         rate = RATES.get(options.service, options.rate)
-        says = numbered(COUNTED_S * 50, rate)
+        says = numbered(round((options.for_s or COUNTED_S) * 50), rate)
     elif options.caller_wav:
         says, rate = _read(options.caller_wav)
     return Plan(
         says,
         rate,
         says_after_s=options.says_after_s,
+        says_every_s=options.says_every_s,
         counts=options.counts,
         presses=tuple((digit, float(when)) for digit, when in (part.split("@") for part in options.press)),
         hangs_up_after_s=options.hang_up_after_s,
@@ -135,8 +139,8 @@ def _write(path: str, player: Player, began_at: float) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("service", choices=("elks", "twilio", "vobiz", "plivo"))
     add = parser.add_argument
+    add("service", choices=("elks", "twilio", "vobiz", "plivo"))
     add("--url", default="", help="where to; with --rest only for 46elks, the address behind its websocket number")
     add("--calls", type=int, default=1)
     add("--stagger-ms", type=float, default=7.0, help="between two calls")
@@ -144,45 +148,50 @@ def _options() -> argparse.Namespace:
     add("--log", help="JSON lines")
     add("--header", action="append", default=[], metavar="NAME:VALUE", help="of the upgrade")
     add("--cafile", help="the certificate to trust, PEM")
-    caller = parser.add_argument_group("the caller")
-    add = caller.add_argument
+    _caller_options(parser.add_argument_group("the caller").add_argument)
+    _service_options(parser.add_argument_group("the service").add_argument)
+    _rest_options(parser.add_argument_group("placing calls").add_argument)
+    nasty = parser.add_argument_group("nasty")
+    for name in ("odd-chunks", "unknown-messages", "second-start", "early-media", "silent", "huge", "not-base64"):
+        nasty.add_argument(f"--{name}", action="store_true")
+    nasty.add_argument("--close-after-s", type=float, help="the socket is torn")
+    return parser.parse_args()
+
+
+def _caller_options(add: Callable[..., object]) -> None:
     add("--caller-wav", help="16 bit, mono")
     add("--says-after-s", type=float, default=0.0)
+    add("--says-every-s", type=float, help="again, from its beginning")
     add("--counts", action="store_true", help="says numbered frames and expects them back: order and delay")
     add("--press", action="append", default=[], metavar="DIGIT@SECONDS")
     add("--hang-up-after-s", type=float)
     add("--record", help="WAV of what call 1 heard, pauses too")
     add("--no-record", action="store_true", help="keep no sound, for many or long calls")
-    clock = parser.add_argument_group("the service's clock")
-    add = clock.add_argument
-    add("--latency-ms", type=float, default=60.0)
-    add("--ppm", type=float, default=0.0)
-    add("--jitter-ms", type=float, default=0.0)
+
+
+def _service_options(add: Callable[..., object]) -> None:
+    add("--latency-ms", type=float, default=60.0, help="before the first sound of a reply")
+    add("--ppm", type=float, default=0.0, help="how much faster than ours its clock runs")
+    add("--jitter-ms", type=float, default=0.0, help="of its clock")
     add("--seed", type=int, default=0)
-    dialects = parser.add_argument_group("dialects")
-    add = dialects.add_argument
     add("--answers-flushed-syncs", action="store_true", help="46elks")
     add("--parameter", action="append", default=[], metavar="NAME=VALUE", help="Twilio")
-    add("--encoding", choices=("mulaw", "l16"), default="mulaw", help="Vobiz, Plivo; so are the rest")
+    add("--encoding", choices=("mulaw", "l16"), default="mulaw", help="Vobiz, Plivo; so are the following")
     add("--rate", type=int, choices=(8000, 16_000, 24_000), default=8000)
     add("--top-level", action="store_true", help="the ids are not inside `start`")
+    add("--big-endian", action=argparse.BooleanOptionalAction, help="of the sound that comes in")
     add("--cleared-after-ms", type=float, default=40.0)
     for flag in ("never-cleared", "deaf-until-cleared", "says-stop"):
         add(f"--{flag}", action="store_true")
-    nasty = parser.add_argument_group("nasty")
-    add = nasty.add_argument
-    for name in ("odd-chunks", "unknown-messages", "second-start", "early-media", "silent", "huge", "not-base64"):
-        add(f"--{name}", action="store_true")
-    add("--close-after-s", type=float)
-    rest = parser.add_argument_group("placing calls")
-    add = rest.add_argument
+
+
+def _rest_options(add: Callable[..., object]) -> None:
     add("--rest", type=int, metavar="PORT", help="serve the REST API there (0: any)")
     add("--outcome", type=Outcome, choices=list(Outcome), default=Outcome.ANSWER, metavar="OUTCOME")
     add("--ring-s", type=float, default=0.3)
     add("--account", default="AC" + "0" * 32, help="Twilio's account, 46elks' user")
     add("--auth-token", default="", help="its password; signs what Twilio asks and dials")
     add("--number", default="+46700000002", help="46elks: the websocket number")
-    return parser.parse_args()
 
 
 async def main(options: argparse.Namespace, file: TextIO | None) -> None:
@@ -201,7 +210,7 @@ async def main(options: argparse.Namespace, file: TextIO | None) -> None:
         running.result()
     else:
         for call in service.calls:
-            call.core.over = True  # each closes its socket
+            call.end()
         for call in service.calls:
             await call.done.wait()
         running.cancel()

@@ -9,41 +9,19 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from tests.phone.core import Core
 from tests.phone.counting import COUNT, Reader
-from tests.phone.player import Player
 from tests.phone.sound import Samples
 
 KIND = re.compile(r'"(?:event|t)"\s*:\s*"(\w+)"')
+MOST_SHOWN = 20  # violations; who breaks a rule once a frame breaks it fifty times a second
 SOUND = ("audio", "media", "playAudio")
-
-
-class Core(Protocol):
-    """A service's side of one call."""
-
-    player: Player
-    violations: list[str]
-    over: bool
-
-    @property
-    def next_at(self) -> float: ...
-
-    def caller_says(self, pcm: Samples, at: float, *, rate: int = ...) -> None: ...
-
-    def caller_presses(self, digit: str, at: float) -> list[str]: ...
-
-    def caller_hangs_up(self, at: float) -> list[str]: ...
-
-    def advance(self, at: float) -> list[str]: ...
-
-    def receive(self, message: str | bytes, at: float) -> list[str]: ...
-
-    def closed(self) -> None: ...
 
 
 class Log:
@@ -67,6 +45,7 @@ class Plan:
     says: Samples | None = None
     rate: int = 8000  # of what they say
     says_after_s: float = 0.0
+    says_every_s: float | None = None  # again
     counts: bool = False  # what they say is numbered, and expected back
     presses: tuple[tuple[str, float], ...] = ()  # keys, and when
     hangs_up_after_s: float | None = None
@@ -88,18 +67,31 @@ class Call:
     code: int | None = None
     began_at: float = 0.0
     reader: Reader | None = None
+    ending: asyncio.Event = field(default_factory=asyncio.Event)  # set from outside
     done: asyncio.Event = field(default_factory=asyncio.Event)
     core: Core = field(init=False)
+    to_do: list[tuple[float, str]] = field(default_factory=list)  # of the plan, the next first
+    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)  # messages leave in the order in which they are made
     _offset: int | None = None  # from the numbers that are read to the frames that left
 
     def __post_init__(self) -> None:
         self.core = self.make(time.monotonic())  # of a call that never comes about
 
+    def end(self) -> None:
+        """Close the socket, without a goodbye of the caller."""
+        self.ending.set()
+
     async def run(self, url: str, headers: Mapping[str, str], connected: Callable[[], None], **how: Any) -> bool:
         """Connect, and stay until the end; return whether the connection was accepted."""
         try:
             async with connect(
-                url, additional_headers=headers, compression=None, max_size=None, proxy=None, **how
+                url,
+                additional_headers=headers,
+                compression=None,
+                max_size=None,
+                proxy=None,
+                close_timeout=2.0,
+                **how,
             ) as socket:
                 connected()
                 await self._stay(socket)
@@ -127,7 +119,8 @@ class Call:
             "delay_ms": percentiles or None,
             "accepted_ms": round(self.core.player.accepted * 1000 / self.core.player.rate, 1),
             "played_ms": round(self.core.player.played_ms, 1),
-            "violations": self.core.violations,
+            "violations": self.core.violations[:MOST_SHOWN],
+            "broken": len(self.core.violations),
             "ended_by": self.ended_by,
             "code": self.code,
         }
@@ -139,17 +132,20 @@ class Call:
         self.core.player.tap = self._count if self.plan.counts else None
         reading = asyncio.create_task(self._read(socket))
         speaking = asyncio.create_task(self._speak(socket))
-        await asyncio.wait((reading, speaking), return_when=asyncio.FIRST_COMPLETED)
-        if self.core.over:
+        ending = asyncio.create_task(self.ending.wait())  # it ends a call whose server no longer reads, too
+        await asyncio.wait((reading, speaking, ending), return_when=asyncio.FIRST_COMPLETED)
+        if self.core.over or ending.done():
             self.ended_by = self.ended_by or "service"
             if self.plan.drops:
                 socket.transport.abort()
             else:
                 await socket.close()
         self.core.closed()
-        for task in (reading, speaking):
+        for task in (reading, speaking, ending):
             task.cancel()
-        await asyncio.gather(reading, speaking, return_exceptions=True)
+        for result in await asyncio.gather(reading, speaking, ending, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
         self.ended_by = self.ended_by or "server"
         self.code = socket.close_code
         facts = {"code": self.code, "by": self.ended_by, "played_ms": self.core.player.played_ms}
@@ -182,7 +178,7 @@ class Call:
     async def _speak(self, socket: ClientConnection) -> None:
         """Do what the plan says, and let the core's time pass."""
         plan, begin = self.plan, time.monotonic()
-        to_do = [(begin + when, digit) for digit, when in plan.presses]
+        to_do = self.to_do = [(begin + when, digit) for digit, when in plan.presses]
         if plan.says is not None:
             to_do.append((begin + plan.says_after_s, "says"))
         if plan.hangs_up_after_s is not None:
@@ -204,6 +200,9 @@ class Call:
             assert self.plan.says is not None
             self.core.caller_says(self.plan.says, at, rate=self.plan.rate)
             self.log(self.number, "fake", "says", ms=len(self.plan.says) * 1000 / self.plan.rate)
+            if self.plan.says_every_s is not None:
+                self.to_do.append((at + self.plan.says_every_s, "says"))
+                self.to_do.sort()
             return []
         if what == "hangs up":
             self.ended_by = "caller"
@@ -211,12 +210,15 @@ class Call:
         return self.core.caller_presses(what, at)
 
     async def _send(self, socket: ClientConnection, messages: list[str]) -> None:
-        for message in messages:
-            kind = found[1] if (found := KIND.search(message[:60])) else "?"
-            if kind in SOUND:
-                self.sent.append(time.monotonic())
-            self.log(self.number, "service", kind)
-            await socket.send(message)
+        if not messages:
+            return
+        async with self._sending:
+            for message in messages:
+                kind = found[1] if (found := KIND.search(message[:60])) else "?"
+                if kind in SOUND:
+                    self.sent.append(time.monotonic())
+                self.log(self.number, "service", kind)
+                await socket.send(message)
 
     def _count(self, samples: Samples) -> None:
         """Read the numbers that came back, and how long they were away."""

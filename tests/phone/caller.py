@@ -78,9 +78,6 @@ class Caller:
         """Begin to be heard, with silence at least."""
         self._start, self.next_at, self.frames = at, at + FRAME_S, 0
 
-    def stop(self) -> None:
-        self.next_at = float("inf")
-
     def due(self, at: float, rate: int, format: str) -> list[Piece]:
         """Return the pieces that have become due by `at`."""
         pieces: list[Piece] = []
@@ -102,7 +99,8 @@ class Caller:
         size = round(rate * FRAME_S)
         while len(self._said) < size and self._waiting:
             samples, of_rate = self._waiting.popleft()
-            self._said = np.concatenate([self._said, resample(samples, of_rate, rate)])
+            more = resample(samples, of_rate, rate)
+            self._said = np.concatenate([self._said, more]) if len(self._said) else more  # many calls share one
         frame, self._said = self._said[:size], self._said[size:]
         return frame if len(frame) == size else np.concatenate([frame, np.zeros(size - len(frame), np.int16)])
 
@@ -123,7 +121,7 @@ def parse(message: str | bytes, violations: list[str]) -> dict[str, object] | No
         return None
     try:
         found = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         violations.append(f"no JSON: {len(message)} characters")
         return None
     if not isinstance(found, dict):

@@ -49,14 +49,14 @@ class Switchboard:
         return int(server.sockets[0].getsockname()[1])
 
     async def run(self) -> None:
-        """Dial for whoever picks up, until cancelled or until all calls are over that were told to be."""
+        """Dial for whoever picks up, and end what is hung up by REST, until cancelled."""
         while True:
             await asyncio.sleep(STEP_S)
             for dial in self._api.due(time.monotonic()):
                 self._under_way[dial.id] = asyncio.create_task(self._connect(dial))
             for id in self._exchange.hung_up:
                 if id in self._calls:
-                    self._calls[id].core.over = True
+                    self._calls[id].end()
             self._exchange.hung_up.clear()
 
     async def _connect(self, dial: Dial) -> None:

@@ -78,7 +78,7 @@ class Player:
         self._wakes = 0
         self._sounds_until = at
         self._next_at = self._wake()
-        self.tap: Callable[[Samples], None] | None = None  # is told of everything that is accepted
+        self.tap: Callable[[Samples], object] | None = None  # is told of everything that is accepted
 
     @property
     def due_at(self) -> float:
@@ -132,7 +132,10 @@ class Player:
         return reached
 
     def heard_ms(self, first: int = 0, end: int | None = None, *, by: float | None = None) -> float:
-        """Return how much of the samples from `first` to before `end` was heard (until `by`), in ms."""
+        """Return how much of the samples from `first` to before `end` was heard (until `by`), in ms. Needs `record`.
+
+        Without `by` what a wake has taken counts as heard: it is on its way, and nobody can call it back.
+        """
         heard = 0.0
         for stretch in self.stretches:
             sounded = len(stretch.samples) if by is None else min((by - stretch.at) * self.rate, len(stretch.samples))

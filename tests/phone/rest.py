@@ -225,8 +225,10 @@ class TwilioApi:
             return _error(404, 20404, "The requested resource was not found: the call is over")
         if form.get("Status") not in ("completed", "canceled"):
             return _error(400, 21218, "Invalid Status")
-        call.state = "completed" if call.dialled else "canceled"
-        if call.dialled:
+        if not call.dialled:
+            call.state = "canceled"
+        elif form["Status"] == "completed":  # "canceled" spares a call that goes on
+            call.state = "completed"
             self._exchange.hung_up.append(call.id)
         return self._show(call, at, 200)
 
