@@ -1,7 +1,7 @@
 """Many phone calls at once, and the agent they talk with: both ends of every call in one process, as cheap as can be.
 
     python -m benchmarks.line_load --calls 50 --seconds 60      prints {"agent": PORT}; then reads the box's URL
-                                                                prints {"steady": true}, and in the end the figures
+                                                                prints {"steady": true}, {"over": true}, and the figures
 
 Twilio on the one side, OpenAI's protocol on the other, in frames of WebSockets that are made before they are needed:
 whoever measures must not be what is measured. Each side sends a number every 20 ms, as a level of sound that no codec
@@ -34,6 +34,7 @@ from tests.phone.sound import decode, encode
 
 FRAME_S = 0.020
 STAGGER_S = 0.047  # between two calls: no multiple of a frame
+JOIN_S = 10.0  # more than that, and the box has no time for this call
 SETTLE_S = 2.0  # after the last call came in
 LINE_RATE, AGENT_RATE = 8000, 24_000
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, clause 1.3
@@ -282,7 +283,11 @@ async def main(options: argparse.Namespace) -> None:
         came.clear()
         _, caller = await loop.create_connection(partial(Caller, number, address.path), address.hostname, address.port)
         callers.append(caller)
-        await came.wait()  # so the two ends of each call are found together
+        try:
+            async with asyncio.timeout(JOIN_S):
+                await came.wait()  # so the two ends of each call are found together
+        except TimeoutError:
+            raise SystemExit(f"call {number + 1} was not joined within {JOIN_S:g} s: the machine is too slow") from None
         await asyncio.sleep(STAGGER_S)
     await asyncio.sleep(SETTLE_S)
     gc.collect()

@@ -69,8 +69,10 @@ socket = "{folder}/control.sock"
 def main() -> None:
     options = _options()
     seconds, calls = (5.0, 3) if options.quick else (60.0, 12)
-    loads = [_loaded(count, seconds if count == max(COUNTS) else seconds / 3) for count in COUNTS]
+    tried = {count: _loaded(count, seconds if count == max(COUNTS) else seconds / 3) for count in COUNTS}
+    loads = [load for load in tried.values() if load]
     rows = [row for load in loads for row in _rows(load)]
+    rows += [_too_many(count) for count, load in tried.items() if not load]
     rows += [row for service in ("elks", "twilio", "vobiz") for row in _interrupted(service, calls)]
     print(text(rows))
     print(f"load afterwards: {' '.join(f'{load:.2f}' for load in os.getloadavg())}")
@@ -91,8 +93,8 @@ def _options() -> argparse.Namespace:
 # ------------------------------------------------------------------------------------------------- calls at once
 
 
-def _loaded(calls: int, seconds: float) -> dict[str, Any]:
-    """Return the figures of so many calls at once."""
+def _loaded(calls: int, seconds: float) -> dict[str, Any] | None:
+    """Return the figures of so many calls at once; None if not all could be joined."""
     print(f"... {calls} calls at once for {seconds:g} s", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "benchmarks.line_load", "--calls", str(calls), "--seconds", str(seconds)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
@@ -101,7 +103,8 @@ def _loaded(calls: int, seconds: float) -> dict[str, Any]:
         with _box("openai", _told(load)["agent"]) as (port, pid):
             before_mb = _memory_mb(pid)
             print(f"ws://127.0.0.1:{port}/twilio/{TOKEN}", file=load.stdin, flush=True)
-            _told(load)
+            if not _told(load):
+                return None
             used, at = _used_s(pid), time.monotonic()
             _told(load)
             percent = (_used_s(pid) - used) / (time.monotonic() - at) * 100
@@ -112,8 +115,12 @@ def _loaded(calls: int, seconds: float) -> dict[str, Any]:
 
 def _told(load: subprocess.Popen[str]) -> dict[str, Any]:
     assert load.stdout
-    found: dict[str, Any] = json.loads(load.stdout.readline())
+    found: dict[str, Any] = json.loads(load.stdout.readline() or "{}")
     return found
+
+
+def _too_many(calls: int) -> Row:
+    return Row("all calls are joined, on this machine", f"{calls} at once", "", {"value": 0}, ">= 1", False)
 
 
 def _rows(load: Mapping[str, Any]) -> Iterator[Row]:
