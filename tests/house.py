@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,13 @@ incoming = "parrot"
 [line.elks]
 path_token_file = "token"
 {elks}
+[line.twilio]
+path_token_file = "token"
+{twilio}
 [status]
 socket = "{folder}/control.sock"
 """
+NOTHING: Mapping[str, str] = {}
 SILENCE = json.dumps({"t": "audio", "data": "A" * 856})  # 20 ms at 16 kHz
 
 
@@ -70,10 +74,12 @@ async def until(true: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def house(
-    folder: Path, *, listen: str = "127.0.0.1:0", max_calls: int = 4, lines: str = "", elks: str = ""
+    folder: Path, *, listen: str = "127.0.0.1:0", max_calls: int = 4, lines: str = "", elks: str = "", twilio: str = ""
 ) -> AsyncIterator[Headless]:
     """Run the program; afterwards it is stopped as by SIGTERM, and its own mistakes are raised."""
-    text = CONFIGURATION.format(listen=listen, max_calls=max_calls, lines=lines, elks=elks, folder=folder)
+    text = CONFIGURATION.format(
+        listen=listen, max_calls=max_calls, lines=lines, elks=elks, twilio=twilio, folder=folder
+    )
     box = Headless(Agents(load(text), Files(folder)), Doors({}, Relays(facts="none")))
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda loop, context: box.fail(context.get("exception") or RuntimeError(str(context))))
@@ -87,8 +93,9 @@ async def house(
             await living
 
 
-def dialling_in(box: Headless, path: str = f"/elks/{journal.KEY}") -> connect:
-    return connect(f"ws://{box.lines.address}{path}", proxy=None, compression=None, max_size=None)
+def dialling_in(box: Headless, path: str = f"/elks/{journal.KEY}", headers: Mapping[str, str] = NOTHING) -> connect:
+    url = f"ws://{box.lines.address}{path}"
+    return connect(url, additional_headers=headers, proxy=None, compression=None, max_size=None)
 
 
 async def say_hello(socket: ClientConnection, call: str = "c1", caller: str = journal.CALLER) -> None:

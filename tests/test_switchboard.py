@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
-from websockets.asyncio.client import connect
+from twilio.request_validator import RequestValidator
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from edgevoice import dialling, switchboard
 from edgevoice.drivers import control
 from edgevoice.errors import DeviceError
+from edgevoice.headless import Headless
 from edgevoice.lines import line
 from tests import journal
 from tests.drivers import certificates
-from tests.house import SILENCE, dialling_in, house, last_kind, next_kind, run, say_hello, until
+from tests.house import NOTHING, SILENCE, dialling_in, house, last_kind, next_kind, run, say_hello, until
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +112,83 @@ def test_what_it_does_not_understand_is_counted_and_the_call_goes_on(
                 assert await next_kind(socket) == "listening"
                 await socket.send('{"t":"bye","reason":"hangup"}')
             await until(lambda: "messages were not understood" in caplog.text)
+
+    run(story())
+
+
+# ------------------------------------------------------------------------------------------------------- webhooks
+
+FORM = {"CallSid": "CA1", "From": journal.CALLER, "To": journal.CALLEE}
+
+
+async def post(box: Headless, path: str, headers: Mapping[str, str] = NOTHING) -> tuple[int, str]:
+    """Post what Twilio posts; return the status and the document."""
+    body = urlencode(FORM)
+    lines = [f"POST {path} HTTP/1.1", f"Host: {box.lines.address}", f"Content-Length: {len(body)}"]
+    lines += ["Content-Type: application/x-www-form-urlencoded", *(f"{name}: {text}" for name, text in headers.items())]
+    reader, writer = await asyncio.open_connection(*box.lines.address.split(":"))
+    writer.write("\r\n".join([*lines, "", body]).encode())
+    head, _, document = (await reader.read()).decode().partition("\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), document
+
+
+def leads_to(document: str) -> str:
+    """Return the path of the socket to which a document sends the call."""
+    found = re.search(r'Stream url="wss?://[^/]+(/[^"]+)"', document)
+    assert found, document
+    return found[1]
+
+
+async def begin(socket: ClientConnection) -> None:
+    await socket.send(
+        json.dumps({"event": "start", "streamSid": "MZ1", "start": {"callSid": "CA1", "streamSid": "MZ1"}})
+    )
+
+
+def test_a_signed_webhook_leads_the_call_in_once(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+
+    async def story() -> None:
+        async with house(tmp_path, twilio='auth_token_file = "secret"') as box:
+            sign = RequestValidator("secret").compute_signature
+            url = f"http://{box.lines.address}/twilio/voice"
+            status, document = await post(box, "/twilio/voice", {"X-Twilio-Signature": sign(url, FORM)})
+            assert status == 200
+            path = leads_to(document)
+            signed = {"X-Twilio-Signature": sign(f"wss://{box.lines.address}{path}", {})}
+            with pytest.raises(InvalidStatus, match="403"):
+                await dialling_in(box, path)
+            async with dialling_in(box, path, signed) as socket:
+                await begin(socket)
+                await until(lambda: box.lines.calls()[0]["with"] == "parrot")
+                with pytest.raises(InvalidStatus, match="403"):
+                    await dialling_in(box, path, signed)
+
+    run(story())
+
+
+def test_a_webhook_of_a_stranger_is_refused_and_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+
+    async def story() -> None:
+        async with house(tmp_path, twilio='auth_token_file = "secret"') as box:
+            sign = RequestValidator("another secret").compute_signature
+            url = f"http://{box.lines.address}/twilio/voice"
+            for headers in ({}, {"X-Twilio-Signature": sign(url, FORM)}):
+                assert await post(box, "/twilio/voice", headers) == (403, "refused\n")
+            assert await post(box, "/plivo/answer") == (404, "refused\n")
+            assert await post(box, "/elsewhere") == (404, "not found\n")
+
+    run(story())
+
+
+def test_a_caller_hears_that_all_lines_are_busy(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, max_calls=1) as box, dialling_in(box) as socket:
+            await say_hello(socket)
+            status, document = await post(box, f"/twilio/voice?token={journal.KEY}")
+            assert (status, '<Reject reason="busy"' in document) == (200, True)
 
     run(story())
 
