@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sys
 import threading
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -22,6 +25,7 @@ from edgevoice.drivers.control import Press
 from edgevoice.drivers.relay import Relays
 from edgevoice.errors import ConfigError
 from edgevoice.happenings import StopAsked
+from edgevoice.headless import Headless
 from edgevoice.schema import Config
 
 
@@ -169,5 +173,18 @@ def test_a_call_whose_key_is_gone_is_refused_and_the_box_lives_on(tmp_path: Path
             box.post(StopAsked())
             await living
         box.sound.stop()
+
+    asyncio.run(story())
+
+
+def test_a_crowd_at_the_door_does_not_end_the_program_and_a_mistake_of_ours_does() -> None:
+    async def story() -> None:
+        failed: list[BaseException] = []
+        loop = asyncio.get_running_loop()
+        app._let_mistakes_end_us(cast(Headless, SimpleNamespace(loop=loop, fail=failed.append)))
+        mistake = ZeroDivisionError("a mistake of ours")
+        for error in (OSError(errno.EMFILE, "Too many open files"), ConnectionResetError(), mistake):
+            loop.call_exception_handler({"message": "in a callback", "exception": error})
+        assert failed == [mistake]
 
     asyncio.run(story())

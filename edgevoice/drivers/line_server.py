@@ -8,7 +8,7 @@ that begins with another method than GET is read by h11 and answered here. Sourc
 
 Rules
 * Whatever comes in, nothing raises: a stranger who could make one callback raise could end the program.
-* Every wait has an end: TLS, the request in either way (the library's OPEN_S covers both), our goodbye.
+* Every wait has an end: the library gives OPEN_S to TLS and to a request, posted or not, and CLOSE_S to our goodbye.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ async def serve_lines(
             int(port),
             process_request=decide,
             create_connection=partial(_Connection, base_url=base_url, answer=answer, undecided=set()),  # type: ignore[arg-type]  # any factory
-            **_secured(certificate),
+            ssl=certificate.context if certificate else None,
             compression=None,
             open_timeout=OPEN_S,
             close_timeout=CLOSE_S,
@@ -124,12 +124,6 @@ async def serve_lines(
     finally:
         server.close()
         await server.wait_closed()
-
-
-def _secured(certificate: Certificate | None) -> dict[str, Any]:
-    if certificate is None:
-        return {}
-    return {"ssl": certificate.context, "ssl_handshake_timeout": OPEN_S, "ssl_shutdown_timeout": CLOSE_S}
 
 
 class _Connection(ServerConnection):

@@ -279,7 +279,7 @@ def test_who_stays_silent_where_tls_is_expected_is_let_go(tmp_path: Path, monkey
         async with serving(certificate=Certificate(*certificates.make(tmp_path))) as box:
             begun = time.monotonic()
             await ask(box, b"\x16\x03\x01")
-            assert time.monotonic() - begun < 5.0, "and not after the minute of the library"
+            assert time.monotonic() - begun < 5.0, "and not after asyncio's minute"
 
     run(story())
 
