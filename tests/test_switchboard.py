@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,6 +23,9 @@ from edgevoice.drivers import control
 from edgevoice.errors import DeviceError
 from edgevoice.headless import Headless
 from edgevoice.lines import line
+from edgevoice.lines.dial import TwilioDialer
+from edgevoice.schema import Config
+from edgevoice.switchboard import Visitor
 from tests import journal
 from tests.drivers import certificates
 from tests.house import NOTHING, SILENCE, dialling_in, house, last_kind, next_kind, run, say_hello, until
@@ -377,6 +381,65 @@ def test_who_answers_after_we_have_given_up_is_hung_up_on_and_who_calls_back_is_
                 assert await next_kind(back) == "listening"
 
     run(story())
+
+
+TWILIO = 'number = "+46766861004"\naccount_sid = "AC1"\nauth_token_file = "secret"'
+
+
+def test_who_answers_by_a_ticket_when_nobody_waits_any_more_does_not_meet_the_agent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+
+    async def story() -> None:
+        lines = 'url = "https://127.0.0.1"'
+        async with house(tmp_path, lines=lines, twilio=TWILIO) as box:
+            with box.lines.dialling(f"twilio:{journal.CALLER}") as dialled:
+                dialer = dialled._dialer
+            assert isinstance(dialer, TwilioDialer)
+            signature = RequestValidator("secret").compute_signature(dialer.socket_url, {})
+            path = dialer.socket_url.removeprefix("wss://127.0.0.1")
+            async with dialling_in(box, path, {"X-Twilio-Signature": signature}) as socket:
+                await begin(socket)
+                assert await next_kind(socket) == ""
+            assert "with parrot" not in caplog.text
+
+    run(story())
+
+
+class Bell:
+    """A box that rings, and is told when the visitor has gone."""
+
+    free = True
+
+    def __init__(self) -> None:
+        self.rang, self.gone = asyncio.Event(), asyncio.Event()
+
+    def ring(self, visitor: Visitor) -> None:
+        self.rang.set()
+
+    def left(self, visitor: Visitor) -> None:
+        self.gone.set()
+
+
+def test_a_caller_who_gives_up_ends_the_ringing_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(switchboard, "RING_S", 60.0)
+
+    async def story() -> None:
+        async with house(tmp_path) as box:
+            bell = Bell()
+            monkeypatch.setattr(box.lines, "_box", bell)
+            monkeypatch.setattr(box.lines, "_config", ringing(box.lines._config))
+            async with dialling_in(box) as socket:
+                await say_hello(socket)
+                await bell.rang.wait()
+            await bell.gone.wait()
+
+    run(story())
+
+
+def ringing(config: Config) -> Config:
+    return msgspec.structs.replace(config, call=msgspec.structs.replace(config.call, incoming="card"))
 
 
 def test_nobody_is_called_who_could_not_be_heard(folder: Path) -> None:
