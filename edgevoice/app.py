@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import gc
 import logging
 import signal
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 
 SWITCH_S = 0.001  # how long Python may keep the audio thread waiting: a tenth of a period
 BROKEN_CONNECTION = (ConnectionError, TimeoutError, ssl.SSLError)
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)  # who knocks too often: the server accepts again a second later
 CARDS = Path("/proc/asound/cards")
 VOICES = Path(__file__).parent / "voices"
 
@@ -128,7 +130,8 @@ def _let_mistakes_end_us(box: RunningBox | Headless) -> None:
 
     def on_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         mistake = context.get("exception")
-        if mistake is None or isinstance(mistake, BROKEN_CONNECTION):  # its leg hears of it
+        crowded = isinstance(mistake, OSError) and mistake.errno in TOO_MANY_FILES
+        if mistake is None or crowded or isinstance(mistake, BROKEN_CONNECTION):  # its leg hears of it
             loop.default_exception_handler(context)
         else:
             box.fail(mistake)

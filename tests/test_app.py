@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sys
 import threading
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -24,6 +27,7 @@ from edgevoice.drivers.profile_files import profile_texts
 from edgevoice.drivers.relay import Relays
 from edgevoice.errors import ConfigError
 from edgevoice.happenings import StopAsked
+from edgevoice.headless import Headless
 from edgevoice.schema import Config
 
 
@@ -193,3 +197,16 @@ def test_a_hat_that_came_after_the_box_is_opened_by_the_id_that_it_has(monkeypat
         monkeypatch.setattr(app, "card_ids", lambda cards=cards: cards)
         app.open_configured(config)
     assert [settings.capture for settings in opened] == ["hw:CARD=Zero", "hw:CARD=IQaudIOCODEC"]
+
+
+def test_a_crowd_at_the_door_does_not_end_the_program_and_a_mistake_of_ours_does() -> None:
+    async def story() -> None:
+        failed: list[BaseException] = []
+        loop = asyncio.get_running_loop()
+        app._let_mistakes_end_us(cast(Headless, SimpleNamespace(loop=loop, fail=failed.append)))
+        mistake = ZeroDivisionError("a mistake of ours")
+        for error in (OSError(errno.EMFILE, "Too many open files"), ConnectionResetError(), mistake):
+            loop.call_exception_handler({"message": "in a callback", "exception": error})
+        assert failed == [mistake]
+
+    asyncio.run(story())

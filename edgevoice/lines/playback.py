@@ -117,7 +117,7 @@ class Playback:
     @property
     def deadline(self) -> float | None:
         """When `expire` has something to do."""
-        return min((self._due(asked) for asked in self._marks.values()), default=None)
+        return next((self._due(asked) for asked in self._marks.values()), None)  # the first is due first
 
     # -------------------------------------------------------------------------------------- what was played
 
