@@ -53,9 +53,9 @@ def clears_after_ms(name: str, who: str, dbfs: float, seed: int) -> float:
 
 @pytest.mark.parametrize("name", ["elks", "twilio"])
 def test_a_person_who_talks_over_an_agent_is_heard_within_a_quarter_of_a_second(name: str) -> None:
-    delays = [clears_after_ms(name, who, dbfs, 3) for who, dbfs in product(PEOPLE, (-20.0, -30.0))]
-    assert np.percentile(delays, 80) <= 250
-    assert max(delays) < 2000
+    cases = enumerate(product(PEOPLE, (-20.0, -30.0)))
+    delays = [clears_after_ms(name, who, dbfs, 10 * seed) for seed, (who, dbfs) in cases]
+    assert max(delays) <= 250
 
 
 def test_the_noise_of_the_line_interrupts_nobody() -> None:
