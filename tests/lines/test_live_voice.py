@@ -34,7 +34,7 @@ def talk(sending: Sending, pcm: bytes, since: float, seconds: float) -> list[flo
     for at in np.arange(since, since + seconds, PIECE_MS / 1000):
         sending.play(Play(pcm, live=True), float(at))
         sending.pump(float(at))
-        late.append(sending.playback.ahead_ms(float(at)) + sending.waiting_ms)
+        late.append(sending.playback.behind_ms(float(at)) + sending.waiting_ms)
     return late
 
 
@@ -61,3 +61,18 @@ def test_a_voice_is_never_sent_later_than_a_conversation_bears() -> None:
     late = talk(sending, LOUD, 1.0, 4.0)
     assert sending.overflow_ms > 1000, "what was said under the tones is left out"
     assert late[-1] <= LIVE_MS + PIECE_MS
+
+
+def test_a_service_that_keeps_half_a_second_by_itself_is_still_talked_to() -> None:
+    sending = line()
+    waits_s = 0.5
+    due: list[tuple[float, str]] = []
+    for step in range(300):  # pieces of 10 ms
+        at = 1.0 + step * PIECE_MS / 1000
+        for message in sending.play(Play(LOUD, live=True), at):
+            told = json.loads(message)
+            if told["event"] == "mark":
+                due.append((at + waits_s, told["mark"]["name"]))
+        while due and due[0][0] <= at:
+            sending.playback.reached(due.pop(0)[1], at)
+    assert sending.overflow_ms == 0
