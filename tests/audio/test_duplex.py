@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgevoice.audio.duplex import ECHO_TAIL_MS, Duplex, cycle
-from edgevoice.audio.echo import load
+from edgevoice.audio.echo import Through, load
 from edgevoice.audio.measurement import Figures
 from edgevoice.audio.tones import TONES, tone
 from edgevoice.drivers.room import Room, RoomCard, VirtualClock
@@ -41,6 +42,8 @@ from edgevoice.events import (
 )
 from tests.audio.story import FAR, ORDERED, ORDERS, VOICE, Story, answered, sent, speech, without_audio
 from tests.fakes import LoudnessDetector, noise
+
+Samples = NDArray[np.int16]
 
 
 def test_before_a_call_nothing_leaves_the_box() -> None:
@@ -354,3 +357,24 @@ def test_who_speaks_into_a_tone_is_heard_from_the_first_word() -> None:
     assert without_audio(events) == [SpeechStarted()]
     said = np.frombuffer(sent(story.run(10, Listen(Uplink.OPEN))), np.int16)
     assert len(said) / 16 >= 900
+
+
+class Mute(Through):
+    """A canceller that lets nothing pass."""
+
+    def process(self, played: Samples, captured: Samples) -> Samples:
+        return np.zeros_like(captured)
+
+
+def test_a_voice_without_an_echo_leaves_uncleaned_only_while_the_loudspeaker_is_silent() -> None:
+    """A canceller that mutes everything, and a detector that sees no echo: over a reply that goes on it may be wrong."""
+    story = answered()
+    story.duplex.hearing.canceller = Mute(noise_suppression=False)
+    story.detector.unspoilt = True
+    story.card.say(VOICE)
+    assert any(sent(story.run(200)))
+    story.run(100, Listen(Uplink.OPEN, reflex=False), Play(speech(1), "r1"))
+    story.detector.hear = lambda *block: None  # type: ignore[method-assign]
+    assert not any(sent(story.run(200)))
+    story.run(100, Clear())
+    assert any(sent(story.run(100)))
