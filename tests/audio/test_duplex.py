@@ -367,9 +367,9 @@ class Mute(Through):
 
 
 def test_a_voice_without_an_echo_leaves_uncleaned_only_while_the_loudspeaker_is_silent() -> None:
-    """A canceller that mutes everything, and a detector that sees no echo: over a reply that goes on it may be wrong."""
+    """A canceller that mutes everything, and a detector that sees no echo: it may be wrong over a reply."""
     story = answered()
-    story.duplex.hearing.canceller = Mute(noise_suppression=False)
+    story.duplex.hearing.canceller = Mute(False)
     story.detector.unspoilt = True
     story.card.say(VOICE)
     assert any(sent(story.run(200)))
