@@ -61,7 +61,8 @@ def fainter_db(voice: Samples, sent: Samples) -> NDArray[np.float64]:
     power, late = (said**2).mean(1), (left**2).mean(1)
     there = np.max([late[frames : frames + FIRST] for frames in range(LATE + 1)], axis=0)
     fainter: NDArray[np.float64] = 10 * np.log10((power[:FIRST] + 1) / (there + 1))
-    return fainter[power[:FIRST] > power.max() / 100]
+    loud: NDArray[np.float64] = fainter[power[:FIRST] > power.max() / 100]
+    return loud
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("theo", "george")])
