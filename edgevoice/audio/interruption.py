@@ -58,6 +58,7 @@ CLEAR, CLEAR_BANDS = 4.0, 2  # above all that is expected, and in how many bands
 OVER_ECHO = 0.5  # of the echo that was taken away is expected as well, while it still rings
 KEPT = 0.96  # of the evidence, from block to block after a suspicion in vain: the next word may add to it for 0.2 s
 QUIET_BLOCKS = 25  # 250 ms without a voice, and faded: longer than a closed mouth within a word
+SOME, LONGER_QUIET_BLOCKS = 0.4, 45  # of the evidence that is wanted: a short word; 450 ms: the next one comes
 UNSPOILT = 10.0  # times all the echo and noise that may be in it: a voice hides what is so much fainter
 STILL_UNSPOILT = 4.0  # times the echo: a voice that fades, or an echo that comes
 UNSPOILT_BLOCKS = 10  # 100 ms: a closed mouth within a word
@@ -128,7 +129,8 @@ class TalkOver:
     @property
     def harmless(self) -> bool:
         """It is clear by now that nobody speaks: the suspicion may be taken back."""
-        return self._suspecting and self._quiet >= QUIET_BLOCKS and self._levels[-1] < FADED * self._loudest
+        enough = LONGER_QUIET_BLOCKS if self._evidence_ms > SOME * self._wanted_ms else QUIET_BLOCKS
+        return self._suspecting and self._quiet >= enough and self._levels[-1] < FADED * self._loudest
 
     @property
     def unspoilt(self) -> bool:
