@@ -27,7 +27,8 @@ class EchoLevel:
     @property
     def most(self) -> float:
         """The power that the echo may have now; infinite if nobody knows."""
-        return self._loudest if max(self._played) <= LOUDER * self._proven else math.inf
+        known = self._proven and max(self._played) <= LOUDER * self._proven
+        return self._loudest if known else math.inf
 
     def hear(self, heard: float, played: float, *, somebody: bool) -> None:
         """Take the next block; `somebody`: others may be in it, and in those just before."""

@@ -15,6 +15,7 @@ def heard(level: EchoLevel, blocks: int, heard: float, played: float, *, somebod
 
 def test_nothing_is_known_before_anything_has_sounded_for_a_while() -> None:
     level = EchoLevel()
+    assert heard(level, 2 * COMES_BACK, 5.0, 0.0) == math.inf
     assert heard(level, COMES_BACK, 5.0, 100.0) == math.inf
     assert heard(level, 1, 5.0, 100.0) == 5.0
 
