@@ -27,7 +27,7 @@ Samples = NDArray[np.int16]
 RATE = 16_000  # Hz: what speech detection and echo cancellation work at
 BLOCK = 160  # 10 ms: what cancellers take
 LATEST = 3  # blocks: a canceller may be two late
-OFFSET_FOLLOWS = 0.01  # of each new block: 1 s; what a microphone adds is no sound, and would be a step
+OFFSET_EVERY, OFFSET_FOLLOWS = 10, 0.1  # blocks, of each: 1 s; what a microphone adds is no sound, and would be a step
 _FADE = np.sin(np.pi / 2 * (np.arange(BLOCK) + 0.5) / BLOCK) ** 2
 
 
@@ -50,6 +50,7 @@ class Hearing:
         self._captured_rest = self._played_rest = np.zeros(0, np.int16)
         self._lately = deque([np.zeros(BLOCK, np.int16)] * LATEST, maxlen=LATEST)  # as captured
         self._offset = 0.0
+        self._blocks = 0
         self._plain = False
 
     def hear(self, captured: Samples, played: Samples) -> list[Block]:
@@ -70,7 +71,9 @@ class Hearing:
     def leaves(self, block: Block, *, plain: bool) -> Samples:
         """Return what may leave of this block (160,): cleaned or, if `plain`, as captured; one fades into the other."""
         self._lately.append(block.captured)
-        self._offset += OFFSET_FOLLOWS * (float(block.captured.mean()) - self._offset)
+        self._blocks += 1
+        if self._blocks % OFFSET_EVERY == 0:
+            self._offset += OFFSET_FOLLOWS * (float(block.captured.mean()) - self._offset)
         was_plain, self._plain = self._plain, plain
         if not plain and not was_plain:
             return block.cleaned
