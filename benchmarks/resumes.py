@@ -35,7 +35,7 @@ ROOMS = ((10, 0.3, 0.0, 0), (60, 0.5, 3.0, 0), (120, 0.3, 0.0, 32))  # ms late, 
 class Told:
     """A detector that does as it is told, and keeps what it was given."""
 
-    speaking = evident = False
+    speaking = evident = unspoilt = False
     level_dbfs = -60.0
 
     def __init__(self) -> None:

@@ -205,6 +205,10 @@ class _Tap:
     def name(self) -> str:
         return self.canceller.name
 
+    @property
+    def late(self) -> int:
+        return self.canceller.late
+
     def process(self, played: Samples, captured: Samples) -> Samples:
         self.cleaned.append(self.canceller.process(played, captured))
         return self.cleaned[-1]

@@ -17,6 +17,7 @@ class LoudnessDetector:
     def __init__(self) -> None:
         self.level_dbfs = -96.0
         self.speaking = False
+        self.unspoilt = False  # until it is told
         self.calls: list[str] = []
         self._loud = self._quiet = 0
 

@@ -49,7 +49,7 @@ class Attentive:
     """A detector that is told by what was captured alone: louder than a threshold."""
 
     level_dbfs = floor_dbfs = -96.0
-    harmless = False
+    harmless = unspoilt = False
 
     def __init__(self, threshold: float, wanted: int = 1) -> None:
         self.hint = self.evident = self.speaking = self._suspecting = False
@@ -77,6 +77,7 @@ class Through:
     """No canceller."""
 
     name = "none"
+    late = 0
 
     def process(self, played: Samples, captured: Samples) -> Samples:
         return captured

@@ -46,6 +46,7 @@ class KnownEcho:
     """A canceller that knows the room: where the reference is a sample beside the truth, it leaves most of the echo."""
 
     name = "known echo"
+    late = 0
 
     def __init__(self, response: NDArray[np.float32]) -> None:
         self._response = response.astype(np.float64)

@@ -333,9 +333,16 @@ def test_a_service_that_does_not_say_when_is_none() -> None:
     assert suspecting().far(SpeechStarted()) == []
 
 
-def test_without_a_suspicion_there_is_nothing_to_witness() -> None:
+def test_a_near_leg_that_tells_no_suspicion_hears_of_it_as_long_as_a_response_sounds() -> None:
+    story = suspecting()
+    story.near(TakenBack("r1"))  # as over a telephone, which weighs a voice without a word
+    assert story.far(SpeechStarted(220.0)) == [(NEAR, Witness(220.0))]
+
+
+def test_where_no_response_sounds_there_is_nothing_to_witness() -> None:
     story = suspecting()
     story.near(TakenBack("r1"))
+    story.near(Played("r1", "r1"))
     assert story.far(SpeechStarted(220.0)) == []
 
 

@@ -7,15 +7,14 @@ what the card holds ahead: the person hears the box for so much longer, and so d
 from __future__ import annotations
 
 from edgevoice.audio.duplex import Duplex
-from edgevoice.audio.hearing import Block
 from edgevoice.events import BargeIn, Suspected
 
 
 class PlaysOut(Duplex):
     """The product's loop, with another answer to a hint."""
 
-    def _hear(self, block: Block) -> None:
-        super()._hear(block)
+    def _judge(self) -> None:
+        super()._judge()
         if self._dropping and not isinstance(self._dropping, BargeIn):
             self._dropping = None
             self.playout.on_hold = True

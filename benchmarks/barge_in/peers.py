@@ -42,7 +42,7 @@ class Peer:
     """A detector of one rule. With `words_ms` that much voice is needed once the reply pauses, else nothing more."""
 
     level_dbfs = floor_dbfs = -96.0
-    harmless = False
+    harmless = unspoilt = False
 
     def __init__(self, rule: Rule, *, words_ms: int = 0, mode: int = 3) -> None:
         self.hint = self.evident = False

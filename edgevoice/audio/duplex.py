@@ -27,6 +27,8 @@ the end of the call. While held the card is not dropped again, and only tones so
 Rules
 * Microphone samples leave only while the uplink is OPEN; what leaves under SILENT or behind the gate is zeros. A
   suspicion delays nothing and loses nothing of what the person says.
+* What leaves is cleaned, but for a voice without an echo while the loudspeaker is silent, which leaves as it came: a
+  canceller that is still new mutes who talks over it.
 * A response has a name, and only a name can be talked over: tones and a person's voice never arm the reflex, and it is
   armed only while the uplink hears and `Listen` said so.
 * What was discarded is dead by name, however late its sound comes. A drop and its event are of one period.
@@ -185,12 +187,22 @@ class Duplex:
         was_gated, gated = self._tail > 0, self._gated(audible)
         if gated and not was_gated:
             self._shut()
-        heard = np.zeros(BLOCK, np.int16) if gated else block.cleaned
+        if not gated:
+            self.detector.hear(*block)
+        heard = self.hearing.leaves(block, plain=not gated and self._plain)
+        if gated:
+            heard = np.zeros(BLOCK, np.int16)
         self._events.extend(self._delivery.take(heard, keep=self._owed > 0 or self._suspected is not None))
         self._tone = max(0, self._tone - BLOCK)
         self._owed = max(0, self._owed - BLOCK)
         if not gated:
-            self._hear(block)
+            self._judge()
+
+    @property
+    def _plain(self) -> bool:
+        """Somebody is heard so clearly that the canceller could only spoil it; the loudspeaker is silent, or is now."""
+        silent = self.detector.hint or self._suspected is not None or not self.playout.audible
+        return silent and self.detector.unspoilt
 
     def _shut(self) -> None:
         """Let nothing of what was heard before the gate shut come out later."""
@@ -206,8 +218,8 @@ class Duplex:
         self._tail = ECHO_TAIL_MS * HEARING_RATE // 1000 if audible else max(0, self._tail - BLOCK)
         return self._tail > 0
 
-    def _hear(self, block: Block) -> None:
-        self.detector.hear(*block)
+    def _judge(self) -> None:
+        """Act on what was heard."""
         hears = self._delivery.hears
         speaking = hears and self.detector.speaking
         if speaking and self._tone and not self._speaking:

@@ -4,7 +4,7 @@
 
 | name  | is                                     | comes with                   | memory | delay of the voice   |
 |-------|----------------------------------------|------------------------------|--------|----------------------|
-| aec3  | WebRTC's AudioProcessingModule         | `pip install 'livekit>=1.2'` | 9 MB   | 15 ms (9 without NS) |
+| aec3  | WebRTC's AudioProcessingModule         | `pip install 'livekit>=1.2'` | 9 MB   | 14 ms (8 without NS) |
 | speex | libspeexdsp's canceller, preprocessor  | `apt install libspeexdsp1`   | 0.5 MB | 10 ms                |
 | none  | nothing: what was captured             |                              |        | none                 |
 
@@ -53,6 +53,7 @@ WARM_UP = (
     10  # blocks of silence when it is loaded: what cannot compute shows it there, and the first block is no slower
 )
 TAIL = RATE * 300 // 1000  # of speex: 200 ms do not reach an echo that comes 120 ms late and rings for 150
+AEC3_LATE, SUPPRESSED_LATE = 128, 96  # samples by which a voice is later: in the canceller; and in noise suppression
 SPEEX_SET_RATE = 24  # SPEEX_ECHO_SET_SAMPLING_RATE
 SPEEX_SET_ECHO_STATE, SPEEX_SET_NOISE_SUPPRESS = 24, 18  # SPEEX_PREPROCESS_...; dB
 MESSAGE, NAME, FIELD, NUMBER = 4, 1, 2, 3  # of descriptor.proto: message_type; then name, field; then name, number
@@ -64,6 +65,10 @@ class Canceller(Protocol):
     @property
     def name(self) -> str:
         """Which one it is: "aec3", "speex" or "none"."""
+
+    @property
+    def late(self) -> int:
+        """How many samples later than in `captured` a voice is in what comes back."""
 
     def process(self, played: Samples, captured: Samples) -> Samples:
         """Return `captured` without the echo of `played`, each (160,). Raises ValueError for any other block."""
@@ -89,6 +94,7 @@ class Aec3:
     name = "aec3"
 
     def __init__(self, noise_suppression: bool) -> None:
+        self.late = AEC3_LATE + SUPPRESSED_LATE * noise_suppression
         library = _Livekit()
         handle = library.new_apm(
             echo_canceller_enabled=1,
@@ -120,6 +126,7 @@ class Speex:
     """libspeexdsp's echo canceller, and its preprocessor for what is left of the echo and, if wanted, for noise."""
 
     name = "speex"
+    late = BLOCK
 
     def __init__(self, noise_suppression: bool) -> None:
         library = ctypes.PyDLL("libspeexdsp.so.1")
@@ -153,6 +160,7 @@ class Through:
     """Lets everything pass, the echo too."""
 
     name = "none"
+    late = 0
 
     def __init__(self, noise_suppression: bool) -> None:
         pass

@@ -56,10 +56,11 @@ class EchoPath:
         self._changes = np.zeros((PARTITIONS, BINS), np.float32)
         self._noise = np.full(BINS, NOTHING, np.float32)
         self._turn = 0  # the partition that is cut back next
-        self._silent = PARTITIONS  # blocks since the loudspeaker sounded
+        self.silent = PARTITIONS  # blocks since the loudspeaker sounded
         self._step = np.empty_like(self._path)
         self._shares = np.empty_like(self._unsure)
         self._echo = np.zeros(2 * BINS, np.float32)
+        self.played = self.heard = 0.0  # power of the last block, as it came
         self.residual = np.zeros(BLOCK, np.float32)  # the last block without the echo, at RATE
         self.power = np.zeros(BINS, np.float32)  # of the residual, in bins of 50 Hz
         self.doubt = np.zeros(BINS, np.float32)  # power of the echo that may be in it
@@ -67,7 +68,7 @@ class EchoPath:
     @property
     def sounding(self) -> bool:
         """Whether anything that was played may still be heard."""
-        return self._silent < PARTITIONS
+        return self.silent < PARTITIONS
 
     @property
     def echo(self) -> Floats:
@@ -81,7 +82,8 @@ class EchoPath:
         fresh[0, -HEARD:] = played
         fresh[1, -HEARD:] = captured
         sounds, heard = fresh @ self._decimate
-        self._silent = 0 if played.any() else self._silent + 1
+        self.played, self.heard = float(sounds @ sounds), float(heard @ heard)
+        self.silent = 0 if played.any() else self.silent + 1
         if not self.sounding:
             self.residual = heard
             self.power = _power((heard @ self._forward_new).view(np.complex64))
@@ -104,7 +106,7 @@ class EchoPath:
         self._played[:] = 0
         self._spectra[:] = 0
         self._powers[:] = 0
-        self._silent = PARTITIONS
+        self.silent = PARTITIONS
 
     def _play(self, sounds: Floats) -> None:
         played = self._played

@@ -7,7 +7,9 @@
 
 Rules
 * The hint may be wrong, so it may be quick: 10 ms in which three of six bands stand out from the noise and from all the
-  echo that may be in them. How much that is, the echo path knows itself: so it is stricter while it still learns.
+  echo that may be in them. How much that is, the echo path knows itself: so it is stricter while it still learns. What
+  is 10 dB louder than the loudest echo of late is a hint in any case.
+* A voice that is 10 dB above all that may be echo needs no cleaning, and a new canceller would mute it: `unspoilt`.
 * What follows is weighed in silence, block by block. A voice is harmonic; it lasts, where a cough or a door only fades;
   its bands differ, and move. None of these will do alone.
 * A block counts for at most its 10 ms. `evident` wants a share of `confirm_ms` in all, pauses not counted.
@@ -23,6 +25,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevoice.audio.echo_level import EchoLevel
 from edgevoice.audio.echo_path import BINS, BLOCK, RATE, EchoPath
 from edgevoice.audio.speech import SpeechDetector
 
@@ -55,6 +58,11 @@ CLEAR, CLEAR_BANDS = 4.0, 2  # above all that is expected, and in how many bands
 OVER_ECHO = 0.5  # of the echo that was taken away is expected as well, while it still rings
 KEPT = 0.96  # of the evidence, from block to block after a suspicion in vain: the next word may add to it for 0.2 s
 QUIET_BLOCKS = 25  # 250 ms without a voice, and faded: longer than a closed mouth within a word
+SOME, LONGER_QUIET_BLOCKS = 0.4, 45  # of the evidence that is wanted: a short word; 450 ms: the next one comes
+UNSPOILT = 10.0  # times all the echo and noise that may be in it: a voice hides what is so much fainter
+STILL_UNSPOILT = 4.0  # times the echo: a voice that fades, or an echo that comes
+UNSPOILT_BLOCKS = 10  # 100 ms: a closed mouth within a word
+LEARNT_BLOCKS = 100  # 1 s without a sound of ours: by then every canceller lets a voice pass
 REST_BLOCKS, REST_MOST = 5, 20  # 50 ms after a suspicion in vain, doubled while they follow each other: keys, rain
 REST_FORGOTTEN = 200  # 2 s
 
@@ -81,6 +89,7 @@ class TalkOver:
         self._speech = SpeechDetector(sensitivity=sensitivity, confirm_ms=confirm_ms)
         point = OPERATING_POINTS[sensitivity]
         self._path = EchoPath()
+        self._echo_level = EchoLevel()
         self._margin = 10 ** (point.margin_db / 10)
         self._wanted_ms = point.share * confirm_ms
         self._bands = _bands()
@@ -101,6 +110,8 @@ class TalkOver:
         self._evidence_ms = 0.0
         self._loudest = 0.0
         self._quiet = 0
+        self._unspoilt = 0
+        self._loud = False
         self._rest = 0
         self._last_rest = REST_BLOCKS
         self._relaxed = -REST_FORGOTTEN
@@ -108,7 +119,7 @@ class TalkOver:
     @property
     def hint(self) -> bool:
         """Right now something begins that may be a voice over us: worth silencing the loudspeaker."""
-        return self._above >= STAND_OUT and not self._rest
+        return (self._above >= STAND_OUT or self._loud) and not self._rest
 
     @property
     def evident(self) -> bool:
@@ -118,7 +129,13 @@ class TalkOver:
     @property
     def harmless(self) -> bool:
         """It is clear by now that nobody speaks: the suspicion may be taken back."""
-        return self._suspecting and self._quiet >= QUIET_BLOCKS and self._levels[-1] < FADED * self._loudest
+        enough = LONGER_QUIET_BLOCKS if self._evidence_ms > SOME * self._wanted_ms else QUIET_BLOCKS
+        return self._suspecting and self._quiet >= enough and self._levels[-1] < FADED * self._loudest
+
+    @property
+    def unspoilt(self) -> bool:
+        """What was captured is somebody's voice, with hardly an echo in it; only told while there may be one."""
+        return self._unspoilt > 0
 
     @property
     def speaking(self) -> bool:
@@ -153,6 +170,8 @@ class TalkOver:
         self._above = int(np.count_nonzero(lately > self._margin * self._expected))
         self._levels.append(float(self._heard.sum()))
         self._rest = max(0, self._rest - 1)
+        self._unspoilt = max(0, self._unspoilt - 1)
+        self._look_for_echo()
         if self._suspecting:
             self._weigh()
         else:
@@ -187,6 +206,19 @@ class TalkOver:
         self._speech.forget()
         self._path.forget()
         self._suspecting = False
+
+    def _look_for_echo(self) -> None:
+        """Notice a voice that is so much louder than any echo that it may leave as it was captured."""
+        path, somebody = self._path, self._above >= STAND_OUT or self._suspecting or self._unspoilt > 0
+        self._echo_level.hear(path.heard, path.played, somebody=somebody)
+        self._loud = self._above > 0 and path.heard > UNSPOILT * self._echo_level.most
+        if not self._above or path.silent >= LEARNT_BLOCKS:
+            return
+        level, echo = self._levels[-1], path.echo @ self._bands
+        if self._loud or level > UNSPOILT * float((echo + self._expected).sum()):
+            self._unspoilt = UNSPOILT_BLOCKS
+        elif level < STILL_UNSPOILT * float((echo + self._doubt).sum()):
+            self._unspoilt = 0
 
     def _follow(self, power: Floats) -> None:
         self._smooth = self._smooth + SMOOTHING * (power - self._smooth)

@@ -55,7 +55,7 @@ class _Span:
     end: int
     response: str
     pcm: Samples
-    live: bool
+    live: bool = False
 
     @property
     def rest(self) -> Samples:
@@ -98,6 +98,7 @@ class Playout:
         self._resampling: str | None = None  # the response the resampler's state belongs to
         self._ready: deque[_Piece | Played] = deque()  # what the card gets before all that waits, and the marks in it
         self._fade = _NO_FADE  # what the next frames of a response are multiplied by
+        self._silent: _Span | None = None  # frames of which the last fade left nothing
         self.on_hold = False
         self._spans: deque[_Span] = deque()
         self._marks: deque[_MarkAt] = deque()
@@ -152,7 +153,7 @@ class Playout:
             if (piece := self._next(frames - filled)) is None:
                 break
             pcm, end = piece.pcm, self.position + len(piece.pcm)
-            out[filled : filled + len(pcm)] = self._faded_in(pcm) if piece.response else pcm
+            out[filled : filled + len(pcm)] = self._faded_in(pcm, piece.response) if piece.response else pcm
             filled += len(pcm)
             self._spans.append(_Span(self.position, end, piece.response, pcm, piece.live))
             self.position = end
@@ -161,11 +162,19 @@ class Playout:
         self._place_marks()
         return out
 
-    def _faded_in(self, piece: Samples) -> Samples:
+    def _faded_in(self, piece: Samples, response: str) -> Samples:
         if not len(self._fade):
             return piece
+        begins = not self._fade[0]
         gains, self._fade = self._fade[: len(piece)], self._fade[len(piece) :]
-        return _with_gains(piece, gains)
+        faded = _with_gains(piece, gains)
+        silent = piece[: len(faded) - len(np.trim_zeros(faded, "f"))]
+        if begins:
+            self._silent = _Span(self.position, self.position + len(silent), response, silent)
+        elif self._silent and self._silent.end == self.position:
+            self._silent.pcm = np.concatenate((self._silent.pcm, silent))
+            self._silent.end += len(silent)
+        return faded
 
     def _next(self, wanted: int) -> _Piece | None:
         """Return up to `wanted` frames, or None when there is nothing to play."""
@@ -293,6 +302,7 @@ class Playout:
 
     def hold(self) -> None:
         """Take back what was not played by the last `advance`, the card having been dropped: only tones sound now."""
+        self._hear_nothing()
         kept: list[_Piece | Played] = []
         tones: list[Samples] = []
         for span in self._spans:
@@ -308,6 +318,16 @@ class Playout:
         self._spans.clear()
         self._marks.clear()
         self.on_hold = True
+
+    def _hear_nothing(self) -> None:
+        """Take back what was played of a fade-in, stopped just now, that had left nothing of it: nobody heard that."""
+        silent, self._silent = self._silent, None
+        if not silent or not self._spans or silent.response not in self._heard:
+            return
+        played = self._spans[0].start - silent.start
+        if 0 < played <= len(silent.pcm):
+            self._heard[silent.response] -= played
+            self._spans.appendleft(_Span(silent.start, self._spans[0].start, silent.response, silent.pcm[:played]))
 
     def resume(self) -> None:
         """Go on where `hold` stopped, fading in."""

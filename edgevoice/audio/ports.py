@@ -61,6 +61,10 @@ class Detector(Protocol):
         """It is clear by now that nobody speaks."""
 
     @property
+    def unspoilt(self) -> bool:
+        """What was captured is somebody's voice, with hardly an echo in it: it need not be cleaned."""
+
+    @property
     def level_dbfs(self) -> float:
         """How loud the microphone is."""
 

@@ -27,6 +27,7 @@ RATES = (8_000, 16_000, 24_000, 44_100, 48_000)
 
 TAPS = 24  # at the slower rate: 1.5 ms of delay at 8 kHz, 0.75 ms at 16 kHz; 2 ms are allowed
 BETA = 6.0  # Kaiser: 69 dB of rejection; more would widen the transition and cost treble
+AT_ONCE = 16  # outputs: more would be mostly zeros, fewer mostly calls
 CUTOFF = 0.44  # of the slower rate: flat to 0.36, -3 dB at 0.42, -63 dB from 0.53, so that all below 0.47 is spared
 GRAIN = 2.0**24  # taps are multiples of 1/GRAIN: 144 dB down, and 16 + 24 bits leave 13 of a double's 53 for the sum
 
@@ -42,10 +43,7 @@ class Resampler:
         self.source, self.target = source, target
         self._up, self._down = target // common, source // common
         self._bank = _bank(self._up, self._down)
-        # The inputs of a round at which its `up` windows begin; where one side of the ratio is 1, only the first.
-        self._begins: NDArray[np.intp] | slice = np.arange(self._up) * self._down // self._up
-        if 1 in (self._up, self._down):
-            self._begins = slice(1)  # a view, where the indices would copy
+        self._rounds, self._matrix = _matrix(self._up, self._down)
         self.reset()
 
     @property
@@ -66,10 +64,11 @@ class Resampler:
             return x
         up, down, taps = self._up, self._down, self._bank.shape[1]
         begin, end = self._at, self._at + len(x)  # of this chunk, in inputs since the current round began
-        rounds = -(-end // down)
-        sound = np.concatenate((self._past, x, np.zeros(rounds * down - end)))
-        windows: _Doubles = np.ndarray((rounds, down, taps), np.float64, sound, 0, (8 * down, 8, 8))
-        made = np.vecdot(windows[:, self._begins], self._bank).ravel()[-(-begin * up // down) : -(-end * up // down)]
+        step = self._rounds * down
+        steps = -(-end // step)
+        sound = np.concatenate((self._past, x, np.zeros(steps * step - end)))
+        windows: _Doubles = np.ndarray((steps, step + taps - 1), np.float64, sound, 0, (8 * step, 8))
+        made = (windows @ self._matrix).ravel()[-(-begin * up // down) : -(-end * up // down)]
         self._at = end % down
         kept = end - self._at
         self._past = sound[kept : end + taps - 1]
@@ -88,6 +87,19 @@ def _bank(up: int, down: int) -> _Doubles:
     bank: _Doubles = np.rint(phases[after] * GRAIN) / GRAIN
     bank.flags.writeable = False  # every stream of this ratio shares it
     return bank
+
+
+@lru_cache
+def _matrix(up: int, down: int) -> tuple[int, _Doubles]:
+    """Return how many rounds are made at once, and what makes them: a product with a matrix costs numpy one call."""
+    bank = _bank(up, down)
+    rounds = max(1, AT_ONCE // up)
+    matrix = np.zeros((rounds * down + bank.shape[1] - 1, rounds * up))
+    for out in range(rounds * up):
+        begin = out * down // up
+        matrix[begin : begin + bank.shape[1], out] = bank[out % up]
+    matrix.flags.writeable = False
+    return rounds, matrix
 
 
 def _to_int16(x: _Doubles) -> Samples:

@@ -131,6 +131,20 @@ def test_a_cough_is_a_hint_and_then_harmless() -> None:
     assert listener.in_vain >= 4
 
 
+def test_a_short_word_and_the_next_are_one_suspicion() -> None:
+    """The reply came back between them, for half a word."""
+    voice = said("jackson")
+    word = voice[: 70 * RATE // 1000] * np.minimum(1, np.arange(70 * RATE // 1000, 0, -1) / 80)
+    listener = Listener()
+    listener.hear(room(1))
+    before = listener.in_vain
+    air = room(2)
+    air[: len(word)] += word
+    air[400 * RATE // 1000 :][: len(voice[:RATE])] += voice[:RATE]
+    listener.hear(air)
+    assert (listener.in_vain - before, listener.evident is not None) == (0, True)
+
+
 def test_a_fan_that_goes_on_is_no_hint() -> None:
     listener = Listener()
     fan = np.convolve(room(12, -30), np.ones(8) / 8, "same")

@@ -382,6 +382,29 @@ def test_heard_never_exceeds_what_was_handed_over_and_the_dead_stay_dead(steps: 
                 dead |= {name for name in given_ms if name in playout._dead}
 
 
+@pytest.mark.parametrize("written", [160, 3])
+@pytest.mark.parametrize("played", range(1, 8))
+def test_what_a_fade_left_nothing_of_is_played_again_if_that_is_stopped_at_once(played: int, written: int) -> None:
+    """Somebody coughed twice, and a third of a millisecond of the reply was missing: played, but as zeros."""
+    playout = joined()
+    faint = np.full(1000, 50, np.int16)
+    playout.play(faint.tobytes(), "r1")
+    playout.take(400)
+    list(playout.advance(200))
+    playout.hold()
+    playout.resume()
+    given = np.concatenate([playout.take(written) for _ in range(0, 300, written)])
+    assert np.flatnonzero(given)[0] == 6
+    list(playout.advance(len(given) - played))
+    playout.hold()
+    playout.resume()
+    left = playout.take(1000)
+    assert np.count_nonzero(left[6:]) == 1000 - 200 - 6 - (played if played > 6 else 0)
+    playout.mark("end", "r1")
+    list(playout.advance(500))
+    assert playout.discard() == ("r1", pytest.approx((200 + (played if played > 6 else 0) + 500) / 16))
+
+
 NAMES = {"a": 10_000, "b": 15_000, "c": 20_000}
 WALK = st.lists(
     st.one_of(
