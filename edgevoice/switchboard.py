@@ -39,6 +39,7 @@ from edgevoice.lines import documents
 from edgevoice.lines.admission import Admission, Admitted, Came, Refused, Ticket
 from edgevoice.lines.line import Line
 from edgevoice.orders import Side
+from edgevoice.sip_lines import SipDialling, SipLines
 from edgevoice.tools import HangUpTool, SetVolume, parse
 from edgevoice.wire import Wire
 
@@ -85,6 +86,7 @@ class Running:
     line: str
     leg: LineLeg
     since: float
+    allowed: bool = False  # it may be answered automatically, as its account says
     joined: str = "nobody"  # to whom
     call: Call | None = None
 
@@ -103,6 +105,7 @@ class Switchboard:
         self._box = box
         self._admission = Admission(agents.doors(), lambda: secrets.token_urlsafe(16))
         self._certificate = self._load_certificate()
+        self.sip = SipLines(agents, self._sip_comes) if self._config.line.sip else None
         self._dialled: list[Dialling] = []  # those that nobody has answered yet
         self._count = 0
         self._changed = asyncio.Event()  # a call is over
@@ -124,8 +127,16 @@ class Switchboard:
     async def live(self, group: asyncio.TaskGroup) -> None:
         """Serve until cancelled; calls are tasks of `group`."""
         self._group = group
-        if self._certificate:
-            group.create_task(watch(self._certificate))
+        async with asyncio.TaskGroup() as parts:
+            if self.sip:
+                parts.create_task(self.sip.endpoint.live())
+            if self._certificate:
+                parts.create_task(watch(self._certificate))
+            if self._config.lines.listen:
+                parts.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        """Serve phone services, and try again while the port cannot be had."""
         failures = 0
         while True:
             try:
@@ -198,9 +209,20 @@ class Switchboard:
             pre_roll_ms=barge_in.pre_roll_ms,
             give_up_ms=barge_in.give_up_ms,
         )
+        await self._carry(LineLeg(line, connection), admitted, allowed=False)
+
+    def _sip_comes(self, leg: LineLeg, allowed: bool) -> None:
+        """Take a call that comes in over SIP."""
+        if len(self.running) >= self._config.lines.max_calls:
+            self._refuse(f"there are {self._config.lines.max_calls} calls already (lines.max_calls)")
+            leg.perform(HangUp("too many calls"), self.loop.time())
+        self._group.create_task(self._carry(leg, Admitted("sip"), allowed=allowed))
+
+    async def _carry(self, leg: LineLeg, admitted: Admitted, *, allowed: bool) -> None:
+        """Be one call, from its first message to its end."""
+        line = leg.line
         self._count += 1
-        leg = LineLeg(line, connection)
-        running = Running(f"{admitted.service}-{self._count}", admitted.service, leg, self.loop.time())
+        running = Running(f"{admitted.service}-{self._count}", admitted.service, leg, self.loop.time(), allowed)
         self.running[running.name] = running
         self._group.create_task(self._join(running, admitted))
         try:
@@ -233,6 +255,18 @@ class Switchboard:
             await self._ring(running, admitted)
         else:
             await self.converse(running, self._config.call.incoming)
+
+    async def converse_with(self, leg: LineLeg, agent: str) -> None:
+        """Let an agent talk with somebody whom we call over SIP."""
+        self._count += 1
+        running = Running(f"sip-{self._count}", "sip", leg, self.loop.time())
+        self.running[running.name] = running
+        self._group.create_task(self.converse(running, agent))
+        try:
+            await leg.attend()
+        finally:
+            del self.running[running.name]
+            self._changed.set()
 
     async def converse(self, running: Running, agent: str) -> None:
         """Let an agent talk with whom is on the line, until one of them hangs up."""
@@ -288,7 +322,8 @@ class Switchboard:
         running.joined = "card: ringing"
         self._box.ring(visitor)
         while not visitor.answered.is_set() and leg.closed is None:
-            leg.perform(Tone("ringing"), self.loop.time())
+            if not leg.line.service.rings_by_itself:
+                leg.perform(Tone("ringing"), self.loop.time())
             try:
                 async with asyncio.timeout(RING_S):
                     await visitor.answered.wait()
@@ -302,12 +337,14 @@ class Switchboard:
         """Tell whether the caller may be answered automatically; the signed webhook's word counts most."""
         began = running.leg.line.began
         assert began is not None
+        if running.allowed or running.line == "sip":
+            return running.allowed
         caller = admitted.ticket.caller if admitted.ticket else began.caller
         return bool(caller) and caller in getattr(self._config.line, running.line).allow
 
     async def busy(self, leg: LineLeg) -> None:
         """Let a caller hear that nobody can be reached, and hang up."""
-        until = self.loop.time() + BUSY_S
+        until = self.loop.time() + (0.0 if leg.line.service.rings_by_itself else BUSY_S)
         while leg.closed is None and self.loop.time() < until:
             leg.perform(Tone("busy"), self.loop.time())
             await asyncio.sleep(1.0)
@@ -316,15 +353,19 @@ class Switchboard:
     # ------------------------------------------------------------------------------------------ calls we make
 
     @contextmanager
-    def dialling(self, target: str) -> Iterator[Dialling]:
+    def dialling(self, target: str) -> Iterator[Dialling | SipDialling]:
         """Have a far side for a call to `target` ("elks:+46..."), which rings until it opens. Raises ConfigError."""
         line, _, number = target.partition(":")
+        if line == "sip":
+            assert self.sip is not None, "a target that can be dialled has an account"
+            yield self.sip.dialling(target)
+            return
         self._count += 1
         name = f"{line}-{self._count}"
         path = self._admission.issue(Ticket(line, call=name), self.loop.time())
         socket_url = self._config.lines.url.replace("https://", "wss://", 1) + path
         dialer = self._agents.dialer(line, socket_url)
-        dialling = Dialling(line, name, number, LINES[line].service().rate, dialer)
+        dialling = Dialling(line, name, number, dialer)
         self._dialled.append(dialling)
         try:
             yield dialling
@@ -357,7 +398,8 @@ class Switchboard:
     def status(self) -> Mapping[str, object]:
         """Say how the lines are: facts for a program, and no numbers."""
         trouble = self.trouble or (self._certificate.trouble if self._certificate else "")
-        return {"listen": self.address or None, "trouble": trouble or None, "calls": self.calls()}
+        sip = self.sip.status() if self.sip else None
+        return {"listen": self.address or None, "trouble": trouble or None, "sip": sip, "calls": self.calls()}
 
     def calls(self) -> list[dict[str, object]]:
         return [

@@ -6,11 +6,21 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
-from websockets.asyncio.connection import Connection
 from websockets.exceptions import ConnectionClosed
 
 log = logging.getLogger(__name__)
+
+
+class Connection(Protocol):
+    """What is sent over."""
+
+    async def send(self, message: str | bytes) -> None:
+        """Send one message. May raise ConnectionClosed."""
+
+    async def close(self) -> None:
+        """End it, politely."""
 
 
 class Outbox:

@@ -204,7 +204,7 @@ class Sending:
         if not pcm:
             return ()
         service, playback = self._service, self.playback
-        send: list[str] = []
+        send: list[str | bytes] = []
         if playback.idle(at):
             send += service.mark(playback.mark(at))
         size = service.rate * service.chunk_ms // 1000 * 2

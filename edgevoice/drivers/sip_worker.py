@@ -1,0 +1,370 @@
+"""The child process that owns the SIP library: calls and their sound, over one socket; `lines.sip` has what is said.
+
+    socket (SOCK_SEQPACKET) ──> commands ──> baresip (its own threads) ──> network
+                            <── events   <──
+    every 10 ms: what was received goes to the parent, what is to be sent tops the library's ring up to AHEAD_MS
+
+It runs in a process of its own because the library aborts when it is closed after certain packets, because one process
+can have one of it only, and because sound that is paced by Python must not wait for the parent's. It ends by
+`os._exit`: closing the library properly is what aborts. Source: baresip-python 0.5.2a3, and what was seen of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import struct
+import sys
+from array import array
+from collections import deque
+from functools import partial
+from typing import Any
+
+from baresip import Account, BaresipError, Call, CallStats, Config, Runtime, UserAgent
+from baresip._native import lib
+from baresip.errors import RegistrationError
+from baresip.events import Event, StackEvent
+
+PUMP_S = 0.01
+ALIVE_S = 0.25  # the parent replaces a worker that says nothing for a second
+AHEAD_MS = 40  # in the library's ring: two frames; what is more waits here, where it can be taken back
+READ_MS = 200  # at once at most
+QUALITY_S = 5.0  # a call of which nothing is said for half a minute counts as dead, also on hold
+GHOST_S = 0.2  # a call that is not announced by then never will be: an INVITE that could not be answered
+DYING_S = 0.5  # to say goodbye at the registrar
+
+
+class Live:
+    """One call of the library's, with the sound that waits for it."""
+
+    def __init__(self, number: int, call: Call) -> None:
+        self.number = number
+        self.call = call
+        self.rate = 0  # while no sound flows
+        self.channels = 1
+        self.queue: deque[bytes] = deque()
+        self.queued = 0  # bytes, mono, ever
+        self.written = 0  # bytes, mono, ever handed to the library
+        self.marks: deque[tuple[int, str]] = deque()
+        self.quality: dict[str, object] = {}
+
+    def clear(self) -> None:
+        self.queue.clear()
+        self.marks.clear()
+        self.queued = self.written
+        try:
+            self.call.audio.flush_tx()
+        except BaresipError:
+            pass  # no sound flows
+
+    @property
+    def waiting(self) -> int:
+        """Bytes, mono, that the library has and has not sent."""
+        return int(self.call.audio.info().tx_buffered) // self.channels
+
+    def pump(self) -> bytes:
+        """Top up the library; return what was received since the last time, mono."""
+        audio = self.call.audio
+        waiting = self.waiting
+        room = AHEAD_MS * self.rate // 1000 * 2 - waiting
+        while self.queue and room > 0:
+            pcm = self.queue.popleft()
+            if len(pcm) > room:
+                self.queue.appendleft(pcm[room:])
+                pcm = pcm[:room]
+            taken = audio.write(_spread(pcm, self.channels)) // self.channels
+            self.written += taken
+            if taken < len(pcm):
+                self.queue.appendleft(pcm[taken:])
+                break
+            room -= taken
+        return _mono(audio.read(READ_MS * self.rate // 1000 * 2 * self.channels), self.channels)
+
+    def passed(self) -> list[str]:
+        """Name the marks behind which everything was sent."""
+        sent = self.written - self.waiting
+        names = []
+        while self.marks and self.marks[0][0] <= sent:
+            names.append(self.marks.popleft()[1])
+        return names
+
+
+class Worker:
+    """All calls of all accounts."""
+
+    def __init__(self, parent: socket.socket) -> None:
+        self._parent = parent
+        self._loop = asyncio.get_running_loop()
+        self._runtime = Runtime()
+        self._agents: list[UserAgent] = []
+        self._headers: list[str] = []
+        self._calls: dict[int, Live] = {}
+        self._handles: dict[int, int] = {}  # of the library -> our numbers
+        self._next = 1  # of calls that come in: odd; the parent's own are even
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start as the first message says, and work until the parent is gone."""
+        first = json.loads(await self._loop.sock_recv(self._parent, 65536) or b"{}")
+        if not first:
+            return
+        await self._runtime.start(Config(**{**first["config"], **_tuples(first["config"])}))
+        self._runtime.subscribe(self._heard)
+        for account in first["accounts"]:
+            self._headers.append(account.pop("header"))
+            agent = await UserAgent.create(self._runtime, Account(**{**account, **_tuples(account)}))
+            agent.on_incoming(partial(self._incoming, len(self._agents)))
+            self._agents.append(agent)
+        self._tell("ready")
+        self._loop.add_reader(self._parent, self._read)
+        alive_at = quality_at = self._loop.time()
+        while not self._over.is_set():
+            await asyncio.sleep(PUMP_S)
+            self._pump()
+            now = self._loop.time()
+            if now - alive_at >= ALIVE_S:
+                alive_at = now
+                self._tell("alive")
+            if now - quality_at >= QUALITY_S:
+                quality_at = now
+                for live in self._calls.values():
+                    self._tell("quality", call=live.number, facts=live.quality)
+        await self._leave()
+
+    async def _leave(self) -> None:
+        """Say goodbye to callers and registrars; what does not answer in time is left."""
+        for live in self._calls.values():
+            self._start(_quietly(live.call.hangup()))
+        for agent in self._agents:
+            self._start(_quietly(agent.unregister(timeout=DYING_S)))
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2 * DYING_S)
+
+    # ---------------------------------------------------------------------------------------------- the parent
+
+    def _tell(self, what: str, **facts: object) -> None:
+        self._send(json.dumps({"is": what, **facts}).encode())
+
+    def _send(self, packet: bytes) -> None:
+        try:
+            self._parent.send(packet, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            pass  # the parent is late: sound is lost, as on any network
+        except OSError:
+            self._over.set()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                packet = self._parent.recv(65536, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self._over.set()
+                self._loop.remove_reader(self._parent)
+                return
+            if packet[:1] == b"{":
+                self._do(json.loads(packet))
+            elif live := self._calls.get(struct.unpack_from("<I", packet)[0]):
+                live.queue.append(packet[4:])
+                live.queued += len(packet) - 4
+
+    def _do(self, asked: dict[str, Any]) -> None:
+        live = self._calls.get(asked.get("call", 0))
+        match asked["do"]:
+            case "register":
+                self._start(self._register(asked["account"]))
+            case "dial":
+                self._start(self._dial(asked))
+            case "stop":
+                self._over.set()
+            case _ if live is None:
+                pass  # it is over already
+            case "answer":
+                self._start(self._answer(live))
+            case "end":
+                self._start(_quietly(live.call.reject() if asked["status"] == 486 else live.call.hangup()))
+            case "keys":
+                self._start(_quietly(live.call.send_dtmf(asked["keys"])))
+            case "mark":
+                live.marks.append((live.queued, asked["name"]))
+            case "clear":
+                live.clear()
+
+    def _start(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ----------------------------------------------------------------------------------------------- the calls
+
+    async def _register(self, account: int) -> None:
+        try:
+            await self._agents[account].register()
+        except RegistrationError as error:
+            self._tell("unregistered", account=account, status=error.status or 0)
+        except BaresipError:
+            self._tell("unregistered", account=account, status=0)
+
+    async def _dial(self, asked: dict[str, Any]) -> None:
+        try:
+            call = await self._agents[asked["account"]].dial(asked["uri"])
+        except (BaresipError, ValueError):
+            self._tell("closed", call=asked["call"], status=404)
+            return
+        self._follow(asked["call"], call)
+
+    async def _answer(self, live: Live) -> None:
+        try:
+            await live.call.answer()
+        except BaresipError:
+            self._closed(live, 500)
+
+    def _incoming(self, account: int, call: Call) -> None:
+        self._next += 2
+        self._follow(self._next, call)
+        shown = call.headers.get(self._headers[account], "") if self._headers[account] else ""
+        facts = {"call": self._next, "account": account, "id": call.call_id, "from": call.peer or "", "shown": shown}
+        self._tell("incoming", **facts)
+
+    def _follow(self, number: int, call: Call) -> None:
+        live = Live(number, call)
+        self._calls[number] = live
+        self._handles[call.handle] = number
+        call.on(lambda event: self._happened(live, event))
+        call.on_dtmf(lambda digit: self._tell("key", call=number, key=digit.digit))
+        call.on_rtcp(lambda stats: setattr(live, "quality", _quality(stats)))
+
+    def _happened(self, live: Live, event: StackEvent) -> None:
+        match event.event:
+            case Event.CALL_RINGING:
+                self._tell("ringing", call=live.number)
+            case Event.CALL_PROGRESS:
+                self._flow(live, "early")
+            case Event.CALL_ESTABLISHED:
+                self._flow(live, "established")
+            case Event.CALL_HOLD:
+                self._tell("held", call=live.number)
+            case Event.CALL_RESUME:
+                self._tell("resumed", call=live.number)
+            case Event.CALL_CLOSED:
+                self._closed(live, _status(event.text or ""))
+
+    def _flow(self, live: Live, what: str) -> None:
+        """Sound flows now, or is about to: say at which rate."""
+        try:
+            info = live.call.audio.info()
+        except BaresipError:
+            info = None
+        if info is None or not info.tx_ready or not info.rx_ready:
+            if live.number in self._calls:
+                self._loop.call_later(PUMP_S, self._flow, live, what)
+            return
+        live.rate, live.channels = info.rx_sample_rate, info.rx_channels
+        self._tell(what, call=live.number, rate=live.rate, id=live.call.call_id or "")
+
+    def _closed(self, live: Live, status: int) -> None:
+        if self._calls.pop(live.number, None):
+            self._handles.pop(live.call.handle, None)
+            self._tell("closed", call=live.number, status=status)
+
+    def _heard(self, event: StackEvent) -> None:
+        match event.event:
+            case Event.REGISTER_OK:
+                self._tell("registered", account=self._account(event.ua))
+            case Event.REGISTER_FAIL:
+                status = _status(event.text or "")
+                self._tell("unregistered", account=self._account(event.ua), status=status)
+            case Event.CALL_REMOTE_SDP:
+                self._loop.call_later(GHOST_S, self._lay_ghost, event.call)
+
+    def _lay_ghost(self, handle: int) -> None:
+        """End a call that the library holds and never announced: such calls add up until none can come in any more.
+
+        An INVITE without a Contact that makes sense leaves one behind; two of them, and everybody hears busy.
+        """
+        if handle not in self._handles:
+            self._start(_quietly(self._runtime.cmd(lib.BP_CMD_CALL_HANGUP, args=str(handle))))
+
+    def _account(self, handle: int) -> int:
+        return next((index for index, agent in enumerate(self._agents) if agent.handle == handle), 0)
+
+    # ----------------------------------------------------------------------------------------------- the sound
+
+    def _pump(self) -> None:
+        for live in list(self._calls.values()):
+            if not live.rate:
+                continue
+            try:
+                pcm = live.pump()
+                names = live.passed()
+            except BaresipError:
+                continue  # renegotiated: the next time binds to the new streams
+            if pcm:
+                self._send(struct.pack("<I", live.number) + pcm)
+            for name in names:
+                self._tell("reached", call=live.number, name=name)
+
+
+def _tuples(account: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) for name, value in account.items() if isinstance(value, list)}
+
+
+def _quality(stats: CallStats) -> dict[str, object]:
+    """Say how well sound arrives: of 100 packets that many were lost, jitter and the way there and back in ms."""
+    lost = 100 * stats.rx_lost / max(1, stats.rx_packets + stats.rx_lost)
+    facts = {"loss_percent": round(lost, 1), "jitter_ms": round(stats.rx_jitter_ms, 1)}
+    return {**facts, "round_trip_ms": round(stats.rtt_ms, 1)}
+
+
+def _status(text: str) -> int:
+    """Read the SIP status at the beginning of a reason; 200 for a goodbye, 0 for what never was answered."""
+    number = text.partition(" ")[0]
+    if number.isdigit():
+        return int(number)
+    lost = ("time", "refused", "route", "rtp", "unreachable")
+    return 0 if any(word in text.lower() for word in lost) else 200  # "Connection reset by peer" is a goodbye
+
+
+def _mono(pcm: bytes, channels: int) -> bytes:
+    return pcm if channels == 1 else array("h", pcm)[::channels].tobytes()
+
+
+def _spread(pcm: bytes, channels: int) -> bytes:
+    if channels == 1:
+        return pcm
+    mono = array("h", pcm)
+    spread = array("h", bytes(len(pcm) * channels))
+    for channel in range(channels):
+        spread[channel::channels] = mono
+    return spread.tobytes()
+
+
+async def _quietly(work: Any) -> None:
+    try:
+        await work
+    except (BaresipError, ValueError):
+        pass  # it is gone already
+
+
+def main() -> None:
+    """Work for the parent at the other end of the socket whose descriptor is the argument."""
+    parent = socket.socket(fileno=int(sys.argv[1]))
+    parent.setblocking(False)
+
+    async def work() -> None:
+        await Worker(parent).run()
+
+    try:
+        asyncio.run(work())
+    finally:
+        os._exit(0)  # not through the library's own end: see above
+
+
+if __name__ == "__main__":
+    main()
