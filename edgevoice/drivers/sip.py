@@ -23,7 +23,7 @@ from edgevoice.lines.sip import NUMBER, Account, Registration, caller
 
 log = logging.getLogger(__name__)
 
-HUNG_S = 1.5  # without a sign of life; the worker gives one four times a second
+HUNG_S = 1.0  # without a sign of life; the worker gives one four times a second
 AGAIN_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # before a new worker, while they die at once
 STEADY_S = 10.0
 START_S = 10.0  # on the smallest Pi Python alone takes three

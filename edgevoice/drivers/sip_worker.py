@@ -25,12 +25,12 @@ from typing import Any
 
 from baresip import Account, BaresipError, Call, CallState, CallStats, Config, Runtime, UserAgent
 from baresip._native import lib
-from baresip.errors import RegistrationError
+from baresip.errors import AudioRestarted, RegistrationError
 from baresip.events import Event, StackEvent
 
 from edgevoice.drivers.packets import Packets
 from edgevoice.drivers.sip_door import shut
-from edgevoice.lines.sip import NUMBER
+from edgevoice.lines.sip import MANDATORY, NUMBER
 
 PUMP_S = 0.01
 ALIVE_S = 0.25  # the parent replaces a worker that says nothing for a second
@@ -42,6 +42,7 @@ DYING_S = 0.5  # to say goodbye at the registrar
 HASTE = (
     5  # registrations within a second: the registrar takes us for no time at all, and the library asks again and again
 )
+SILENT_S = 1.0  # from the answer to a call until its sound can flow: as long as nobody says "hello?" twice
 STUCK_S = 5.0  # the library's own thread answers nothing any more
 BACKLOG_MS = 4_000  # of sound that waits: more than is ever sent ahead, so the library has not taken any for a while
 
@@ -49,10 +50,12 @@ BACKLOG_MS = 4_000  # of sound that waits: more than is ever sent ahead, so the 
 class Live:
     """One call of the library's, with the sound that waits for it."""
 
-    def __init__(self, number: int, call: Call) -> None:
+    def __init__(self, number: int, call: Call, *, guarded: bool) -> None:
         self.number = number
+        self.guarded = guarded  # it may be heard encrypted or not at all
         self.call = call
         self.rate = 0  # while no sound flows
+        self.secret = False  # its sound is encrypted
         self.held = False  # by the other side: what is sent is not heard, and is not kept for later
         self.channels = 1
         self.queue: deque[bytes] = deque()
@@ -79,7 +82,10 @@ class Live:
         """Top up the library; return what was received since the last time, mono."""
         audio = self.call.audio
         self.trim(0 if self.held else BACKLOG_MS)
-        waiting = self.waiting
+        info = audio.info()
+        if info.rx_ready and (info.rx_sample_rate, info.rx_channels) != (self.rate, self.channels):
+            raise AudioRestarted("another rate")
+        waiting = int(info.tx_buffered) // self.channels
         room = AHEAD_MS * self.rate // 1000 * 2 - waiting
         while self.queue and room > 0:
             pcm = self.queue.popleft()
@@ -129,6 +135,9 @@ class Worker:
         self._dials: dict[int, bool] = {}  # calls that are being placed; whether they are still wanted
         self._early: list[StackEvent] = []  # what happened meanwhile, to calls that we do not know yet
         self._times: dict[int, deque[float]] = {}  # of the last registrations of an account
+        self._guarded: set[int] = set()  # accounts whose sound is secret: the library sends it in clear if no key came
+        self._connects: set[int] = set()  # accounts over TCP and TLS
+        self._ways: dict[int, frozenset[int]] = {}  # of these while they are registered: our ends of the connections
         self._left_alone: set[int] = set()  # accounts that are not registered any more, whatever is said
         self._tasks: set[asyncio.Task[None]] = set()
         self._mistake: BaseException | None = None
@@ -144,6 +153,10 @@ class Worker:
             self._headers.append(account.pop("header"))
             agent = await UserAgent.create(self._runtime, Account(**{**account, **_tuples(account)}))
             agent.on_incoming(partial(self._incoming, len(self._agents)))
+            if MANDATORY in account["extra_params"]:
+                self._guarded.add(len(self._agents))
+            if account["transport"] != "udp":
+                self._connects.add(len(self._agents))
             self._agents.append(agent)
         shut()
         self._tell("ready")
@@ -172,9 +185,16 @@ class Worker:
         """Give signs of life, as long as the library does. Raises BaresipError."""
         while True:
             await self._runtime.cmd(lib.BP_CMD_PING, timeout=STUCK_S)
-            shut()  # again: it opens its doors anew when the network changes
+            self._miss(shut())  # again: it opens its doors anew when the network changes
             self._tell("alive")
             await asyncio.sleep(ALIVE_S)
+
+    def _miss(self, connected: frozenset[int]) -> None:
+        """Tell of accounts whose connection is gone: nobody could call, and the library notices that much later."""
+        for account, ports in list(self._ways.items()):
+            if not ports <= connected:
+                del self._ways[account]
+                self._tell("unregistered", account=account, status=0)
 
     async def _leave(self) -> None:
         """Say goodbye to callers and registrars; what does not answer in time is left."""
@@ -258,7 +278,7 @@ class Worker:
             del self._dials[number]
             self._tell("closed", call=number, status=404 if isinstance(error, ValueError) else 0)
             return
-        live = self._follow(number, call)
+        live = self._follow(number, asked["account"], call)
         early, self._early = self._early, []
         wanted = self._dials.pop(number)
         for event in early:
@@ -266,12 +286,12 @@ class Worker:
                 self._happened(live, event)
         if not wanted:
             await _quietly(call.hangup())
-        self._loop.call_later(asked["ring_s"], self._give_up, live)
+        self._loop.call_later(asked["ring_s"], self._give_up, live, 408)
 
-    def _give_up(self, live: Live) -> None:
-        """Nobody has answered."""
-        if live.number in self._calls and live.call.state is CallState.OUTGOING:
-            self._closed(live, 408)
+    def _give_up(self, live: Live, status: int) -> None:
+        """End a call that nobody has answered, or whose answer brings no sound that may be heard."""
+        if live.number in self._calls and not (live.rate and live.call.state is CallState.ESTABLISHED):
+            self._closed(live, status)
             self._start(_quietly(live.call.hangup()))
 
     async def _answer(self, live: Live) -> None:
@@ -282,20 +302,24 @@ class Worker:
 
     def _incoming(self, account: int, call: Call) -> None:
         self._next += 2
-        self._follow(self._next, call)
+        self._follow(self._next, account, call)
         headers = {name.lower(): value for name, value in call.headers.items()}
         shown = headers.get(self._headers[account].lower(), "")
         facts = {"call": self._next, "account": account, "id": call.call_id, "from": call.peer or "", "shown": shown}
         self._tell("incoming", **facts)
 
-    def _follow(self, number: int, call: Call) -> Live:
-        live = Live(number, call)
+    def _follow(self, number: int, account: int, call: Call) -> Live:
+        live = Live(number, call, guarded=account in self._guarded)
         self._calls[number] = live
         self._handles[call.handle] = number
         call.on(lambda event: self._happened(live, event))
         call.on_dtmf(lambda digit: self._tell("key", call=number, key=digit.digit))
-        call.on_rtcp(lambda stats: setattr(live, "quality", _quality(stats)))
+        call.on_rtcp(lambda stats: self._measured(live, stats))
         return live
+
+    def _measured(self, live: Live, stats: CallStats) -> None:
+        live.quality = _quality(stats)
+        self._tell("quality", call=live.number, facts=live.quality)
 
     def _happened(self, live: Live, event: StackEvent) -> None:
         match event.event:
@@ -305,6 +329,9 @@ class Worker:
                 self._flow(live, "early")
             case Event.CALL_ESTABLISHED:
                 self._flow(live, "established")
+                self._loop.call_later(SILENT_S, self._give_up, live, 488)
+            case Event.CALL_MENC:
+                live.secret = True
             case Event.CALL_HOLD:
                 live.held = True
                 self._tell("held", call=live.number)
@@ -316,6 +343,8 @@ class Worker:
 
     def _flow(self, live: Live, what: str) -> None:
         """Sound flows now, or is about to: say at which rate."""
+        if what == "early" and live.call.state is CallState.ESTABLISHED:
+            return  # it was answered meanwhile
         try:
             info = live.call.audio.info()
         except BaresipError:
@@ -324,8 +353,20 @@ class Worker:
             if live.number in self._calls:
                 self._loop.call_later(PUMP_S, self._flow, live, what)
             return
+        if live.guarded and not live.secret:
+            return
         live.rate, live.channels = info.rx_sample_rate, info.rx_channels
         self._tell(what, call=live.number, rate=live.rate, id=live.call.call_id or "")
+
+    def _tune(self, live: Live) -> None:
+        """Go on with the streams that the two sides have agreed on anew."""
+        try:
+            info = live.call.audio.info()
+        except BaresipError:
+            return
+        if info.rx_ready and (info.rx_sample_rate, info.rx_channels) != (live.rate, live.channels):
+            live.clear()
+            self._flow(live, "established" if live.call.state is CallState.ESTABLISHED else "early")
 
     def _closed(self, live: Live, status: int) -> None:
         if self._calls.pop(live.number, None):
@@ -351,6 +392,8 @@ class Worker:
         times = self._times.setdefault(account, deque(maxlen=HASTE))
         times.append(self._loop.time())
         if len(times) < HASTE or times[-1] - times[0] > 1.0:
+            if account in self._connects:
+                self._ways[account] = shut()
             self._tell("registered", account=account)
             return
         self._left_alone.add(account)
@@ -377,7 +420,8 @@ class Worker:
             try:
                 pcm = live.pump()
             except BaresipError:
-                pcm = b""  # renegotiated: the next time binds to the new streams
+                pcm = b""  # renegotiated: the next time binds to the new streams, which may have another rate
+                self._tune(live)
             names = live.passed()
             if pcm and not self._packets.full:  # else the parent is late: sound is lost, as on any network
                 self._packets.send(NUMBER.pack(live.number) + pcm)

@@ -247,7 +247,8 @@ class Account:
 
 
 CODECS = {"opus": "opus/48000/2", "G722": "G722/16000/1", "PCMA": "PCMA/8000/1", "PCMU": "PCMU/8000/1"}
-SRTP = {"optional": ("mediaenc=srtp",), "mandatory": ("mediaenc=srtp-mand",)}
+MANDATORY = "mediaenc=srtp-mand"
+SRTP = {"optional": ("mediaenc=srtp",), "mandatory": (MANDATORY,)}
 
 
 def worker_account(account: Account, password: str, *, codecs: Sequence[str], srtp: str) -> Mapping[str, object]:

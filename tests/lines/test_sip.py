@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.events import Audio, Closed, Digit, End, Progress, Stage
+from edgevoice.events import Answer, Audio, Closed, Digit, End, Listen, Opened, Progress, Stage, Uplink
+from edgevoice.lines.line import Line
 from edgevoice.lines.service import Began, Flowing, Reached
 from edgevoice.lines.sip import (
     REFUSED_S,
@@ -25,6 +26,7 @@ from edgevoice.lines.sip import (
     worker_account,
     worker_start,
 )
+from tests.fakes import LoudnessDetector
 
 PBX = Account("pbx.example", "6001")
 
@@ -172,7 +174,7 @@ def test_whatever_the_worker_says_nothing_raises(messages: list[Any]) -> None:
 
 def test_what_makes_no_sense_is_counted() -> None:
     sip = talking()
-    nonsense = [
+    nonsense: list[str | bytes] = [
         "",
         "[",
         "[" * 100_000,
@@ -375,3 +377,19 @@ def test_a_registrar_on_this_machine_is_reached() -> None:
     assert isinstance(config, dict)
     assert config["net_interface"] == "127.0.0.1"
     assert "sip_cafile /ca.pem" in config["extra_config_text"].splitlines()
+
+
+def test_a_call_whose_codec_changes_goes_on_at_the_new_pitch() -> None:
+    sip = incoming()
+    line = Line(sip, LoudnessDetector())
+    line.opened(0.0)
+    line.receive(said(**{"is": "incoming", "id": "c1", "from": ""}), 0.0)
+    line.perform(Answer(16_000), 0.0)
+    told = line.receive(said(**{"is": "established", "rate": 8_000, "id": "c1"}), 0.0)
+    assert told.events == (Opened(),)
+    line.perform(Listen(Uplink.OPEN, reflex=False), 0.0)
+    again = line.receive(said(**{"is": "established", "rate": 48_000, "id": "c1"}), 1.0)
+    assert Opened() not in again.events
+    packet = struct.pack(">I", 3) + bytes(2 * 480)  # 10 ms
+    heard = [event for _ in range(10) for event in line.receive(packet, 1.0).events]
+    assert sum(len(event.pcm) for event in heard if isinstance(event, Audio)) == pytest.approx(2 * 1_600, abs=64)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from edgevoice.drivers.sip import Endpoint, SipCall
 from edgevoice.events import Audio, Closed, Event
@@ -127,3 +129,22 @@ async def desk(
             talk.drop()
         living.cancel()
         await asyncio.wait([living])
+
+
+def worker() -> int:
+    """Return the process of the one worker of this process."""
+    (only,) = workers()
+    return only
+
+
+def workers() -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1:2] if words else []
+        except OSError:
+            continue
+        if b"edgevoice.drivers.sip_worker" in words and parent == [str(os.getpid())]:
+            found.append(int(entry.name))
+    return found

@@ -22,7 +22,7 @@ class Media(asyncio.DatagramProtocol):
         self.port = 0
         self.heard = bytearray()
         self.keys: list[str] = []
-        self._payload = payload
+        self.payload = payload
         self._sequence = self._time = 0
         self._last_key = -1
         self._to: tuple[str, int] | None = None
@@ -53,7 +53,7 @@ class Media(asyncio.DatagramProtocol):
 
     async def _send(self) -> None:
         while True:
-            self._packet(self._payload, LOUD, self._time)
+            self._packet(self.payload, LOUD, self._time)
             self._time += FRAME
             await asyncio.sleep(FRAME_S)
 
@@ -69,9 +69,16 @@ class Media(asyncio.DatagramProtocol):
             body = struct.pack(">BBH", KEYS.index(key), ended << 7 | 10, min(index + 1, 4) * 200)
             self._packet(payload, body, self._time, mark=not index)
 
+    def report(self) -> None:
+        """Send what RTCP says of the call so far. Source: RFC 3550, 6.4.1, and 6.5 for the name that goes with it."""
+        if self._to and self._transport:
+            sender = struct.pack(">BBHIIIIII", 0x80, 200, 6, 7, 0, 0, self._time & 0xFFFFFFFF, self._sequence, 0)
+            name = struct.pack(">BBHIBB", 0x81, 202, 3, 7, 1, 4) + b"peer\0\0"
+            self._transport.sendto(sender + name, (self._to[0], self._to[1] + 1))
+
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         payload, time = data[1] & 0x7F, struct.unpack_from(">I", data, 4)[0]
-        if payload == self._payload:
+        if payload == self.payload:
             self.heard += data[12:]
         elif len(data) == 16 and time != self._last_key:
             self._last_key = time

@@ -9,10 +9,10 @@ import socket
 from edgevoice.events import Closed
 from edgevoice.lines.service import Flowing
 from edgevoice.lines.sip import Account
-from tests.sip.desk import desk
+from tests.sip.desk import desk, worker
 from tests.sip.media import Media
 from tests.sip.peer import Peer, answer, over_udp, sdp
-from tests.sip.test_worker import resources, story, worker
+from tests.sip.test_worker import resources, story
 
 
 def account(peer: Peer) -> Account:

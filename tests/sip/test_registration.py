@@ -94,6 +94,23 @@ def test_a_registrar_that_was_restarted_has_the_box_again_within_seconds(tmp_pat
     story(tale)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_connection_that_is_cut_is_made_again_at_once(first: bool) -> None:
+    async def tale() -> None:
+        async with over_tcp() as peer, desk(Account(f"127.0.0.1:{peer.port}", "6001", transport="tcp")) as ours:
+            await ours.registered()
+            asked = len(peer.registers)
+            for writer in peer.cut:
+                writer.close()
+            if not first:
+                peer.registrar = lambda register: answer(register, "503 Service Unavailable")
+                await ours.until(lambda: ours.endpoint.registrations[0].trouble)
+                peer.registrar = accept
+            await ours.until(lambda: len(peer.registers) > asked and ours.endpoint.registrations[0].registered)
+
+    story(tale)
+
+
 def test_a_renewal_that_nobody_answers_is_followed_by_our_own_delays() -> None:
     async def tale() -> None:
         async with over_tcp() as peer:

@@ -17,32 +17,13 @@ from edgevoice.drivers import sip as driver
 from edgevoice.events import Closed, End
 from edgevoice.lines.service import Flowing
 from edgevoice.lines.sip import NUMBER, Account
-from tests.sip.desk import Desk, Talk, desk
+from tests.sip.desk import Desk, Talk, desk, worker, workers
 from tests.sip.media import Media
 from tests.sip.peer import Peer, over_udp, sdp
 
 
 def story(tale: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(tale())
-
-
-def worker() -> int:
-    """Return the process of the one worker of this process."""
-    (only,) = workers()
-    return only
-
-
-def workers() -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
-            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1:2] if words else []
-        except OSError:
-            continue
-        if b"edgevoice.drivers.sip_worker" in words and parent == [str(os.getpid())]:
-            found.append(int(entry.name))
-    return found
 
 
 def account(peer: Peer) -> Account:
