@@ -431,6 +431,8 @@ def main() -> None:
     parent = socket.socket(fileno=int(sys.argv[1]))
     for told in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told, signal.SIG_IGN)  # the whole service is told to stop: the parent stops us
+    for stream in (1, 2):  # the library prints there what came over the network; our own mistakes are told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     ended = 1
     try:
         asyncio.run(_work(parent))
