@@ -14,6 +14,7 @@ import pytest
 
 from edgevoice.drivers import control
 from edgevoice.errors import DeviceError
+from tests.sip.desk import workers
 from tests.sip.media import Media
 from tests.sip.peer import Peer, accept, answer, over_tcp, over_udp, sdp
 
@@ -220,5 +221,18 @@ def test_while_the_registrar_is_away_ctl_says_so(tmp_path: Path) -> None:
                 peer.registrar = accept
                 await ours.registered()
         assert "call sip: no SIP account is registered: the registrar is in trouble" in ours.journal
+
+    story(tale)
+
+
+def test_a_box_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, box(peer, tmp_path, HEADLESS) as ours:
+            await ours.registered()
+            (left,) = workers(ours.process.pid)
+            ours.process.kill()
+            async with asyncio.timeout(WAIT_S):
+                while Path(f"/proc/{left}").exists():  # noqa: ASYNC110, ASYNC240 - there is no event for it
+                    await asyncio.sleep(0.05)
 
     story(tale)
