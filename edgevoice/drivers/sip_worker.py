@@ -168,7 +168,12 @@ class Worker:
         await self._leave()
 
     def fail(self, mistake: BaseException | None) -> None:
-        """End with a mistake of ours that nobody caught: the parent starts another worker."""
+        """End with a mistake of ours that nobody caught: the parent starts another worker.
+
+        Of one failure the library makes two errors, and leaves the second to nobody: that is no mistake of ours.
+        """
+        if mistake is None or isinstance(mistake, BaresipError):
+            return
         self._mistake = self._mistake or mistake
         self._over.set()
 
