@@ -68,7 +68,7 @@ async def run(config: Config, agents: Agents) -> None:
             partial(_calibration, config),
         )
         _let_mistakes_end_us(box)
-        if config.lines.listen:
+        if config.lines.listen or config.line.sip:
             box.lines = Switchboard(agents, box.doors, box)
         await stack.enter_async_context(control.serve(config.status.socket, box.answer))
         stack.callback(box.restore_mixer)
@@ -95,7 +95,7 @@ async def _run_headless(config: Config, agents: Agents) -> None:
 def is_headless(config: Config) -> bool:
     """Tell whether nothing here wants a sound card: lines that an agent answers, [card] left out, and no card there."""
     asked_for = {f"card.{key}" for key in config.card.__struct_fields__} - config.left_out
-    if not config.lines.listen or config.call.incoming == "card" or asked_for:
+    if not (config.lines.listen or config.line.sip) or config.call.incoming == "card" or asked_for:
         return False
     try:
         return not any(line.strip()[:1].isdigit() for line in CARDS.read_text().splitlines())

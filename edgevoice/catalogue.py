@@ -19,12 +19,14 @@ from edgevoice.lines.dial import Dialer, ElksDialer, TwilioDialer
 from edgevoice.lines.documents import ElksSetup, Setup, StreamSetup, TwilioSetup, setup
 from edgevoice.lines.elks import Elks
 from edgevoice.lines.service import Service
+from edgevoice.lines.sip import Account, worker_account, worker_start
 from edgevoice.lines.twilio import Twilio
 from edgevoice.lines.vobiz import Plivo, Vobiz
 from edgevoice.schema import Config
 from edgevoice.tools import TOOLS
 from edgevoice.wire import Wire
 
+UNSPEAKABLE = "the password holds a quotation mark or a backslash, which cannot be sent; choose another one"
 WEAK_TOKEN = "expected 16 to 128 letters, digits, - and _, hard to guess; make one with: openssl rand -hex 16"
 
 
@@ -145,6 +147,36 @@ class Agents:
         file = getattr(getattr(self.config.line, name), line.signing_key) if line.signing_key else ""
         return self.files.secret(file, f"line.{name}.{line.signing_key}").reveal() if file else ""
 
+    def sip(self) -> tuple[list[Account], Mapping[str, object]]:
+        """Return the SIP accounts, and the first message to the worker that has their passwords. Raises ConfigError."""
+        accounts, known = [], []
+        for index, section in enumerate(self.config.line.sip):
+            path = f"line.sip[{index}]"
+            password = ""
+            if section.password_file:
+                password = self.files.secret(section.password_file, f"{path}.password_file").reveal()
+            if set(password) & set('"\\'):
+                raise ConfigError([f"$.{path}.password_file: {UNSPEAKABLE}"])
+            name, _, file = section.secret_header.partition(":")
+            value = self.files.secret(file.strip(), f"{path}.secret_header").reveal() if name else ""
+            account = Account(
+                section.registrar,
+                section.user,
+                section.transport,
+                section.allow,
+                section.targets,
+                (name, value),
+                beside_udp=any(one.transport == "udp" for one in self.config.line.sip),
+            )
+            accounts.append(account)
+            known.append(worker_account(account, password, codecs=section.codecs, srtp=section.srtp))
+        sections = self.config.line.sip
+        ca_files = [str(self.files.path(one.ca_file, "line.sip.ca_file")) for one in sections if one.ca_file]
+        jitter_ms = max((one.jitter_ms for one in sections), default=0)
+        calls = self.config.lines.max_calls + 2  # beyond ours it says busy itself, in one breath with a flood
+        ca_file = ca_files[0] if ca_files else ""
+        return accounts, worker_start(accounts, known, calls=calls, jitter_ms=jitter_ms, ca_file=ca_file)
+
     def lines_setup(self, *, show_token: bool) -> str:
         """Write what to enter where at the services that are set up. Raises ConfigError."""
         base = self.config.lines.url or "https://ADDRESS-OF-THIS-BOX"
@@ -182,5 +214,8 @@ class Agents:
         for name in {call.button, call.at_start, call.fallback, call.incoming} & set(AGENTS):
             self.make(name, time.monotonic)
         self.doors()
+        self.sip()
         for target in filter(is_line, (call.button, call.at_start, call.fallback)):
+            if target.startswith("sip:"):
+                continue
             self.dialer(target.partition(":")[0], "")

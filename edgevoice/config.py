@@ -16,13 +16,15 @@ from msgspec import structs
 
 from edgevoice.errors import ConfigError
 from edgevoice.profiles import filled, read_profile
-from edgevoice.reading import Reading, document, join, not_one_of, show
+from edgevoice.reading import Reading, did_you_mean, document, join, not_one_of, show
 from edgevoice.schema import Config, Section, Tables
 
 AGENTS = ("parrot", "openai")  # those of [agent] that this version can call
 LINES = ("elks", "twilio", "vobiz", "plivo")  # those of [line] that this version has
 DIALLING = ("elks", "twilio")  # those that it can call somebody with
 LOOPBACK = r"127(\.[0-9]+){3}|localhost|\[::1\]"
+SIP_REGISTRAR = r"(sips?:)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(;[A-Za-z0-9=;.-]*)?"
+SIP_USER = r'[^\s@:;<>"?\\]+'
 TOOLS = ("hang_up", "set_volume")  # those of `tools` that this version can do
 
 
@@ -144,9 +146,6 @@ def _absent(config: Config) -> Iterator[tuple[str, str]]:
     for name, relay in config.relay.items():
         if relay.agent_may:
             yield f"{join('relay', name)}.agent_may", "agents cannot open relays in this version; use false"
-    for index, account in enumerate(config.line.sip):
-        if keys := _changed(account):
-            yield f"line.sip[{index}]", f"SIP is not in this version; remove {', '.join(keys)}"
     if keys := _changed(config.agent.elevenlabs):
         yield "agent.elevenlabs", f"this agent is not in this version; remove {', '.join(keys)}"
 
@@ -162,8 +161,7 @@ def _targets(config: Config, agents: Collection[str]) -> Iterator[tuple[str, str
     known = sorted(agents)
     for key, others in {"button": [], "at_start": [""], "incoming": ["card"], "fallback": [""]}.items():
         target = getattr(config.call, key)
-        line = target.partition(":")[0]
-        if key != "incoming" and ":" in target and line in (*LINES, "sip"):
+        if key != "incoming" and is_line(target):
             if problem := cannot_dial(config, target):
                 yield f"call.{key}", problem
         elif target not in (choices := [*known, *others]):
@@ -171,13 +169,16 @@ def _targets(config: Config, agents: Collection[str]) -> Iterator[tuple[str, str
 
 
 def is_line(target: str) -> bool:
-    """Tell a target that is called over a phone line ("elks:+46...") from an agent."""
-    return target.partition(":")[0] in LINES
+    """Tell a target that is called over a phone line ("elks:+46...", "sip:reception") from an agent."""
+    line, colon, _ = target.partition(":")
+    return bool(colon) and line in (*LINES, "sip")
 
 
 def cannot_dial(config: Config, target: str) -> str:
     """Say why `target` ("elks:+46...") cannot be called with this configuration, or "" when it can."""
     line, _, number = target.partition(":")
+    if line == "sip":
+        return _cannot_dial_sip(config, number)
     if line not in DIALLING:
         return f"{line} cannot call out in this version; use {' or '.join(f'{name}:+...' for name in DIALLING)}"
     if not re.fullmatch(r"\+[1-9][0-9]{5,14}", number):
@@ -189,6 +190,56 @@ def cannot_dial(config: Config, target: str) -> str:
     missing += ["lines.listen"] if not config.lines.listen else []
     missing += ["lines.url"] if line == "twilio" and not config.lines.url else []
     return f"to call out it needs {', '.join(missing)}" if missing else ""
+
+
+def _cannot_dial_sip(config: Config, name: str) -> str:
+    if not config.line.sip:
+        return "to call out it needs an account, [[line.sip]]"
+    targets = [target for account in config.line.sip for target in account.targets]
+    if name in targets or "@" in name or re.fullmatch(r"\+?[0-9*#]+", name):
+        return ""
+    known = did_you_mean(name, targets)
+    return f"there is no {show(name)} in line.sip.targets{known}; expected a name there, or an address"
+
+
+def _sip(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    for index, account in enumerate(config.line.sip):
+        path = f"line.sip[{index}]"
+        for key, allowed in {"registrar": SIP_REGISTRAR, "user": SIP_USER}.items():
+            if not (value := getattr(account, key)):
+                yield (f"{path}.{key}",), "an account needs it; write it"
+            elif not re.fullmatch(allowed, value):
+                yield (
+                    (f"{path}.{key}",),
+                    f"{show(value)} cannot stand in a SIP address; expected it as the PBX shows it",
+                )
+        if not account.codecs:
+            yield (f"{path}.codecs",), "without a codec nobody is heard; name at least one"
+        host = account.registrar.removeprefix("sips:").removeprefix("sip:").partition(";")[0]
+        if account.transport == "tls" and re.fullmatch(r"[0-9.]+(:\d+)?|\[.*", host):
+            sentence = "with tls name the registrar by its host name: no certificate is checked for an address"
+            yield (f"{path}.registrar", f"{path}.transport"), sentence
+        if account.secret_header and not re.fullmatch(r"[A-Za-z0-9-]{1,63}: *\S.*", account.secret_header):
+            yield (
+                (f"{path}.secret_header",),
+                'expected the header and a file with its value, like "X-Door: door-secret"',
+            )
+        if account.srtp == "mandatory" and account.transport != "tls":
+            yield (f"{path}.srtp", f"{path}.transport"), 'its keys travel in the SIP messages: use transport = "tls"'
+        if account.ca_file != config.line.sip[0].ca_file:
+            yield (f"{path}.ca_file", "line.sip[0].ca_file"), "one file is for all accounts: name the same in each"
+    yield from _sip_trust(config)
+
+
+def _sip_trust(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield whose callers could never be answered automatically, because they could be anybody."""
+    udp = next((index for index, account in enumerate(config.line.sip) if account.transport == "udp"), None)
+    for index, account in enumerate(config.line.sip):
+        path = f"line.sip[{index}]"
+        if udp is not None and config.call.auto_answer and account.allow and not account.secret_header:
+            beside = f", and line.sip[{udp}] uses it" if udp != index else ""
+            sentence = f'over UDP anybody may claim to be on it{beside}; use transport = "tls", or a secret_header'
+            yield (f"{path}.allow", f"line.sip[{udp}].transport"), sentence
 
 
 def _phone_lines(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -220,7 +271,8 @@ def _phone_lines(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
             )
     if config.call.auto_answer and config.call.incoming != "card":
         yield ("call.auto_answer", "call.incoming"), "it is the card that answers by itself; an agent always does"
-    if config.call.auto_answer and not any(getattr(config.line, name).allow for name in LINES):
+    lists = [getattr(config.line, name).allow for name in LINES] + [account.allow for account in config.line.sip]
+    if config.call.auto_answer and not any(lists):
         yield ("call.auto_answer",), "nobody may be answered automatically; name callers in a line's allow"
 
 
@@ -240,6 +292,7 @@ def _relays(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
 def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the keys that do not go together, first the one to change, and why."""
     yield from _phone_lines(config)
+    yield from _sip(config)
     yield from _relays(config)
     card, barge_in, panel, openai = config.card, config.barge_in, config.panel, config.agent.openai
     if card.buffer_ms < 2 * card.period_ms:

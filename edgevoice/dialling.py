@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from edgevoice.drivers import http
-from edgevoice.drivers.line_leg import LineLeg
+from edgevoice.drivers.line_leg import RATE, LineLeg
 from edgevoice.events import Closed, Command, End, Event, HangUp, Progress, Stage
 from edgevoice.lines.dial import Dialer, HttpRequest, Placed, e164
 from edgevoice.lines.service import Began
@@ -23,12 +23,13 @@ Deliver = Callable[[Event, float], None]
 
 
 class Dialling:
-    """The far side of a call to `number`; `name` is ours for it, and `rate` what the line has when it is answered."""
+    """The far side of a call to `number`; `name` is ours for it."""
 
-    def __init__(self, line: str, name: str, number: str, rate: int, dialer: Dialer) -> None:
+    rate = RATE
+
+    def __init__(self, line: str, name: str, number: str, dialer: Dialer) -> None:
         self.line = line
         self.name = name  # ours
-        self.rate = rate
         self._number = number if isinstance(checked := e164(number), Closed) else checked
         self._dialer = dialer
         self._id = ""  # the service's

@@ -14,6 +14,7 @@ from edgevoice.drivers import control, systemd
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.events import Closed
 from edgevoice.recordings import Recordings
+from edgevoice.sip_lines import SipDialling
 from edgevoice.switchboard import Switchboard
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,9 @@ class Headless:
                 return self._status()
             case control.Say():
                 return self._say(request)
+            case control.Keys(keys, to):
+                self.lines.send_keys(keys, to)
+                return self._status()
             case control.Hush(to):
                 if (found := self.lines.find(to)) is None:
                     raise DeviceError(self._no_such_leg(to))
@@ -98,6 +102,9 @@ class Headless:
     async def _converse(self, target: str) -> None:
         try:
             with self.lines.dialling(target) as dialling:
+                if isinstance(dialling, SipDialling):
+                    await self._converse_by_sip(dialling)
+                    return
                 reached = await dialling.connect(lambda event, at: None)
                 if isinstance(reached, Closed):
                     log.warning("call %s: %s (%s)", dialling.name, reached.reason, reached.end.value)
@@ -109,6 +116,12 @@ class Headless:
                 await self.lines.converse(running, self._config.call.incoming)
         except ConfigError as error:
             log.error("%s", " ".join(error.problems))
+
+    async def _converse_by_sip(self, dialling: SipDialling) -> None:
+        if dialling.leg is None:
+            log.warning("call sip: %s", dialling.closed.reason if dialling.closed else "")
+            return
+        await self.lines.converse_with(dialling.leg, self._config.call.incoming)
 
     async def _say(self, asked: control.Say) -> dict[str, object]:
         recording = await self._recordings.read(asked.path)

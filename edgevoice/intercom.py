@@ -118,6 +118,9 @@ class Intercom:
             case Progress(Stage.RINGING) if not self._far_open and self._rings_at is None:
                 self._rings_at = at
                 return self.expire(at)
+            case Progress(Stage.EARLY_MEDIA):
+                self._rings_at = None  # what sounds now is of the network: its own ringing, or a sentence
+                return []
             case Closed():
                 return self._end(event, Side.NEAR)
             case _:

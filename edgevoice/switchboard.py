@@ -39,6 +39,7 @@ from edgevoice.lines import documents
 from edgevoice.lines.admission import Admission, Admitted, Came, Refused, Ticket
 from edgevoice.lines.line import Line
 from edgevoice.orders import Side
+from edgevoice.sip_lines import SipDialling, SipLines
 from edgevoice.tools import HangUpTool, SetVolume, parse
 from edgevoice.wire import Wire
 
@@ -85,6 +86,7 @@ class Running:
     line: str
     leg: LineLeg
     since: float
+    allowed: bool = False  # it may be answered automatically, as its account says
     joined: str = "nobody"  # to whom
     call: Call | None = None
 
@@ -103,6 +105,7 @@ class Switchboard:
         self._box = box
         self._admission = Admission(agents.doors(), lambda: secrets.token_urlsafe(16))
         self._certificate = self._load_certificate()
+        self.sip = SipLines(agents, self._sip_comes) if self._config.line.sip else None
         self._dialled: list[Dialling] = []  # those that nobody has answered yet
         self._count = 0
         self._changed = asyncio.Event()  # a call is over
@@ -124,14 +127,16 @@ class Switchboard:
     async def live(self, group: asyncio.TaskGroup) -> None:
         """Serve until cancelled; calls are tasks of `group`."""
         self._group = group
-        watching = group.create_task(watch(self._certificate)) if self._certificate else None
-        try:
-            await self._listen()
-        finally:
-            if watching:
-                watching.cancel()
+        async with asyncio.TaskGroup() as parts:
+            if self.sip:
+                parts.create_task(self.sip.endpoint.live())
+            if self._certificate:
+                parts.create_task(watch(self._certificate))
+            if self._config.lines.listen:
+                parts.create_task(self._listen())
 
     async def _listen(self) -> None:
+        """Serve phone services, and try again while the port cannot be had."""
         failures = 0
         while True:
             try:
@@ -210,15 +215,32 @@ class Switchboard:
             pre_roll_ms=barge_in.pre_roll_ms,
             give_up_ms=barge_in.give_up_ms,
         )
+        return self._enter(LineLeg(line, connection), admitted, allowed=False)
+
+    def _enter(self, leg: LineLeg, admitted: Admitted, *, allowed: bool) -> Running:
+        """Give a call its name and its place among those that are running."""
         self._count += 1
-        leg = LineLeg(line, connection)
-        running = Running(f"{admitted.service}-{self._count}", admitted.service, leg, self.loop.time())
+        running = Running(f"{admitted.service}-{self._count}", admitted.service, leg, self.loop.time(), allowed)
         self.running[running.name] = running
         return running
 
+    def _sip_comes(self, leg: LineLeg, allowed: bool) -> bool:
+        """Take a call that comes in over SIP, if there is room for it."""
+        if self.full:
+            self._refuse(f"there are {self._config.lines.max_calls} calls already (lines.max_calls)")
+            return False
+        admitted = Admitted("sip")
+        self._group.create_task(self._take(self._enter(leg, admitted, allowed=allowed), admitted))
+        return True
+
     async def _take(self, running: Running, admitted: Admitted) -> None:
-        leg = running.leg
+        """Be one call, from its first message to its end."""
         self._group.create_task(self._join(running, admitted))
+        await self._attend_to(running)
+
+    async def _attend_to(self, running: Running) -> None:
+        """Read and write until the call is over, and say so."""
+        leg = running.leg
         try:
             await leg.attend()
         finally:
@@ -256,6 +278,14 @@ class Switchboard:
             await self._ring(running, admitted)
         else:
             await self.converse(running, self._config.call.incoming)
+
+    async def converse_with(self, leg: LineLeg, agent: str) -> None:
+        """Let an agent talk with somebody whom we call over SIP."""
+        self._count += 1
+        running = Running(f"sip-{self._count}", "sip", leg, self.loop.time())
+        self.running[running.name] = running
+        self._group.create_task(self.converse(running, agent))
+        await self._attend_to(running)
 
     async def converse(self, running: Running, agent: str) -> None:
         """Let an agent talk with whom is on the line, until one of them hangs up."""
@@ -315,7 +345,8 @@ class Switchboard:
         ends = [self._group.create_task(visitor.answered.wait()), self._group.create_task(leg.over())]
         done: set[asyncio.Task[bool]] = set()
         while not done:
-            leg.perform(Tone("ringing"), self.loop.time())
+            if not leg.line.service.rings_by_itself:
+                leg.perform(Tone("ringing"), self.loop.time())
             done, _ = await asyncio.wait(ends, timeout=RING_S, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:
             end.cancel()
@@ -327,12 +358,14 @@ class Switchboard:
         """Tell whether the caller may be answered automatically; the signed webhook's word counts most."""
         began = running.leg.line.began
         assert began is not None
+        if running.allowed or running.line == "sip":
+            return running.allowed
         caller = admitted.ticket.caller if admitted.ticket else began.caller
         return bool(caller) and caller in getattr(self._config.line, running.line).allow
 
     async def busy(self, leg: LineLeg) -> None:
         """Let a caller hear that nobody can be reached, and hang up."""
-        until = self.loop.time() + BUSY_S
+        until = self.loop.time() + (0.0 if leg.line.service.rings_by_itself else BUSY_S)
         while leg.closed is None and self.loop.time() < until:
             leg.perform(Tone("busy"), self.loop.time())
             await asyncio.sleep(1.0)
@@ -341,15 +374,19 @@ class Switchboard:
     # ------------------------------------------------------------------------------------------ calls we make
 
     @contextmanager
-    def dialling(self, target: str) -> Iterator[Dialling]:
+    def dialling(self, target: str) -> Iterator[Dialling | SipDialling]:
         """Have a far side for a call to `target` ("elks:+46..."), which rings until it opens. Raises ConfigError."""
         line, _, number = target.partition(":")
+        if line == "sip":
+            assert self.sip is not None, "a target that can be dialled has an account"
+            yield self.sip.dialling(target)
+            return
         self._count += 1
         name = f"{line}-{self._count}"
         path = self._admission.issue(Ticket(line, call=name), self.loop.time())
         socket_url = self._config.lines.url.replace("https://", "wss://", 1) + path
         dialer = self._agents.dialer(line, socket_url)
-        dialling = Dialling(line, name, number, LINES[line].service().rate, dialer)
+        dialling = Dialling(line, name, number, dialer)
         self._dialled.append(dialling)
         try:
             yield dialling
@@ -388,7 +425,8 @@ class Switchboard:
     def status(self) -> Mapping[str, object]:
         """Say how the lines are: facts for a program, and no numbers."""
         trouble = self.trouble or (self._certificate.trouble if self._certificate else "")
-        return {"listen": self.address or None, "trouble": trouble or None, "calls": self.calls()}
+        sip = self.sip.status() if self.sip else None
+        return {"listen": self.address or None, "trouble": trouble or None, "sip": sip, "calls": self.calls()}
 
     def calls(self) -> list[dict[str, object]]:
         return [
@@ -398,9 +436,17 @@ class Switchboard:
                 "s": round(self.loop.time() - running.since, 1),
                 "turn": running.call.machine.turn.value if running.call else None,
                 "waiting_ms": round(running.leg.line.sending.waiting_ms),
+                **(self.sip.facts(running.leg) if self.sip else {}),
             }
             for running in self.running.values()
         ]
+
+    def send_keys(self, keys: str, to: str) -> None:
+        """Send digits in a call over SIP: "sip-3", or "" for the only one. Raises DeviceError."""
+        leg = self.running[to].leg if to in self.running else None
+        if not self.sip or (to and leg is None) or not self.sip.send_keys(keys, leg):
+            names = ", ".join(name for name, running in self.running.items() if running.line == "sip") or "no calls"
+            raise DeviceError(f'keys cannot be sent in "{to}" now; over SIP there are: {names}')
 
     def find(self, name: str) -> tuple[Call, Side] | None:
         """Return the call of a line that is joined to an agent, and which leg of it the line is; "": the only one."""

@@ -32,15 +32,16 @@ LAYERS: list[list[str]] = [
     ["profiles"],
     ["config", "audio.playout", "audio.delivery", "audio.echo", "audio.reference", "audio.speech", "audio.measurement"],
     ["audio.hearing", "audio.interruption", "audio.calibration", "audio.findings", "audio.selftest"],
-    ["lines.elks", "lines.twilio", "lines.vobiz", "lines.sending", "lines.ear", "lines.admission"],
+    ["lines.elks", "lines.twilio", "lines.vobiz", "lines.sip", "lines.sending", "lines.ear", "lines.admission"],
     ["pictures", "calibration_picture", "nightly", "agents.openai_session", "lines.line"],
     ["scenes", "agents.openai_answers"],
     ["audio.duplex", "agents.parrot", "report"],
     ["conversation", "intercom", "appliance", "agents.openai"],
     ["call"],
-    ["drivers.pcm", "drivers.pins", "drivers.outbox", "drivers.certificate"],
+    ["drivers.pcm", "drivers.pins", "drivers.outbox", "drivers.certificate", "drivers.packets", "drivers.sip_door"],
+    ["drivers.sip_accounts"],
     ["bridge", "drivers.*", "catalogue"],
-    ["dialling", "doors", "recordings"],
+    ["dialling", "doors", "recordings", "sip_lines"],
     ["switchboard"],
     ["simulation", "box", "headless", "scenery", "calibrate"],
     ["app"],
@@ -51,7 +52,7 @@ LAYERS: list[list[str]] = [
 PURE_ROWS = 16  # of LAYERS: no clock, no thread, no socket, no device below this line
 FORBIDDEN = {
     *("asyncio", "threading", "time", "socket", "select", "os", "random", "subprocess", "pathlib"),
-    *("alsaaudio", "gpiozero", "websockets"),
+    *("alsaaudio", "baresip", "gpiozero", "websockets"),
 }
 ALLOWED_PURE = {"pathlib.PurePosixPath"}
 

@@ -19,11 +19,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from edgevoice import dialling, switchboard
+from edgevoice.dialling import Dialling
 from edgevoice.drivers import control
 from edgevoice.errors import DeviceError
 from edgevoice.headless import Headless
 from edgevoice.lines import line
 from edgevoice.lines.dial import TwilioDialer
+from edgevoice.lines.elks import Elks
 from edgevoice.schema import Config
 from edgevoice.switchboard import Visitor
 from tests import journal
@@ -78,7 +80,7 @@ def test_of_twenty_calls_at_the_same_moment_exactly_as_many_as_allowed_come_in(t
 def test_a_service_that_never_says_which_call_it_is_is_hung_up_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(line, "BEGIN_S", 0.1)
+    monkeypatch.setattr(Elks, "patience_s", 0.1)
 
     async def story() -> None:
         async with house(tmp_path) as box, dialling_in(box) as socket:
@@ -395,6 +397,7 @@ def test_who_answers_by_a_ticket_when_nobody_waits_any_more_does_not_meet_the_ag
         lines = 'url = "https://127.0.0.1"'
         async with house(tmp_path, lines=lines, twilio=TWILIO) as box:
             with box.lines.dialling(f"twilio:{journal.CALLER}") as dialled:
+                assert isinstance(dialled, Dialling)
                 dialer = dialled._dialer
             assert isinstance(dialer, TwilioDialer)
             signature = RequestValidator("secret").compute_signature(dialer.socket_url, {})

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from edgevoice.drivers.outbox import Outbox
@@ -24,16 +24,45 @@ from edgevoice.wire import Reply
 
 log = logging.getLogger(__name__)
 
+RATE = 16_000  # Hz, of a line that is the other side of a call: a card and a telephone both know it
 OUTBOX_S = 5.0  # nobody waits longer on a silent line
 LET_GO_S = 2.0  # from the end to the torn connection, for a service that neither takes our goodbye nor closes
 
 Deliver = Callable[[Event, float], None]
 
 
+class Socket(Protocol):
+    """What carries the messages of one call: a WebSocket of the server's, or a call of the SIP worker's."""
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Read until the end. May raise ConnectionClosed there."""
+
+    async def send(self, message: str | bytes) -> None:
+        """Send one message."""
+
+    async def close(self) -> None:
+        """End it, politely."""
+
+    @property
+    def close_code(self) -> int | None:
+        """Why it ended, as a WebSocket says it."""
+
+    @property
+    def transport(self) -> Abortable:
+        """What `abort` is called on."""
+
+
+class Abortable(Protocol):
+    """Something that can be ended without a word."""
+
+    def abort(self) -> None:
+        """End it."""
+
+
 class LineLeg:
     """The caller's leg of one call. Everything is called on the event loop."""
 
-    def __init__(self, line: Line, socket: ServerConnection) -> None:
+    def __init__(self, line: Line, socket: Socket) -> None:
         self.line = line
         self.closed: Closed | None = None
         self._socket = socket
@@ -146,16 +175,16 @@ class LineLeg:
 
 @dataclass(frozen=True)
 class FarLine:
-    """The same where a line is the other side of a call: it keeps its own rate."""
+    """The same where a line is the other side of a call."""
 
     leg: LineLeg
 
     @property
     def rate(self) -> int:
-        return self.leg.rate
+        return RATE
 
     async def run(self, deliver: Deliver, group: asyncio.TaskGroup) -> None:
-        await self.leg.run(deliver, self.leg.rate)
+        await self.leg.run(deliver, RATE)
 
     def perform(self, command: Command, at: float) -> None:
         self.leg.perform(command, at)

@@ -6,14 +6,15 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
-from websockets.asyncio.connection import Connection
+from websockets.asyncio.connection import Connection as WebSocket
 from websockets.exceptions import ConnectionClosed
 
 log = logging.getLogger(__name__)
 
 
-def let_go(connection: Connection) -> None:
+def let_go(connection: WebSocket) -> None:
     """Tear a connection whose other side has sent its end, if something still waits to be sent there.
 
     asyncio would close it when that is taken, and then fail (AttributeError in `abort`) whoever tears it afterwards, as
@@ -21,6 +22,16 @@ def let_go(connection: Connection) -> None:
     """
     if connection.transport.can_write_eof() and connection.transport.get_write_buffer_size():  # TLS knows no half end
         connection.transport.abort()
+
+
+class Connection(Protocol):
+    """What is sent over."""
+
+    async def send(self, message: str | bytes) -> None:
+        """Send one message. May raise ConnectionClosed."""
+
+    async def close(self) -> None:
+        """End it, politely."""
 
 
 class Outbox:

@@ -64,6 +64,9 @@ class Elks:
     chunk_ms = 100
     mark_ms = 1000
     answers_clear = False  # an `interrupt` is obeyed in silence
+    rings_by_itself = False
+    flows_at_once = True
+    patience_s = 10.0
 
     def __init__(self) -> None:
         self.faults = 0
@@ -94,6 +97,9 @@ class Elks:
             case _:  # no message, sound before `hello`, or an answer to nothing
                 self.faults += 1
                 return ()
+
+    def open(self) -> Messages:
+        return ()
 
     def begin(self) -> Messages:
         return (LISTENING,) if self._up else ()

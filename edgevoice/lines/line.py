@@ -36,15 +36,17 @@ from edgevoice.events import (
     Opened,
     Play,
     Played,
+    Progress,
+    Stage,
     Tone,
+    Uplink,
     Witness,
 )
 from edgevoice.lines.ear import Ear
 from edgevoice.lines.sending import Sending
-from edgevoice.lines.service import Began, Emptied, Messages, Reached, Service
+from edgevoice.lines.service import Began, Emptied, Flowing, Messages, Reached, Service
 from edgevoice.wire import NOTHING, Reply
 
-BEGIN_S = 10.0  # for a service to say which call it is
 SILENT_S = 30.0  # a line carries sound all the time, also of silence; after so long without it is dead
 LONGEST_S = 5.0  # of sound in one message: no line has so much to tell at once, and all calls would wait for it
 KEEP_MS = 1_000  # from a barge-in to the order to listen
@@ -60,8 +62,12 @@ class Line:
         self._detector = detector
         self._pre_roll_ms, self._give_up_ms = pre_roll_ms, give_up_ms
         self._ear: Ear | None = None
-        self._opened_at = self._heard_at = 0.0  # when the last message came
-        self._answered = False
+        self._opened_at = 0.0
+        self._heard_at = 0.0  # when the last message came
+        self._wanted: int | None = None  # the rate of the side that wants to take part
+        self._answered = False  # it does
+        self._listens: Listen | None = None  # what was ordered last
+        self._early = False  # sound comes before anybody has answered
         self._over = False
 
     @property
@@ -74,14 +80,14 @@ class Line:
         if self._over:
             return None
         if self.began is None:
-            return self._opened_at + BEGIN_S
+            return self._opened_at + self.service.patience_s
         waits = (self._heard_at + SILENT_S, self.sending.playback.deadline, self.sending.deadline)
         return min(wait for wait in waits if wait is not None)
 
     def opened(self, at: float) -> Reply:
         """The socket is there."""
         self._opened_at = self._heard_at = at
-        return NOTHING
+        return _sent(self.service.open())
 
     def receive(self, message: str | bytes, at: float) -> Reply:
         """Take one message of the service."""
@@ -100,8 +106,12 @@ class Line:
             case Emptied():
                 return _sent(self.sending.cleared(at))
             case Began() if self.began is None:
-                self._begin(meaning)
-            case Digit():
+                return self._begin(meaning)
+            case Flowing():
+                return self._flow()
+            case Progress(Stage.EARLY_MEDIA):
+                return self._hear_early(meaning)
+            case Digit() | Progress():
                 return Reply(events=(meaning,))
             case Closed():
                 return self._end(meaning)
@@ -114,6 +124,9 @@ class Line:
         match command:
             case HangUp(reason):
                 return self._end(Closed(End.HUNG_UP, reason))
+            case Answer(rate) if self._wanted is None:
+                self._wanted = rate
+                return self._answer() if self.began else NOTHING
             case _ if self._ear is None:  # nobody is there yet
                 return NOTHING
             case Play():
@@ -122,10 +135,9 @@ class Line:
                 return _sent(self.sending.mark(command, at))
             case Tone(name):
                 return _sent(self.sending.tone(name, at))
-            case Answer(rate) if not self._answered:
-                return self._answer(rate)
-            case Listen(uplink, reflex) if self._answered:
-                return Reply(events=tuple(self._ear.listen(uplink, reflex=reflex)))
+            case Listen():
+                self._listens = command
+                return self._listen()
             case Witness(ago_ms):
                 self._ear.witness(ago_ms)
                 return self._interrupt(at) if self._ear.evident else NOTHING
@@ -141,9 +153,11 @@ class Line:
         if self._over:
             return NOTHING
         if self.began is None:
-            if at < self._opened_at + BEGIN_S:
+            patience_s = self.service.patience_s
+            if at < self._opened_at + patience_s:
                 return NOTHING
-            return self._end(Closed(End.BROKEN, f"the service did not say within {BEGIN_S:g} s which call it is"))
+            end = End.BROKEN if self.service.flows_at_once else End.NO_ANSWER
+            return self._end(Closed(end, f"the service did not say within {patience_s:g} s which call it is"))
         if at >= self._heard_at + SILENT_S:
             return self._end(Closed(End.LINK_LOST, f"nothing came over the line for {SILENT_S:g} s"))
         return _together(self._passed(self.sending.playback.expire(at)), _sent(self.sending.pump(at)))
@@ -155,24 +169,55 @@ class Line:
 
     # ------------------------------------------------------------------------------------------------ the call
 
-    def _begin(self, began: Began) -> None:
+    def _begin(self, began: Began) -> Reply:
         self.began = began
+        self._tune()
+        return self._answer() if self._wanted is not None else NOTHING
+
+    def _tune(self) -> None:
+        """Take the rate that the service has announced."""
         self.sending.take_from(self.rate)
         self._ear = Ear(self.rate, self._detector, pre_roll_ms=self._pre_roll_ms, give_up_ms=self._give_up_ms)
 
-    def _answer(self, rate: int) -> Reply:
+    def _answer(self) -> Reply:
+        """Take the call for the side that wants to take part."""
+        begin = _sent(self.service.begin())
+        return _together(begin, self._flow()) if self.service.flows_at_once else begin
+
+    def _flow(self) -> Reply:
+        """Sound flows from now on; said again, at another rate."""
+        if self._wanted is None or (self._answered and self.sending.playback.rate == self.rate):
+            return NOTHING
+        opened = NOTHING if self._answered else Reply(events=(Opened(),))
+        self._tune()
         assert self._ear is not None
         self._answered = True
-        self.sending.take_from(rate)
-        self._ear.join(rate)
-        return Reply(send=self.service.begin(), events=(Opened(),))
+        self.sending.take_from(self._wanted)
+        self._ear.join(self._wanted)
+        return _together(opened, self._listen())
+
+    def _listen(self) -> Reply:
+        """Do with the caller's sound as was ordered last, as soon as there is any."""
+        if self._listens is None or self._ear is None or not self._answered:
+            return NOTHING
+        return Reply(events=tuple(self._ear.listen(self._listens.uplink, reflex=self._listens.reflex)))
+
+    def _hear_early(self, progress: Progress) -> Reply:
+        """Let what the network says be heard: that it rings, or why it does not."""
+        if self._wanted is not None and not self._answered:
+            self._tune()
+            assert self._ear is not None
+            self._ear.join(self._wanted)
+            self._ear.listen(Uplink.OPEN, reflex=False)
+            self._early = True
+        return Reply(events=(progress,))
 
     def _end(self, closed: Closed) -> Reply:
         self._over = True
         return Reply(send=self.service.end(), events=(closed,), close=True)
 
     def _hear(self, pcm: bytes, at: float) -> Reply:
-        if self._ear is None or not self._answered:
+        if self._ear is None or not (self._answered or self._early):
             return NOTHING
         if len(pcm) > LONGEST_S * self.rate * 2:
             self.service.faults += 1
@@ -211,6 +256,6 @@ def _together(*replies: Reply) -> Reply:
     send: Messages = ()
     events: tuple[Event, ...] = ()
     for reply in some:
-        send = tuple(map(str, reply.send)) if reply.forget else send + tuple(map(str, reply.send))
+        send = reply.send if reply.forget else send + reply.send
         events += reply.events
     return Reply(send, events, close=any(reply.close for reply in some), forget=any(reply.forget for reply in some))

@@ -20,9 +20,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from edgevoice.events import Audio, Closed, Digit
+from edgevoice.events import Audio, Closed, Digit, Progress
 
-Messages: TypeAlias = tuple[str, ...]
+Messages: TypeAlias = tuple[str | bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,12 @@ class Emptied:
     """The answer to `clear`: nothing that was sent before it will be played."""
 
 
-Meaning: TypeAlias = Began | Audio | Reached | Emptied | Digit | Closed
+@dataclass(frozen=True, slots=True)
+class Flowing:
+    """Sound flows in both directions from now on, at `rate`: said by a service that `opens` (`Service.open`) only."""
+
+
+Meaning: TypeAlias = Began | Flowing | Audio | Reached | Emptied | Digit | Progress | Closed
 
 
 class Service(Protocol):
@@ -75,8 +80,23 @@ class Service(Protocol):
     def answers_clear(self) -> bool:
         """`Emptied` follows a `clear`, and new sound had better wait for it."""
 
+    @property
+    def rings_by_itself(self) -> bool:
+        """The caller hears by other means that it rings, or that nobody can be reached: not from us."""
+
+    @property
+    def flows_at_once(self) -> bool:
+        """Sound flows as soon as we `begin`; else `Flowing` says when."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long it may take until it says which call it is."""
+
     def receive(self, message: str | bytes, at: float) -> tuple[Meaning, ...]:
         """Say what one message means, in order. `at` is monotonic seconds."""
+
+    def open(self) -> Messages:
+        """Say what comes first of all, if that is for us to say."""
 
     def begin(self) -> Messages:
         """Take the call, after `Began`: sound flows in both directions from now on."""

@@ -82,6 +82,9 @@ class Twilio:
     chunk_ms = 20
     mark_ms = 250
     answers_clear = False  # marks come back, where there were any
+    rings_by_itself = False
+    flows_at_once = True
+    patience_s = 10.0
 
     def __init__(self) -> None:
         self.faults = 0
@@ -113,6 +116,9 @@ class Twilio:
             case _:  # no message, or one before `start`
                 self.faults += 1
                 return ()
+
+    def open(self) -> Messages:
+        return ()
 
     def begin(self) -> Messages:
         return ()

@@ -101,6 +101,9 @@ class Vobiz:
     chunk_ms = 20
     mark_ms = 250
     answers_clear = True
+    rings_by_itself = False
+    flows_at_once = True
+    patience_s = 10.0
 
     def __init__(self, dialect: Dialect = VOBIZ) -> None:
         self.name = dialect.name
@@ -140,6 +143,9 @@ class Vobiz:
             case _:  # no message, or one before `start`
                 self.faults += 1
                 return ()
+
+    def open(self) -> Messages:
+        return ()
 
     def begin(self) -> Messages:
         return ()

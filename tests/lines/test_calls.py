@@ -31,7 +31,7 @@ from edgevoice.events import (
     Uplink,
 )
 from edgevoice.intercom import Intercom
-from edgevoice.lines.line import BEGIN_S, SILENT_S
+from edgevoice.lines.line import SILENT_S
 from edgevoice.orders import Side
 from tests.fakes import noise
 from tests.lines.stage import ROWS, START, Stage, answered, flat, say
@@ -458,7 +458,7 @@ def test_a_caller_who_hangs_up_in_mid_response_ends_it_and_nothing_comes_after(n
 @each_service
 def test_a_service_that_never_says_which_call_it_is_is_given_up_whatever_else_it_says(name: str) -> None:
     stage = Stage(name, nasty=Nasty(silent=True))
-    while stage.now < START + BEGIN_S - 1:
+    while stage.now < START + stage.line.service.patience_s - 1:
         stage.tell('{"event":"connected","t":"connected"}')
         stage.run(1)
     assert stage.closed is None
