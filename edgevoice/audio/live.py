@@ -6,6 +6,8 @@ Rules
 * A network brings sound in jerks. What came first waits for START_MS of more; when nothing is left, that begins anew.
 * Sound that waits longer than it must makes people talk over each other. While more than SPARE_MS wait, quiet pieces
   are left out; that also makes up for a far clock that is faster than ours. More than MOST_MS never wait.
+* Where it is slower, ever less would wait, until a word is broken. While less than SCARCE_MS wait, a quiet piece is
+  played twice.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ Samples = NDArray[np.int16]
 
 PIECE_MS = 10
 START_MS = 60  # two packets of a phone network, and what the way through the internet adds on most days
+SCARCE_MS = 30  # what is left between two packets; less, and the next one must not be late
 SPARE_MS = 100  # above this a pause is made shorter
 MOST_MS = 300  # a network that was away for a moment: what is older is no conversation any more
 QUIET = 10 ** (-50 / 10) * 32768.0**2  # power of a piece that nobody misses
@@ -32,6 +35,7 @@ class Live:
         self._pieces: deque[Samples] = deque()
         self._rest = np.zeros(0, np.int16)
         self._flows = False
+        self._twice = False  # the first piece has been played, and is again
         self.left_out_ms = 0
 
     @property
@@ -56,6 +60,9 @@ class Live:
 
     def take(self) -> Samples:
         """Return the next piece; only while it `flows`."""
+        self._twice = self.waiting_ms < SCARCE_MS and not self._twice and _power(self._pieces[0]) < QUIET
+        if self._twice:
+            return self._pieces[0]
         if self.waiting_ms > SPARE_MS and _power(self._pieces[0]) < QUIET:
             self._leave_out()
         piece = self._pieces.popleft()

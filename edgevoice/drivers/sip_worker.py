@@ -2,7 +2,8 @@
 
     socket (SOCK_SEQPACKET) ──> commands ──> baresip (its own threads) ──> network
                             <── events   <──
-    every 10 ms: what was received goes to the parent, what is to be sent tops the library's ring up to AHEAD_MS
+    every 10 ms: what was received goes to the parent, with the time at which it was read (and, when nothing is, that
+    as well: the parent fills gaps by that time); what is to be sent tops the library's ring up to AHEAD_MS
 
 It runs in a process of its own because the library aborts when it is closed after certain packets, because one process
 can have one of it only, and because sound that is paced by Python must not wait for the parent's. It ends by
@@ -18,7 +19,6 @@ import socket
 import struct
 import sys
 from array import array
-from collections import deque
 from functools import partial
 from typing import Any
 
@@ -27,10 +27,14 @@ from baresip._native import lib
 from baresip.errors import RegistrationError
 from baresip.events import Event, StackEvent
 
+from edgevoice.lines.backlog import Backlog
+
 PUMP_S = 0.01
 ALIVE_S = 0.25  # the parent replaces a worker that says nothing for a second
 AHEAD_MS = 40  # in the library's ring: two frames; what is more waits here, where it can be taken back
 READ_MS = 200  # at once at most
+NOTHING_S = 0.025  # nothing has come for more than a packet: that is said, too
+LOOK_S = 1.0  # how much waits is looked at that often
 QUALITY_S = 5.0  # a call of which nothing is said for half a minute counts as dead, also on hold
 GHOST_S = 0.2  # a call that is not announced by then never will be: an INVITE that could not be answered
 DYING_S = 0.5  # to say goodbye at the registrar
@@ -44,51 +48,40 @@ class Live:
         self.call = call
         self.rate = 0  # while no sound flows
         self.channels = 1
-        self.queue: deque[bytes] = deque()
-        self.queued = 0  # bytes, mono, ever
-        self.written = 0  # bytes, mono, ever handed to the library
-        self.marks: deque[tuple[int, str]] = deque()
+        self.backlog = Backlog()
         self.quality: dict[str, object] = {}
+        self.told_at = 0.0  # when the parent was sent sound last, or that there is none
 
     def clear(self) -> None:
-        self.queue.clear()
-        self.marks.clear()
-        self.queued = self.written
+        self.backlog.clear()
         try:
             self.call.audio.flush_tx()
         except BaresipError:
             pass  # no sound flows
 
     @property
-    def waiting(self) -> int:
+    def there(self) -> int:
         """Bytes, mono, that the library has and has not sent."""
         return int(self.call.audio.info().tx_buffered) // self.channels
 
-    def pump(self) -> bytes:
-        """Top up the library; return what was received since the last time, mono."""
-        audio = self.call.audio
-        waiting = self.waiting
-        room = AHEAD_MS * self.rate // 1000 * 2 - waiting
-        while self.queue and room > 0:
-            pcm = self.queue.popleft()
-            if len(pcm) > room:
-                self.queue.appendleft(pcm[room:])
-                pcm = pcm[:room]
+    def pump(self) -> tuple[bytes, list[str]]:
+        """Top up the library; return what was received since the last time, mono, and the marks that were passed."""
+        audio, backlog = self.call.audio, self.backlog
+        there = self.there
+        backlog.see(there)
+        if pcm := backlog.take(AHEAD_MS * self.rate // 1000 * 2 - there):
             taken = audio.write(_spread(pcm, self.channels)) // self.channels
-            self.written += taken
-            if taken < len(pcm):
-                self.queue.appendleft(pcm[taken:])
-                break
-            room -= taken
-        return _mono(audio.read(READ_MS * self.rate // 1000 * 2 * self.channels), self.channels)
+            backlog.back(pcm[taken:])
+            there += taken
+        received = audio.read(READ_MS * self.rate // 1000 * 2 * self.channels)
+        return _mono(received, self.channels), backlog.passed(there)
 
-    def passed(self) -> list[str]:
-        """Name the marks behind which everything was sent."""
-        sent = self.written - self.waiting
-        names = []
-        while self.marks and self.marks[0][0] <= sent:
-            names.append(self.marks.popleft()[1])
-        return names
+    def look(self) -> None:
+        """See to it that a voice does not wait longer and longer."""
+        try:
+            self.backlog.look(self.there, self.rate)
+        except BaresipError:
+            pass  # no sound flows
 
 
 class Worker:
@@ -120,7 +113,7 @@ class Worker:
             self._agents.append(agent)
         self._tell("ready")
         self._loop.add_reader(self._parent, self._read)
-        alive_at = quality_at = self._loop.time()
+        alive_at = quality_at = looked_at = self._loop.time()
         while not self._over.is_set():
             await asyncio.sleep(PUMP_S)
             self._pump()
@@ -128,6 +121,10 @@ class Worker:
             if now - alive_at >= ALIVE_S:
                 alive_at = now
                 self._tell("alive")
+            if now - looked_at >= LOOK_S:
+                looked_at = now
+                for live in self._calls.values():
+                    live.look()
             if now - quality_at >= QUALITY_S:
                 quality_at = now
                 for live in self._calls.values():
@@ -171,8 +168,7 @@ class Worker:
             if packet[:1] == b"{":
                 self._do(json.loads(packet))
             elif live := self._calls.get(struct.unpack_from("<I", packet)[0]):
-                live.queue.append(packet[4:])
-                live.queued += len(packet) - 4
+                live.backlog.put(packet[4:], live.rate)
 
     def _do(self, asked: dict[str, Any]) -> None:
         live = self._calls.get(asked.get("call", 0))
@@ -192,7 +188,7 @@ class Worker:
             case "keys":
                 self._start(_quietly(live.call.send_dtmf(asked["keys"])))
             case "mark":
-                live.marks.append((live.queued, asked["name"]))
+                live.backlog.mark(asked["name"])
             case "clear":
                 live.clear()
 
@@ -301,12 +297,13 @@ class Worker:
             if not live.rate:
                 continue
             try:
-                pcm = live.pump()
-                names = live.passed()
+                pcm, names = live.pump()
             except BaresipError:
                 continue  # renegotiated: the next time binds to the new streams
-            if pcm:
-                self._send(struct.pack("<I", live.number) + pcm)
+            at = self._loop.time()
+            if pcm or at - live.told_at >= NOTHING_S:
+                live.told_at = at
+                self._send(struct.pack("<Id", live.number, at) + pcm)
             for name in names:
                 self._tell("reached", call=live.number, name=name)
 

@@ -22,7 +22,7 @@ def audio(pcm: bytes) -> str:
     return json.dumps({"t": "audio", "data": b64encode(pcm).decode()})
 
 
-def kinds(*messages: str) -> list[str]:
+def kinds(*messages: str | bytes) -> list[str]:
     return [json.loads(message)["t"] for message in messages]
 
 

@@ -29,7 +29,7 @@ class FakeElks:
         self.answers: list[tuple[float, int, str]] = []  # when each reaches us: a heap
         self._order = count()
 
-    def take(self, message: str, mark: str, at: float) -> None:
+    def take(self, message: str | bytes, mark: str, at: float) -> None:
         arrives = at + DELAY_S
         self._play(arrives)
         match json.loads(message):
