@@ -15,7 +15,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 
-SPARE_MS, MOST_MS = 40, 60  # two frames: one is being sent, one may be late
+SPARE_MS, MOST_MS = 20, 40  # beside the frame that is sent next: one frame, and two
 SPEECH_MS = 180  # a line sends an answer so much at once, and more
 SHORTER_MS, JOIN_MS = 5, 4
 QUIET = 100  # no sample is louder: -50 dBFS
