@@ -5,13 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# Debian packages: to build pyalsaaudio; the second choice of echo canceller; for the tests a second sound card (PulseAudio's plugin) and systemd-analyze;
-# for the benchmark's baseline PortAudio.
+# Debian packages: to build pyalsaaudio; the second choice of echo canceller; for the tests a second sound card (PulseAudio's plugin), systemd-analyze,
+# a SIP registrar (Kamailio), another telephone (baresip) and scripted ones (sipp); for the benchmark's baseline PortAudio.
 DEBIAN_RUN := gcc python3-dev python3-venv libasound2-dev libspeexdsp1
-DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd
+DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd kamailio baresip-core sip-tester kamailio-tls-modules
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
-.PHONY: run demo test check bench clean
+.PHONY: run demo test test-sip check bench clean
 .DEFAULT_GOAL := run
 
 # With a sound card the appliance, on the built-in parrot unless edgevoice.toml says otherwise; else the demo.
@@ -30,6 +30,11 @@ demo: $(VENV)/.run
 test: check
 	$(BIN)/python -m pytest
 
+# SIP over a network that loses packets, goes away and changes its address: minutes, and a network namespace, so as root.
+test-sip: $(VENV)/.test
+	$(call debian,iproute2 nftables)
+	$(SUDO) $(BIN)/python -m pytest -m network tests/network
+
 check: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
@@ -40,6 +45,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(if $(SPEECH),--speech $(SPEECH))
 	$(BIN)/python -m benchmarks.echo
 	$(BIN)/python -m benchmarks.resumes
+	$(BIN)/python -m benchmarks.sip
 	$(if $(SPEECH),$(BIN)/python -m benchmarks.barge_in --speech $(SPEECH) --hours 1 --interruptions 120)
 
 clean:

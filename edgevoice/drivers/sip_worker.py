@@ -37,6 +37,7 @@ NOTHING_S = 0.025  # nothing has come for more than a packet: that is said, too
 LOOK_S = 1.0  # how much waits is looked at that often
 QUALITY_S = 5.0  # a call of which nothing is said for half a minute counts as dead, also on hold
 GHOST_S = 0.2  # a call that is not announced by then never will be: an INVITE that could not be answered
+ADDRESS_S = 2.0  # our own is looked at that often
 DYING_S = 0.5  # to say goodbye at the registrar
 
 
@@ -64,17 +65,21 @@ class Live:
         """Bytes, mono, that the library has and has not sent."""
         return int(self.call.audio.info().tx_buffered) // self.channels
 
+    def top_up(self) -> int:
+        """Give the library what there is room for; return how many bytes, mono, it has then."""
+        there = self.there
+        if pcm := self.backlog.take(AHEAD_MS * self.rate // 1000 * 2 - there):
+            taken = self.call.audio.write(_spread(pcm, self.channels)) // self.channels
+            self.backlog.back(pcm[taken:])
+            there += taken
+        return there
+
     def pump(self) -> tuple[bytes, list[str]]:
         """Top up the library; return what was received since the last time, mono, and the marks that were passed."""
-        audio, backlog = self.call.audio, self.backlog
-        there = self.there
-        backlog.see(there)
-        if pcm := backlog.take(AHEAD_MS * self.rate // 1000 * 2 - there):
-            taken = audio.write(_spread(pcm, self.channels)) // self.channels
-            backlog.back(pcm[taken:])
-            there += taken
-        received = audio.read(READ_MS * self.rate // 1000 * 2 * self.channels)
-        return _mono(received, self.channels), backlog.passed(there)
+        self.backlog.see(self.there)
+        there = self.top_up()
+        received = self.call.audio.read(READ_MS * self.rate // 1000 * 2 * self.channels)
+        return _mono(received, self.channels), self.backlog.passed(there)
 
     def look(self) -> None:
         """See to it that a voice does not wait longer and longer."""
@@ -112,6 +117,7 @@ class Worker:
             agent.on_incoming(partial(self._incoming, len(self._agents)))
             self._agents.append(agent)
         self._tell("ready")
+        self._start(self._keep_address({account["domain"] for account in first["accounts"]}))
         self._loop.add_reader(self._parent, self._read)
         alive_at = quality_at = looked_at = self._loop.time()
         while not self._over.is_set():
@@ -131,14 +137,25 @@ class Worker:
                     self._tell("quality", call=live.number, facts=live.quality)
         await self._leave()
 
+    async def _keep_address(self, hosts: set[str]) -> None:
+        """End when we have another address on the way to a registrar: the library would go on with the old one."""
+        known: dict[str, str] = {}
+        while True:
+            for host in hosts:
+                address = await _own_address(host)
+                if address and known.setdefault(host, address) != address:
+                    self._over.set()
+            await asyncio.sleep(ADDRESS_S)
+
     async def _leave(self) -> None:
         """Say goodbye to callers and registrars; what does not answer in time is left."""
-        for live in self._calls.values():
-            self._start(_quietly(live.call.hangup()))
-        for agent in self._agents:
-            self._start(_quietly(agent.unregister(timeout=DYING_S)))
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2 * DYING_S)
+        calls = list(self._calls.values())
+        for live in calls:
+            self._closed(live, 0)  # before they end: nobody has hung up
+        parting = [self._start(_quietly(live.call.hangup())) for live in calls]
+        parting += [self._start(_quietly(agent.unregister(timeout=DYING_S))) for agent in self._agents]
+        if parting:
+            await asyncio.wait(parting, timeout=2 * DYING_S)
 
     # ---------------------------------------------------------------------------------------------- the parent
 
@@ -168,7 +185,14 @@ class Worker:
             if packet[:1] == b"{":
                 self._do(json.loads(packet))
             elif live := self._calls.get(struct.unpack_from("<I", packet)[0]):
-                live.backlog.put(packet[4:], live.rate)
+                self._play(live, packet[4:])
+
+    def _play(self, live: Live, pcm: bytes) -> None:
+        live.backlog.put(pcm, live.rate)
+        try:
+            live.top_up()  # now: a voice does not wait for the next round
+        except BaresipError:
+            pass  # no sound flows, or the next round binds to new streams
 
     def _do(self, asked: dict[str, Any]) -> None:
         live = self._calls.get(asked.get("call", 0))
@@ -192,10 +216,11 @@ class Worker:
             case "clear":
                 live.clear()
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Any) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # ----------------------------------------------------------------------------------------------- the calls
 
@@ -306,6 +331,19 @@ class Worker:
                 self._send(struct.pack("<Id", live.number, at) + pcm)
             for name in names:
                 self._tell("reached", call=live.number, name=name)
+
+
+async def _own_address(host: str) -> str:
+    """Return our address on the way to "pbx:5060"; "" while there is no way, or nobody to tell where that is."""
+    name, _, port = host.partition(":")
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(name, int(port or 5060), type=socket.SOCK_DGRAM)
+        family, kind, _, _, address = found[0]
+        with socket.socket(family, kind) as one:
+            one.connect(address)  # sends nothing
+            return str(one.getsockname()[0])
+    except (OSError, ValueError, IndexError):
+        return ""
 
 
 def _tuples(account: dict[str, Any]) -> dict[str, Any]:
