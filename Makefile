@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Debian packages: to build pyalsaaudio; the second choice of echo canceller; for the tests a second sound card (PulseAudio's plugin), systemd-analyze,
 # a SIP registrar (Kamailio), another telephone (baresip) and scripted ones (sipp); for the benchmark's baseline PortAudio.
 DEBIAN_RUN := gcc python3-dev python3-venv libasound2-dev libspeexdsp1
-DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd kamailio baresip-core sip-tester kamailio-tls-modules
+DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd kamailio kamailio-tls-modules baresip-core sip-tester
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
 .PHONY: run demo test test-sip check bench clean

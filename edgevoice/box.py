@@ -409,6 +409,10 @@ class RunningBox:
                 return self._say(request)
             case control.Hush(to):
                 self._saying(to)[0].stop_saying(self.loop.time())
+            case control.Keys(keys, to):
+                if self.lines is None:
+                    raise DeviceError("there is no phone line to send keys over; set one up")
+                self.lines.send_keys(keys, to)
             case control.HangUp():
                 self.post(HangUpAsked())
             case control.Mute(on):

@@ -26,6 +26,7 @@ from edgevoice.schema import Config
 from edgevoice.tools import TOOLS
 from edgevoice.wire import Wire
 
+UNSPEAKABLE = "the password holds a quotation mark or a backslash, which cannot be sent; choose another one"
 WEAK_TOKEN = "expected 16 to 128 letters, digits, - and _, hard to guess; make one with: openssl rand -hex 16"
 
 
@@ -154,10 +155,18 @@ class Agents:
             password = ""
             if section.password_file:
                 password = self.files.secret(section.password_file, f"{path}.password_file").reveal()
+            if set(password) & set('"\\'):
+                raise ConfigError([f"$.{path}.password_file: {UNSPEAKABLE}"])
             name, _, file = section.secret_header.partition(":")
             value = self.files.secret(file.strip(), f"{path}.secret_header").reveal() if name else ""
             account = Account(
-                section.registrar, section.user, section.transport, section.allow, section.targets, (name, value)
+                section.registrar,
+                section.user,
+                section.transport,
+                section.allow,
+                section.targets,
+                (name, value),
+                beside_udp=any(one.transport == "udp" for one in self.config.line.sip),
             )
             accounts.append(account)
             known.append(worker_account(account, password, codecs=section.codecs, srtp=section.srtp))

@@ -94,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     say.add_argument("--loop", action="store_true", help="again and again, until `ctl hush`")
     hush = requests.add_parser("hush", help="end a recording that is being played")
     hush.add_argument("--to", default="", metavar="LEG", help="as for say")
+    keys = requests.add_parser("keys", help="send digits in a running call over SIP")
+    keys.add_argument("keys", metavar="KEYS", help="0-9, A-D, * and #")
+    keys.add_argument(
+        "--to", default="", metavar="CALL", help='a call as in `ctl status`: "sip-3"; default: the only one'
+    )
     volume = requests.add_parser("volume", help="set the loudspeaker")
     volume.add_argument("percent", type=int, metavar="N", choices=range(101))
     return parser
@@ -171,6 +176,8 @@ def _ctl(chosen: argparse.Namespace) -> int:
         request["on"] = {"on": True, "off": False, None: None}[chosen.on]
     if chosen.do == "say":
         request |= {"path": str(chosen.path.resolve()), "to": chosen.to, "now": chosen.now, "loop": chosen.loop}
+    if chosen.do == "keys":
+        request |= {"keys": chosen.keys, "to": chosen.to}
     if chosen.do == "hush":
         request["to"] = chosen.to
     if chosen.do == "volume":

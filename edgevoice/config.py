@@ -25,6 +25,8 @@ AGENTS = ("parrot", "openai")  # those of [agent] that this version can call
 LINES = ("elks", "twilio", "vobiz", "plivo")  # those of [line] that this version has
 DIALLING = ("elks", "twilio")  # those that it can call somebody with
 LOOPBACK = ("127.", "localhost", "[::1]")
+SIP_REGISTRAR = r"(sips?:)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(;[A-Za-z0-9=;.-]*)?"
+SIP_USER = r'[^\s@:;<>"?\\]+'
 TOOLS = ("hang_up", "set_volume")  # those of `tools` that this version can do
 
 S = TypeVar("S", bound=Section)
@@ -304,9 +306,16 @@ def _cannot_dial_sip(config: Config, name: str) -> str:
 def _sip(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     for index, account in enumerate(config.line.sip):
         path = f"line.sip[{index}]"
-        for key in ("registrar", "user"):
-            if not getattr(account, key):
+        for key, allowed in {"registrar": SIP_REGISTRAR, "user": SIP_USER}.items():
+            if not (value := getattr(account, key)):
                 yield (f"{path}.{key}",), "an account needs it; write it"
+            elif not re.fullmatch(allowed, value):
+                yield (
+                    (f"{path}.{key}",),
+                    f"{_show(value)} cannot stand in a SIP address; expected it as the PBX shows it",
+                )
+        if not account.codecs:
+            yield (f"{path}.codecs",), "without a codec nobody is heard; name at least one"
         host = account.registrar.removeprefix("sips:").removeprefix("sip:").partition(";")[0]
         if account.transport == "tls" and re.fullmatch(r"[0-9.]+(:\d+)?|\[.*", host):
             sentence = "with tls name the registrar by its host name: no certificate is checked for an address"
@@ -318,6 +327,20 @@ def _sip(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
             )
         if account.srtp == "mandatory" and account.transport != "tls":
             yield (f"{path}.srtp", f"{path}.transport"), 'its keys travel in the SIP messages: use transport = "tls"'
+        if account.ca_file != config.line.sip[0].ca_file:
+            yield (f"{path}.ca_file", "line.sip[0].ca_file"), "one file is for all accounts: name the same in each"
+    yield from _sip_trust(config)
+
+
+def _sip_trust(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield whose callers could never be answered automatically, because they could be anybody."""
+    udp = next((index for index, account in enumerate(config.line.sip) if account.transport == "udp"), None)
+    for index, account in enumerate(config.line.sip):
+        path = f"line.sip[{index}]"
+        if udp is not None and config.call.auto_answer and account.allow and not account.secret_header:
+            beside = f", and line.sip[{udp}] uses it" if udp != index else ""
+            sentence = f'over UDP anybody may claim to be on it{beside}; use transport = "tls", or a secret_header'
+            yield (f"{path}.allow", f"line.sip[{udp}].transport"), sentence
 
 
 def _phone_lines(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:

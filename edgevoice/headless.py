@@ -69,6 +69,9 @@ class Headless:
                 return self._status()
             case control.Say():
                 return self._say(request)
+            case control.Keys(keys, to):
+                self.lines.send_keys(keys, to)
+                return self._status()
             case control.Hush(to):
                 if (found := self.lines.find(to)) is None:
                     raise DeviceError(self._no_such_leg(to))
@@ -111,7 +114,7 @@ class Headless:
 
     async def _converse_by_sip(self, dialling: SipDialling) -> None:
         if dialling.leg is None:
-            log.warning("call sip: no account is registered")
+            log.warning("call sip: %s", dialling.closed.reason if dialling.closed else "")
             return
         await self.lines.converse_with(dialling.leg, self._config.call.incoming)
 

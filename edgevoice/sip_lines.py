@@ -11,10 +11,11 @@ from edgevoice.drivers.line_leg import RATE, LineLeg
 from edgevoice.drivers.sip import Endpoint, SipCall
 from edgevoice.events import Closed, Command, End, Event, HangUp
 from edgevoice.lines.line import Line
-from edgevoice.lines.sip import Sip
+from edgevoice.lines.sip import Sip, route
 
 Deliver = Callable[[Event, float], None]
-Carry = Callable[[LineLeg, bool], None]  # a call that came in; whether its caller may be answered automatically
+# Takes a call that came in, and whether its caller may be answered automatically; False: there is no room for it.
+Carry = Callable[[LineLeg, bool], bool]
 
 
 class SipLines:
@@ -25,36 +26,52 @@ class SipLines:
         self._accounts, start = agents.sip()
         self._carry = carry
         self.endpoint = Endpoint(self._accounts, start, self._arrived)
+        self._legs: list[tuple[LineLeg, SipCall, Sip]] = []
 
     def _leg(self, call: SipCall, service: Sip) -> LineLeg:
         barge_in = self._config.barge_in
         detector = TalkOver(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms)
         line = Line(service, detector, pre_roll_ms=barge_in.pre_roll_ms, give_up_ms=barge_in.give_up_ms)
-        return LineLeg(line, call)
+        leg = LineLeg(line, call)
+        self._legs = [(leg, call, service), *(row for row in self._legs if row[0].closed is None)]
+        return leg
 
     def _arrived(self, call: SipCall, account: int, who: str, shown: str) -> None:
-        self._carry(self._leg(call, Sip(call.number)), self._accounts[account].may_be_answered(who, shown))
+        leg = self._leg(call, Sip(call.number))
+        if not self._carry(leg, self._accounts[account].may_be_answered(who, shown)):
+            self._legs = [row for row in self._legs if row[0] is not leg]
+            call.abort()
 
     def dialling(self, target: str) -> SipDialling:
         """Return the far side of a call to "sip:reception": by the first account that is registered."""
-        name = target.partition(":")[2]
-        account = self.endpoint.healthy()
-        if account is None:
-            troubles = [one.trouble for one in self.endpoint.registrations if one.trouble]
-            reason = (
-                f"no SIP account is registered: {troubles[0] if troubles else 'the registrar has not answered yet'}"
-            )
-            return SipDialling(None, Closed(End.LINK_LOST, reason))
-        # A name stands in the account that knows it.
-        account = next((index for index, one in enumerate(self._accounts) if name in one.targets), account)
+        found = route(self._accounts, self.endpoint.registrations, target.partition(":")[2])
+        if found is None:
+            troubles = [self.endpoint.trouble, *(one.trouble for one in self.endpoint.registrations)]
+            reason = next((trouble for trouble in troubles if trouble), "the registrar has not answered yet")
+            return SipDialling(None, Closed(End.LINK_LOST, f"no SIP account is registered: {reason}"))
+        account, address = found
         call = self.endpoint.call()
-        service = Sip(call.number, {"account": account, "uri": self._accounts[account].address(name)})
+        service = Sip(call.number, {"account": account, "uri": address})
         return SipDialling(self._leg(call, service), None)
 
-    def status(self) -> list[Mapping[str, object]]:
-        """Say how each account is."""
+    def send_keys(self, keys: str, leg: LineLeg | None) -> bool:
+        """Send digits in that call, or in the only one there is; False: there is none."""
+        running = [row for row in self._legs if row[0].closed is None and leg in (None, row[0])]
+        if len(running) != 1:
+            return False
+        _, call, service = running[0]
+        for message in service.keys(keys):
+            call.send_now(message)
+        return True
+
+    def facts(self, leg: LineLeg) -> Mapping[str, object]:
+        """Say how a call goes, as far as it is one over SIP."""
+        return next((service.facts for known, _, service in self._legs if known is leg), {})
+
+    def status(self) -> Mapping[str, object]:
+        """Say how the worker and each account are, and the running calls."""
         now = asyncio.get_running_loop().time()
-        return [
+        accounts = [
             {
                 "registrar": account.host,
                 "registered_s": None if one.until is None else round(one.until - now),
@@ -62,6 +79,8 @@ class SipLines:
             }
             for account, one in zip(self._accounts, self.endpoint.registrations, strict=True)
         ]
+        calls = [service.facts for leg, _, service in self._legs if leg.closed is None]
+        return {"trouble": self.endpoint.trouble or None, "accounts": accounts, "calls": calls}
 
 
 class SipDialling:
@@ -71,14 +90,14 @@ class SipDialling:
 
     def __init__(self, leg: LineLeg | None, closed: Closed | None) -> None:
         self.leg = leg
-        self._closed = closed
+        self.closed = closed
         self._loop = asyncio.get_running_loop()
 
     async def run(self, deliver: Deliver, group: asyncio.TaskGroup) -> None:
         """Ring until somebody answers, and then take part until it is over."""
         if self.leg is None:
-            assert self._closed is not None
-            deliver(self._closed, self._loop.time())
+            assert self.closed is not None
+            deliver(self.closed, self._loop.time())
             return
         attending = group.create_task(self.leg.attend())
         await self.leg.run(deliver, RATE)
@@ -88,4 +107,4 @@ class SipDialling:
         if self.leg is not None:
             self.leg.perform(command, at)
         elif isinstance(command, HangUp):
-            self._closed = Closed(End.HUNG_UP, command.reason)
+            self.closed = Closed(End.HUNG_UP, command.reason)

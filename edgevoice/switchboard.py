@@ -211,20 +211,25 @@ class Switchboard:
         )
         await self._carry(LineLeg(line, connection), admitted, allowed=False)
 
-    def _sip_comes(self, leg: LineLeg, allowed: bool) -> None:
-        """Take a call that comes in over SIP."""
+    def _sip_comes(self, leg: LineLeg, allowed: bool) -> bool:
+        """Take a call that comes in over SIP, if there is room for it."""
         if len(self.running) >= self._config.lines.max_calls:
             self._refuse(f"there are {self._config.lines.max_calls} calls already (lines.max_calls)")
-            leg.perform(HangUp("too many calls"), self.loop.time())
+            return False
         self._group.create_task(self._carry(leg, Admitted("sip"), allowed=allowed))
+        return True
 
     async def _carry(self, leg: LineLeg, admitted: Admitted, *, allowed: bool) -> None:
         """Be one call, from its first message to its end."""
-        line = leg.line
         self._count += 1
         running = Running(f"{admitted.service}-{self._count}", admitted.service, leg, self.loop.time(), allowed)
         self.running[running.name] = running
         self._group.create_task(self._join(running, admitted))
+        await self._attend_to(running)
+
+    async def _attend_to(self, running: Running) -> None:
+        """Read and write until the call is over, and say so."""
+        leg, service = running.leg, running.leg.line.service
         try:
             await leg.attend()
         finally:
@@ -238,7 +243,7 @@ class Switchboard:
                 self.loop.time() - running.since,
                 closed.reason,
                 closed.end.value,
-                f"; {line.service.faults} messages were not understood" if line.service.faults else "",
+                f"; {service.faults} messages were not understood" if service.faults else "",
             )
 
     async def _join(self, running: Running, admitted: Admitted) -> None:
@@ -262,11 +267,7 @@ class Switchboard:
         running = Running(f"sip-{self._count}", "sip", leg, self.loop.time())
         self.running[running.name] = running
         self._group.create_task(self.converse(running, agent))
-        try:
-            await leg.attend()
-        finally:
-            del self.running[running.name]
-            self._changed.set()
+        await self._attend_to(running)
 
     async def converse(self, running: Running, agent: str) -> None:
         """Let an agent talk with whom is on the line, until one of them hangs up."""
@@ -409,9 +410,17 @@ class Switchboard:
                 "s": round(self.loop.time() - running.since, 1),
                 "turn": running.call.machine.turn.value if running.call else None,
                 "waiting_ms": round(running.leg.line.sending.waiting_ms),
+                **(self.sip.facts(running.leg) if self.sip else {}),
             }
             for running in self.running.values()
         ]
+
+    def send_keys(self, keys: str, to: str) -> None:
+        """Send digits in a call over SIP: "sip-3", or "" for the only one. Raises DeviceError."""
+        leg = self.running[to].leg if to in self.running else None
+        if not self.sip or (to and leg is None) or not self.sip.send_keys(keys, leg):
+            names = ", ".join(name for name, running in self.running.items() if running.line == "sip") or "no calls"
+            raise DeviceError(f'keys cannot be sent in "{to}" now; over SIP there are: {names}')
 
     def find(self, name: str) -> tuple[Call, Side] | None:
         """Return the call of a line that is joined to an agent, and which leg of it the line is; "": the only one."""

@@ -15,20 +15,20 @@ LAYERS: list[list[str]] = [
     ["events", "errors"],
     ["light", "orders"],
     ["wire", "schema", "tools", "happenings", "drawing", "responses", "suspicion", "person", "announcement", "relays"],
-    ["lines.service", "lines.signatures", "lines.documents", "lines.playback", "lines.backlog"],
+    ["lines.service", "lines.signatures", "lines.documents", "lines.playback", "lines.backlog", "lines.sip_words"],
     ["audio.pcm", "audio.tones", "audio.resample", "audio.ports", "audio.acoustics", "audio.echo_path", "audio.g711"],
     ["audio.drift", "audio.course", "audio.sweep", "audio.byte_order", "audio.live", "lines.reading", "lines.dial"],
     ["config", "audio.playout", "audio.delivery", "audio.echo", "audio.reference", "audio.speech", "audio.measurement"],
     ["audio.hearing", "audio.interruption", "audio.calibration", "audio.findings", "audio.selftest", "audio.conceal"],
-    ["lines.elks", "lines.twilio", "lines.vobiz", "lines.sending", "lines.ear", "lines.admission"],
+    ["lines.elks", "lines.twilio", "lines.vobiz", "lines.sip", "lines.sending", "lines.ear", "lines.admission"],
     ["pictures", "calibration_picture", "nightly", "agents.openai_session", "lines.line"],
     ["scenes", "agents.openai_answers"],
     ["audio.duplex", "agents.parrot", "report"],
     ["conversation", "intercom", "appliance", "agents.openai"],
     ["call"],
-    ["drivers.pcm", "drivers.pins", "drivers.outbox", "drivers.certificate"],
+    ["drivers.pcm", "drivers.pins", "drivers.outbox", "drivers.certificate", "drivers.packets", "drivers.sip_door"],
     ["bridge", "drivers.*", "catalogue"],
-    ["dialling", "doors", "recordings"],
+    ["dialling", "doors", "recordings", "sip_lines"],
     ["switchboard"],
     ["simulation", "box", "headless", "scenery", "calibrate"],
     ["app"],
@@ -39,7 +39,7 @@ LAYERS: list[list[str]] = [
 PURE_ROWS = 14  # of LAYERS: no clock, no thread, no socket, no device below this line
 FORBIDDEN = {
     *("asyncio", "threading", "time", "socket", "select", "os", "random", "subprocess", "pathlib"),
-    *("alsaaudio", "gpiozero", "websockets"),
+    *("alsaaudio", "baresip", "gpiozero", "websockets"),
 }
 ALLOWED_PURE = {"pathlib.PurePosixPath"}
 

@@ -3,6 +3,7 @@
     {"do": "status"} | {"do": "press"} | {"do": "release"} | {"do": "call", "target": "parrot"} | {"do": "hangup"}
     | {"do": "mute", "on": true | false | null} | {"do": "volume", "percent": 0..100}
     | {"do": "say", "path": "/a/file.wav", "to": "card", "now": false, "loop": false} | {"do": "hush", "to": "card"}
+    | {"do": "keys", "keys": "1#", "to": "sip-3"}
     -> {"ok": true, ...} | {"ok": false, "error": "a sentence"}
 
 The socket's mode is 0600 from the moment it exists: who may open it is the user it belongs to, and root.
@@ -84,7 +85,14 @@ class Hush(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="d
     to: str = ""
 
 
-Request: TypeAlias = Status | Press | Release | Call | HangUp | Mute | Volume | Say | Hush
+class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="keys"):
+    """Send digits in a running call over SIP: by its name, or in the only one there is."""
+
+    keys: Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-D*#]{1,32}\Z")]
+    to: str = ""
+
+
+Request: TypeAlias = Status | Press | Release | Call | HangUp | Mute | Volume | Say | Hush | Keys
 Answer: TypeAlias = Callable[[Request], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
 
 _decode = msgspec.json.Decoder(Request).decode

@@ -15,19 +15,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
-import struct
 import sys
+import traceback
 from array import array
+from collections import deque
 from functools import partial
 from typing import Any
 
-from baresip import Account, BaresipError, Call, CallStats, Config, Runtime, UserAgent
+from baresip import Account, BaresipError, Call, CallState, CallStats, Config, Runtime, UserAgent
 from baresip._native import lib
-from baresip.errors import RegistrationError
+from baresip.errors import AudioRestarted, RegistrationError
 from baresip.events import Event, StackEvent
 
+from edgevoice.drivers.packets import Packets
+from edgevoice.drivers.sip_door import shut
 from edgevoice.lines.backlog import Backlog
+from edgevoice.lines.sip_words import MANDATORY, NUMBER, TIMED
 
 PUMP_S = 0.01
 ALIVE_S = 0.25  # the parent replaces a worker that says nothing for a second
@@ -35,19 +40,28 @@ AHEAD_MS = 40  # in the library's ring: two frames; what is more waits here, whe
 READ_MS = 200  # at once at most
 NOTHING_S = 0.025  # nothing has come for more than a packet: that is said, too
 LOOK_S = 1.0  # how much waits is looked at that often
+ADDRESS_S = 2.0  # our own, too
 QUALITY_S = 5.0  # a call of which nothing is said for half a minute counts as dead, also on hold
 GHOST_S = 0.2  # a call that is not announced by then never will be: an INVITE that could not be answered
-ADDRESS_S = 2.0  # our own is looked at that often
 DYING_S = 0.5  # to say goodbye at the registrar
+HASTE = (
+    5  # registrations within a second: the registrar takes us for no time at all, and the library asks again and again
+)
+SILENT_S = 1.0  # from the answer to a call until its sound can flow: as long as nobody says "hello?" twice
+STUCK_S = 5.0  # the library's own thread answers nothing any more
+BACKLOG_MS = 4_000  # of sound that waits: more than is ever sent ahead, so the library has not taken any for a while
 
 
 class Live:
     """One call of the library's, with the sound that waits for it."""
 
-    def __init__(self, number: int, call: Call) -> None:
+    def __init__(self, number: int, call: Call, *, guarded: bool) -> None:
         self.number = number
+        self.guarded = guarded  # it may be heard encrypted or not at all
         self.call = call
         self.rate = 0  # while no sound flows
+        self.secret = False  # its sound is encrypted
+        self.held = False  # by the other side: what is sent is not heard, and is not kept for later
         self.channels = 1
         self.backlog = Backlog()
         self.quality: dict[str, object] = {}
@@ -65,21 +79,22 @@ class Live:
         """Bytes, mono, that the library has and has not sent."""
         return int(self.call.audio.info().tx_buffered) // self.channels
 
-    def top_up(self) -> int:
-        """Give the library what there is room for; return how many bytes, mono, it has then."""
-        there = self.there
-        if pcm := self.backlog.take(AHEAD_MS * self.rate // 1000 * 2 - there):
+    def top_up(self) -> None:
+        """Give the library what there is room for."""
+        self.backlog.trim(0 if self.held else BACKLOG_MS, self.rate)
+        if pcm := self.backlog.take(AHEAD_MS * self.rate // 1000 * 2 - self.there):
             taken = self.call.audio.write(_spread(pcm, self.channels)) // self.channels
             self.backlog.back(pcm[taken:])
-            there += taken
-        return there
 
-    def pump(self) -> tuple[bytes, list[str]]:
-        """Top up the library; return what was received since the last time, mono, and the marks that were passed."""
-        self.backlog.see(self.there)
-        there = self.top_up()
-        received = self.call.audio.read(READ_MS * self.rate // 1000 * 2 * self.channels)
-        return _mono(received, self.channels), self.backlog.passed(there)
+    def pump(self) -> bytes:
+        """Top up the library; return what was received since the last time, mono."""
+        audio = self.call.audio
+        info = audio.info()
+        if info.rx_ready and (info.rx_sample_rate, info.rx_channels) != (self.rate, self.channels):
+            raise AudioRestarted("another rate")
+        self.backlog.see(int(info.tx_buffered) // self.channels)
+        self.top_up()
+        return _mono(audio.read(READ_MS * self.rate // 1000 * 2 * self.channels), self.channels)
 
     def look(self) -> None:
         """See to it that a voice does not wait longer and longer."""
@@ -88,26 +103,42 @@ class Live:
         except BaresipError:
             pass  # no sound flows
 
+    def passed(self) -> list[str]:
+        """Name the marks behind which everything was sent."""
+        try:
+            return self.backlog.passed(self.there)
+        except BaresipError:
+            return self.backlog.passed(0)
+
 
 class Worker:
     """All calls of all accounts."""
 
     def __init__(self, parent: socket.socket) -> None:
-        self._parent = parent
         self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        self._packets = Packets(parent, self._take, self._gone)
+        self._first: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
         self._runtime = Runtime()
         self._agents: list[UserAgent] = []
         self._headers: list[str] = []
         self._calls: dict[int, Live] = {}
         self._handles: dict[int, int] = {}  # of the library -> our numbers
         self._next = 1  # of calls that come in: odd; the parent's own are even
+        self._dials: dict[int, bool] = {}  # calls that are being placed; whether they are still wanted
+        self._early: list[StackEvent] = []  # what happened meanwhile, to calls that we do not know yet
+        self._times: dict[int, deque[float]] = {}  # of the last registrations of an account
+        self._guarded: set[int] = set()  # accounts whose sound is secret: the library sends it in clear if no key came
+        self._connects: set[int] = set()  # accounts over TCP and TLS
+        self._ways: dict[int, frozenset[int]] = {}  # of these while they are registered: our ends of the connections
+        self._left_alone: set[int] = set()  # accounts that are not registered any more, whatever is said
         self._tasks: set[asyncio.Task[None]] = set()
-        self._over = asyncio.Event()
+        self._mistake: BaseException | None = None
 
     async def run(self) -> None:
         """Start as the first message says, and work until the parent is gone."""
-        first = json.loads(await self._loop.sock_recv(self._parent, 65536) or b"{}")
-        if not first:
+        first = await self._first
+        if first is None:
             return
         await self._runtime.start(Config(**{**first["config"], **_tuples(first["config"])}))
         self._runtime.subscribe(self._heard)
@@ -115,27 +146,53 @@ class Worker:
             self._headers.append(account.pop("header"))
             agent = await UserAgent.create(self._runtime, Account(**{**account, **_tuples(account)}))
             agent.on_incoming(partial(self._incoming, len(self._agents)))
+            if MANDATORY in account["extra_params"]:
+                self._guarded.add(len(self._agents))
+            if account["transport"] != "udp":
+                self._connects.add(len(self._agents))
             self._agents.append(agent)
+        shut()
         self._tell("ready")
         self._start(self._keep_address({account["domain"] for account in first["accounts"]}))
-        self._loop.add_reader(self._parent, self._read)
-        alive_at = quality_at = looked_at = self._loop.time()
-        while not self._over.is_set():
+        live = self._loop.create_task(self._live())
+        quality_at = looked_at = self._loop.time()
+        while not self._over.is_set() and not live.done():
             await asyncio.sleep(PUMP_S)
             self._pump()
-            now = self._loop.time()
-            if now - alive_at >= ALIVE_S:
-                alive_at = now
-                self._tell("alive")
-            if now - looked_at >= LOOK_S:
-                looked_at = now
-                for live in self._calls.values():
-                    live.look()
-            if now - quality_at >= QUALITY_S:
-                quality_at = now
-                for live in self._calls.values():
-                    self._tell("quality", call=live.number, facts=live.quality)
+            if self._loop.time() - looked_at >= LOOK_S:
+                looked_at = self._loop.time()
+                for one in self._calls.values():
+                    one.look()
+            if self._loop.time() - quality_at >= QUALITY_S:
+                quality_at = self._loop.time()
+                for one in self._calls.values():
+                    self._tell("quality", call=one.number, facts=one.quality)
+        if live.done():
+            live.result()
+        live.cancel()
+        if self._mistake is not None:
+            raise self._mistake
         await self._leave()
+
+    def fail(self, mistake: BaseException | None) -> None:
+        """End with a mistake of ours that nobody caught: the parent starts another worker."""
+        self._mistake = self._mistake or mistake
+        self._over.set()
+
+    async def _live(self) -> None:
+        """Give signs of life, as long as the library does. Raises BaresipError."""
+        while True:
+            await self._runtime.cmd(lib.BP_CMD_PING, timeout=STUCK_S)
+            self._miss(shut())  # again: it opens its doors anew when the network changes
+            self._tell("alive")
+            await asyncio.sleep(ALIVE_S)
+
+    def _miss(self, connected: frozenset[int]) -> None:
+        """Tell of accounts whose connection is gone: nobody could call, and the library notices that much later."""
+        for account, ports in list(self._ways.items()):
+            if not ports <= connected:
+                del self._ways[account]
+                self._tell("unregistered", account=account, status=0)
 
     async def _keep_address(self, hosts: set[str]) -> None:
         """End when we have another address on the way to a registrar: the library would go on with the old one."""
@@ -160,32 +217,21 @@ class Worker:
     # ---------------------------------------------------------------------------------------------- the parent
 
     def _tell(self, what: str, **facts: object) -> None:
-        self._send(json.dumps({"is": what, **facts}).encode())
+        self._packets.send(json.dumps({"is": what, **facts}).encode())
 
-    def _send(self, packet: bytes) -> None:
-        try:
-            self._parent.send(packet, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            pass  # the parent is late: sound is lost, as on any network
-        except OSError:
-            self._over.set()
+    def _gone(self) -> None:
+        self._over.set()
+        if not self._first.done():
+            self._first.set_result(None)
 
-    def _read(self) -> None:
-        while True:
-            try:
-                packet = self._parent.recv(65536, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            except OSError:
-                packet = b""
-            if not packet:
-                self._over.set()
-                self._loop.remove_reader(self._parent)
-                return
-            if packet[:1] == b"{":
-                self._do(json.loads(packet))
-            elif live := self._calls.get(struct.unpack_from("<I", packet)[0]):
-                self._play(live, packet[4:])
+    def _take(self, packet: bytes) -> None:
+        if packet[:1] != b"{":
+            if live := self._calls.get(NUMBER.unpack_from(packet)[0]):
+                self._play(live, packet[NUMBER.size :])
+        elif self._first.done():
+            self._do(json.loads(packet))
+        else:
+            self._first.set_result(json.loads(packet))
 
     def _play(self, live: Live, pcm: bytes) -> None:
         live.backlog.put(pcm, live.rate)
@@ -200,9 +246,10 @@ class Worker:
             case "register":
                 self._start(self._register(asked["account"]))
             case "dial":
+                self._dials[asked["call"]] = True
                 self._start(self._dial(asked))
-            case "stop":
-                self._over.set()
+            case "end" if asked["call"] in self._dials:
+                self._dials[asked["call"]] = False
             case _ if live is None:
                 pass  # it is over already
             case "answer":
@@ -219,12 +266,19 @@ class Worker:
     def _start(self, work: Any) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (mistake := task.exception()):
+            self.fail(mistake)
 
     # ----------------------------------------------------------------------------------------------- the calls
 
     async def _register(self, account: int) -> None:
+        self._left_alone.discard(account)
+        self._times.pop(account, None)
         try:
             await self._agents[account].register()
         except RegistrationError as error:
@@ -233,12 +287,28 @@ class Worker:
             self._tell("unregistered", account=account, status=0)
 
     async def _dial(self, asked: dict[str, Any]) -> None:
+        number = asked["call"]
         try:
             call = await self._agents[asked["account"]].dial(asked["uri"])
-        except (BaresipError, ValueError):
-            self._tell("closed", call=asked["call"], status=404)
+        except (BaresipError, ValueError) as error:
+            del self._dials[number]
+            self._tell("closed", call=number, status=404 if isinstance(error, ValueError) else 0)
             return
-        self._follow(asked["call"], call)
+        live = self._follow(number, asked["account"], call)
+        early, self._early = self._early, []
+        wanted = self._dials.pop(number)
+        for event in early:
+            if event.call == call.handle:
+                self._happened(live, event)
+        if not wanted:
+            await _quietly(call.hangup())
+        self._loop.call_later(asked["ring_s"], self._give_up, live, 408)
+
+    def _give_up(self, live: Live, status: int) -> None:
+        """End a call that nobody has answered, or whose answer brings no sound that may be heard."""
+        if live.number in self._calls and not (live.rate and live.call.state is CallState.ESTABLISHED):
+            self._closed(live, status)
+            self._start(_quietly(live.call.hangup()))
 
     async def _answer(self, live: Live) -> None:
         try:
@@ -248,18 +318,24 @@ class Worker:
 
     def _incoming(self, account: int, call: Call) -> None:
         self._next += 2
-        self._follow(self._next, call)
-        shown = call.headers.get(self._headers[account], "") if self._headers[account] else ""
+        self._follow(self._next, account, call)
+        headers = {name.lower(): value for name, value in call.headers.items()}
+        shown = headers.get(self._headers[account].lower(), "")
         facts = {"call": self._next, "account": account, "id": call.call_id, "from": call.peer or "", "shown": shown}
         self._tell("incoming", **facts)
 
-    def _follow(self, number: int, call: Call) -> None:
-        live = Live(number, call)
+    def _follow(self, number: int, account: int, call: Call) -> Live:
+        live = Live(number, call, guarded=account in self._guarded)
         self._calls[number] = live
         self._handles[call.handle] = number
         call.on(lambda event: self._happened(live, event))
         call.on_dtmf(lambda digit: self._tell("key", call=number, key=digit.digit))
-        call.on_rtcp(lambda stats: setattr(live, "quality", _quality(stats)))
+        call.on_rtcp(lambda stats: self._measured(live, stats))
+        return live
+
+    def _measured(self, live: Live, stats: CallStats) -> None:
+        live.quality = _quality(stats)
+        self._tell("quality", call=live.number, facts=live.quality)
 
     def _happened(self, live: Live, event: StackEvent) -> None:
         match event.event:
@@ -269,15 +345,22 @@ class Worker:
                 self._flow(live, "early")
             case Event.CALL_ESTABLISHED:
                 self._flow(live, "established")
+                self._loop.call_later(SILENT_S, self._give_up, live, 488)
+            case Event.CALL_MENC:
+                live.secret = True
             case Event.CALL_HOLD:
+                live.held = True
                 self._tell("held", call=live.number)
             case Event.CALL_RESUME:
+                live.held = False
                 self._tell("resumed", call=live.number)
             case Event.CALL_CLOSED:
                 self._closed(live, _status(event.text or ""))
 
     def _flow(self, live: Live, what: str) -> None:
         """Sound flows now, or is about to: say at which rate."""
+        if what == "early" and live.call.state is CallState.ESTABLISHED:
+            return  # it was answered meanwhile
         try:
             info = live.call.audio.info()
         except BaresipError:
@@ -286,8 +369,20 @@ class Worker:
             if live.number in self._calls:
                 self._loop.call_later(PUMP_S, self._flow, live, what)
             return
+        if live.guarded and not live.secret:
+            return
         live.rate, live.channels = info.rx_sample_rate, info.rx_channels
         self._tell(what, call=live.number, rate=live.rate, id=live.call.call_id or "")
+
+    def _tune(self, live: Live) -> None:
+        """Go on with the streams that the two sides have agreed on anew."""
+        try:
+            info = live.call.audio.info()
+        except BaresipError:
+            return
+        if info.rx_ready and (info.rx_sample_rate, info.rx_channels) != (live.rate, live.channels):
+            live.clear()
+            self._flow(live, "established" if live.call.state is CallState.ESTABLISHED else "early")
 
     def _closed(self, live: Live, status: int) -> None:
         if self._calls.pop(live.number, None):
@@ -295,14 +390,31 @@ class Worker:
             self._tell("closed", call=live.number, status=status)
 
     def _heard(self, event: StackEvent) -> None:
+        if self._dials and event.call and event.call not in self._handles:
+            self._early.append(event)
         match event.event:
             case Event.REGISTER_OK:
-                self._tell("registered", account=self._account(event.ua))
+                self._registered(self._account(event.ua))
             case Event.REGISTER_FAIL:
-                status = _status(event.text or "")
+                status = _number(event.text or "")
                 self._tell("unregistered", account=self._account(event.ua), status=status)
             case Event.CALL_REMOTE_SDP:
                 self._loop.call_later(GHOST_S, self._lay_ghost, event.call)
+
+    def _registered(self, account: int) -> None:
+        """Tell it; but a registrar that is asked without end is left alone."""
+        if account in self._left_alone:
+            return
+        times = self._times.setdefault(account, deque(maxlen=HASTE))
+        times.append(self._loop.time())
+        if len(times) < HASTE or times[-1] - times[0] > 1.0:
+            if account in self._connects:
+                self._ways[account] = shut()
+            self._tell("registered", account=account)
+            return
+        self._left_alone.add(account)
+        self._tell("unregistered", account=account, status=423)
+        self._start(_quietly(self._runtime.cmd(lib.BP_CMD_UA_UNREGISTER, args=str(self._agents[account].handle))))
 
     def _lay_ghost(self, handle: int) -> None:
         """End a call that the library holds and never announced: such calls add up until none can come in any more.
@@ -322,13 +434,15 @@ class Worker:
             if not live.rate:
                 continue
             try:
-                pcm, names = live.pump()
+                pcm = live.pump()
             except BaresipError:
-                continue  # renegotiated: the next time binds to the new streams
+                pcm = b""  # renegotiated: the next time binds to the new streams, which may have another rate
+                self._tune(live)
+            names = live.passed()
             at = self._loop.time()
-            if pcm or at - live.told_at >= NOTHING_S:
+            if (pcm or at - live.told_at >= NOTHING_S) and not self._packets.full:  # else it is late: sound is lost
                 live.told_at = at
-                self._send(struct.pack("<Id", live.number, at) + pcm)
+                self._packets.send(TIMED.pack(live.number, at) + pcm)
             for name in names:
                 self._tell("reached", call=live.number, name=name)
 
@@ -357,13 +471,17 @@ def _quality(stats: CallStats) -> dict[str, object]:
     return {**facts, "round_trip_ms": round(stats.rtt_ms, 1)}
 
 
-def _status(text: str) -> int:
-    """Read the SIP status at the beginning of a reason; 200 for a goodbye, 0 for what never was answered."""
+def _number(text: str) -> int:
+    """Read the SIP status at the beginning of a reason; 0 where there is none."""
     number = text.partition(" ")[0]
-    if number.isdigit():
-        return int(number)
+    return int(number) if len(number) == 3 and number.isascii() and number.isdigit() else 0
+
+
+def _status(text: str) -> int:
+    """Read why a call is over: its SIP status; 200 for a goodbye, 0 for what never was answered."""
     lost = ("time", "refused", "route", "rtp", "unreachable")
-    return 0 if any(word in text.lower() for word in lost) else 200  # "Connection reset by peer" is a goodbye
+    goodbye = not any(word in text.lower() for word in lost)  # "Connection reset by peer" is one, too
+    return _number(text) or (200 if goodbye else 0)
 
 
 def _mono(pcm: bytes, channels: int) -> bytes:
@@ -390,15 +508,28 @@ async def _quietly(work: Any) -> None:
 def main() -> None:
     """Work for the parent at the other end of the socket whose descriptor is the argument."""
     parent = socket.socket(fileno=int(sys.argv[1]))
-    parent.setblocking(False)
-
-    async def work() -> None:
-        await Worker(parent).run()
-
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the whole service is told to stop: the parent stops us
+    ended = 1
     try:
-        asyncio.run(work())
+        asyncio.run(_work(parent))
+        ended = 0
     finally:
-        os._exit(0)  # not through the library's own end: see above
+        if mistake := sys.exc_info()[1]:
+            parent.send(json.dumps({"is": "fault", "what": _words(mistake)}).encode())
+        os._exit(ended)  # not through the library's own end: see above
+
+
+async def _work(parent: socket.socket) -> None:
+    worker = Worker(parent)
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: worker.fail(context.get("exception")))
+    await worker.run()
+
+
+def _words(mistake: BaseException) -> str:
+    """Say which mistake it was and where; its text may hold what came over the network."""
+    where = traceback.extract_tb(mistake.__traceback__)[-1]
+    return f"{type(mistake).__name__} in {os.path.basename(where.filename)}, line {where.lineno}"
 
 
 if __name__ == "__main__":

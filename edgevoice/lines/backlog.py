@@ -76,6 +76,12 @@ class Backlog:
             self._queue.appendleft(pcm)
             self._written -= len(pcm)
 
+    def trim(self, most_ms: int, rate: int) -> None:
+        """Throw away the oldest sound beyond that: it would be late. Its marks are passed, too."""
+        most = most_ms * rate // 1000 * 2
+        while self._queue and self._queued - self._written > most:
+            self._written += len(self._queue.popleft())
+
     def passed(self, there: int) -> list[str]:
         """Name the marks behind which everything was sent, `there` bytes being in the library's ring."""
         names = []

@@ -184,15 +184,16 @@ class Line:
         return _together(begin, self._flow()) if self.service.flows_at_once else begin
 
     def _flow(self) -> Reply:
-        """Sound flows from now on."""
-        if self._answered or self._wanted is None:
+        """Sound flows from now on; said again, at another rate."""
+        if self._wanted is None or (self._answered and self.sending.playback.rate == self.rate):
             return NOTHING
+        opened = NOTHING if self._answered else Reply(events=(Opened(),))
         self._tune()
         assert self._ear is not None
         self._answered = True
         self.sending.take_from(self._wanted)
         self._ear.join(self._wanted)
-        return _together(Reply(events=(Opened(),)), self._listen())
+        return _together(opened, self._listen())
 
     def _listen(self) -> Reply:
         """Do with the caller's sound as was ordered last, as soon as there is any."""

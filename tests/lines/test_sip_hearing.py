@@ -21,7 +21,7 @@ def established(rate: int = 8_000) -> Sip:
 
 
 def packet(at: float, pcm: bytes = b"") -> bytes:
-    return struct.pack("<Id", CALL, at) + pcm
+    return struct.pack(">Id", CALL, at) + pcm
 
 
 def heard(service: Sip, *packets: bytes) -> bytes:

@@ -1,0 +1,166 @@
+"""What comes from strangers: packets that make no sense, floods, calls that nobody can end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+
+from edgevoice.events import Closed
+from edgevoice.lines.service import Flowing
+from edgevoice.lines.sip import Account
+from tests.sip.desk import desk, worker
+from tests.sip.media import Media
+from tests.sip.peer import Peer, answer, over_udp, sdp
+from tests.sip.test_worker import resources, story
+
+
+def account(peer: Peer) -> Account:
+    return Account(f"127.0.0.1:{peer.port}", "6001", allow=("boss",))
+
+
+def where(peer: Peer) -> tuple[str, int]:
+    """Return the box's own address, as it has told the registrar."""
+    host, _, port = peer.registers[0].contact.partition("@")[2].partition(";")[0].partition(":")
+    return host, int(port)
+
+
+def test_calls_that_nobody_could_answer_keep_nobody_out() -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, desk(account(peer), calls=2) as ours, Media.open() as media:
+            await ours.registered()
+            _, before, _ = resources(worker())
+            for offer in (sdp(9), sdp(9), sdp(9), "", ""):
+                peer.invite(who="scanner", body=offer, contact="X-Nothing: 1")
+                await peer.expect("500")
+            await asyncio.sleep(0.5)  # they are ended 200 ms after they were noticed, and nothing tells that
+            call = peer.invite(body=sdp(media.port))
+            talk, _ = await ours.visitor()
+            talk.answer()
+            media.towards((await call.answered()).body)
+            await talk.hears(Flowing())
+            talk.hang_up()
+            answer(await peer.expect("BYE"), "200 OK")
+            await ours.until(lambda: resources(worker())[1] <= before)
+            process = worker()
+        assert ours.endpoint.workers == 1
+        assert process
+        assert ours.endpoint.ended == 0, "and the worker's end is a clean one"
+
+    story(tale)
+
+
+def test_after_an_answer_no_pictures_are_asked_for() -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, desk(account(peer)) as ours, Media.open() as media:
+            await ours.registered()
+            call = peer.invite(body=sdp(media.port))
+            talk, _ = await ours.visitor()
+            talk.answer()
+            ok = await call.answered()
+            assert "m=video" not in ok.body
+            media.towards(ok.body)
+            await talk.until(lambda: len(talk.sound) > 8_000)  # half a second: it came after 50 to 150 ms
+            assert peer.got.empty()
+
+    story(tale)
+
+
+def test_a_flood_of_questions_keeps_no_call_out_and_takes_no_memory() -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, desk(account(peer)) as ours, Media.open() as media:
+            await ours.registered()
+            before, _, _ = resources(worker())
+            flood = asyncio.get_running_loop().create_task(_ask(where(peer), per_s=1_000, for_s=3.0))
+            await asyncio.sleep(1.0)
+            call = peer.invite(body=sdp(media.port))
+            talk, _ = await ours.visitor()
+            talk.answer()
+            media.towards((await call.answered()).body)
+            await talk.hears(Flowing())
+            sent = await flood
+            heard = len(talk.sound)
+            await talk.until(lambda: len(talk.sound) > heard + 4_000)
+            after, _, _ = resources(worker())
+            print(f"{sent} questions in 3 s: {before} -> {after} kB")
+            assert sent > 1_500
+            assert after < before + 8 * sent, "kB: the library remembers each for half a minute, as it must"
+            assert ours.endpoint.workers == 1
+
+    story(tale)
+
+
+async def _ask(to: tuple[str, int], *, per_s: int, for_s: float) -> int:
+    """Send OPTIONS to the box as fast as that, in bursts of 10 ms; return how many."""
+    loop = asyncio.get_running_loop()
+    sent, began = 0, loop.time()
+    with socket.socket(type=socket.SOCK_DGRAM) as scanner:
+        scanner.bind(("127.0.0.1", 0))
+        own = scanner.getsockname()[1]
+        scanner.setblocking(False)
+        while loop.time() < began + for_s:
+            while sent < (loop.time() - began) * per_s:
+                sent += 1
+                text = (
+                    f"OPTIONS sip:6001@{to[0]}:{to[1]} SIP/2.0\r\n"
+                    f"Via: SIP/2.0/UDP 127.0.0.1:{own};branch=z9hG4bKo{sent}\r\n"
+                    f"From: <sip:scanner@127.0.0.1>;tag=s{sent}\r\nTo: <sip:6001@{to[0]}>\r\nCall-ID: o{sent}\r\n"
+                    f"CSeq: 1 OPTIONS\r\nContact: <sip:scanner@127.0.0.1:{own}>\r\nContent-Length: 0\r\n\r\n"
+                )
+                try:
+                    scanner.sendto(text.encode(), to)
+                except BlockingIOError:
+                    break
+            await asyncio.sleep(0.01)
+    return sent
+
+
+def test_packets_that_make_no_sense_neither_end_the_worker_nor_keep_a_call_out() -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, desk(account(peer), calls=2) as ours, Media.open() as media:
+            await ours.registered()
+            chance = random.Random(7)
+            sample = (
+                f"INVITE sip:6001@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{peer.port};branch=z9hG4bKm\r\n"
+                f"From: <sip:x@127.0.0.1>;tag=m\r\nTo: <sip:6001@127.0.0.1>\r\nCall-ID: m\r\nCSeq: 1 INVITE\r\n"
+                f"Contact: <sip:x@127.0.0.1:{peer.port}>\r\nContent-Type: application/sdp\r\n\r\n{sdp(9)}"
+            ).encode()
+            with socket.socket(type=socket.SOCK_DGRAM) as scanner:
+                for index in range(2_000):
+                    packet = bytearray(sample)
+                    for _ in range(chance.randrange(1, 40)):
+                        packet[chance.randrange(len(packet))] = chance.randrange(256)
+                    scanner.sendto(packet[: chance.randrange(1, len(packet))] if index % 3 else packet, where(peer))
+                    if index % 50 == 0:
+                        await asyncio.sleep(0.01)
+            await ours.until(lambda: ours.endpoint.registrations[0].registered)
+            await asyncio.sleep(0.5)
+            while not ours.came.empty():  # those that still made sense ring: nobody wants them
+                ours.came.get_nowait()[0].drop()
+            await asyncio.sleep(0.3)
+            while not peer.got.empty():
+                peer.got.get_nowait()
+            call = peer.invite(body=sdp(media.port))
+            talk, _ = await ours.visitor()
+            talk.answer()
+            await call.answered()
+            await talk.hears(Flowing())
+            assert ours.endpoint.workers == 1
+
+    story(tale)
+
+
+def test_who_never_acknowledges_is_not_talked_with_and_can_be_ended() -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, desk(account(peer)) as ours:
+            await ours.registered()
+            peer.invite(body=sdp(9))
+            talk, _ = await ours.visitor()
+            talk.answer()
+            for _ in range(3):
+                await peer.expect("200")  # again and again
+            assert not any(isinstance(one, Closed | Flowing) for one in talk.told)
+            talk.hang_up()
+            await peer.expect("BYE")
+
+    story(tale)
