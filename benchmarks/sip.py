@@ -71,7 +71,7 @@ class Counts:
     watch_s: float
 
 
-FULL = Counts(bursts=50, utterances=12, interruptions=20, presses=10, kills=5, watch_s=20.0)
+FULL = Counts(bursts=50, utterances=12, interruptions=20, presses=10, kills=3, watch_s=20.0)
 QUICK = Counts(bursts=8, utterances=3, interruptions=3, presses=3, kills=2, watch_s=5.0)
 
 
@@ -196,7 +196,7 @@ def _card_to_card(registrar: Registrar, utterances: int, buffer_ms: int) -> tupl
         door = stack.enter_context(_box(registrar, here, "door", buffer_ms, "sip:reception"))
         other = stack.enter_context(_box(registrar, there, "reception", buffer_ms, "parrot"))
         for box in (door, other):
-            box.wait_until(lambda status: status["lines"]["sip"][0]["registered_s"] is not None)
+            box.wait_until(lambda status: status["lines"]["sip"]["accounts"][0]["registered_s"] is not None)
         door.pause(0.3)
         door.tap()
         other.wait_for_state("ringing")

@@ -1,12 +1,12 @@
 """What waits in the SIP worker to be sent, in order, with its marks: bytes in, bytes out. No clock, and no numpy there.
 
     put, mark ──> queue ──> take ──> the library's ring ──> network
-    all that waits, over a second: never less than SPARE_MS, and never SPEECH_MS ──> put leaves a little out
+    all that waits, over a second: never less than SPARE_MS, and it comes evenly ──> put leaves a little out
 
 Rules
 * Sound that is written late is sent late, and all that follows with it: the library fills the hole with silence first.
   So a person's voice that always finds more than SPARE_MS before it is shortened: by quiet pieces, and from MOST_MS on
-  by any, cross-faded. An agent's answer comes far faster than it is sent, so more of it waits: it is never shortened.
+  by any, cross-faded. An agent's answer comes in bursts, so that much of it waits: it is never shortened.
 * Positions are bytes, mono, since the call began. What was left out counts as written, so marks keep their places.
 """
 
@@ -16,7 +16,8 @@ from array import array
 from collections import deque
 
 SPARE_MS, MOST_MS = 20, 40  # beside the frame that is sent next: one frame, and two
-SPEECH_MS = 180  # a line sends an answer so much at once, and more
+BURST_MS = 100  # a line sends an answer twice as much at once; a voice that is held up comes like that only once
+STEADY = 0.8  # of a second's sound in a second: it is a voice, or a microphone's silence
 SHORTER_MS, JOIN_MS = 5, 4
 QUIET = 100  # no sample is louder: -50 dBFS
 
@@ -30,7 +31,8 @@ class Backlog:
         self._queued = 0  # bytes ever
         self._written = 0  # bytes ever handed to the library
         self._marks: deque[tuple[int, str]] = deque()
-        self._least = self._most = 0  # bytes that wait, since `look` was called last
+        self._least = 0  # bytes that wait, since `look` was called last
+        self._now = self._burst = self._came = 0  # bytes that have come: since `see`, at most between two, since `look`
         self._shorter = 0  # bytes by which what comes next is to be shortened
 
     def waiting(self, there: int) -> int:
@@ -40,6 +42,7 @@ class Backlog:
     def put(self, pcm: bytes, rate: int) -> None:
         """Take the next sound; a little less of it, if too much waits."""
         self._queued += len(pcm)
+        self._now += len(pcm)
         loud_from = rate * (MOST_MS - SPARE_MS) // 1000 * 2
         if self._shorter and (self._shorter > loud_from or _quiet(pcm)):
             shorter = _shortened(pcm, rate)
@@ -91,15 +94,15 @@ class Backlog:
 
     def see(self, there: int) -> None:
         """Take how much waits now."""
-        waits = self.waiting(there)
-        self._least, self._most = min(self._least, waits), max(self._most, waits)
+        self._least = min(self._least, self.waiting(there))
+        self._burst, self._came, self._now = max(self._burst, self._now), self._came + self._now, 0
 
     def look(self, there: int, rate: int) -> None:
         """Decide, once a second, whether too much has been waiting all the time."""
-        least, most = self._least, self._most
-        self._least = self._most = self.waiting(there)
+        least, burst, came = self._least, self._burst, self._came
+        self._least, self._burst, self._came = self.waiting(there), 0, 0
         per_ms = rate * 2 / 1000
-        is_voice = most < SPEECH_MS * per_ms
+        is_voice = burst < BURST_MS * per_ms and came >= STEADY * 1000 * per_ms
         self._shorter = max(0, int(least - SPARE_MS * per_ms)) if is_voice else 0
 
 

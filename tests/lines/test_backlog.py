@@ -57,7 +57,7 @@ def carry(library: Library, seconds: float, speak: Callable[[int], None]) -> flo
     return most
 
 
-def voice(library: Library, pcm: bytes) -> Callable[[int], None]:
+def voice(library: Library, pcm: bytes, late_ms: int = 120) -> Callable[[int], None]:
     """Return somebody who speaks on and on, 20 ms at a time, and once much at once."""
 
     def speak(step: int) -> None:
@@ -65,15 +65,16 @@ def voice(library: Library, pcm: bytes) -> Callable[[int], None]:
             start = step // 2 * FRAME % (len(pcm) - FRAME)
             library.backlog.put(pcm[start : start + FRAME], RATE)
         if step == 50:
-            library.backlog.put(pcm[: 120 * PER_MS], RATE)
+            library.backlog.put(pcm[: late_ms * PER_MS], RATE)
 
     return speak
 
 
 @pytest.mark.parametrize("level", [8000, 50])
-def test_a_voice_that_was_held_up_once_is_not_late_for_the_rest_of_the_call(level: int) -> None:
+@pytest.mark.parametrize("late_ms", [60, 120, 390])
+def test_a_voice_that_was_held_up_once_is_not_late_for_the_rest_of_the_call(level: int, late_ms: int) -> None:
     library = Library(Backlog())
-    assert carry(library, 20, voice(library, tone(400, level))) <= MOST_MS + 20
+    assert carry(library, 20, voice(library, tone(400, level), late_ms)) <= MOST_MS + 20
     assert library.backlog.left_out > 0
 
 
@@ -91,12 +92,15 @@ def test_an_agents_answer_is_sent_to_its_last_sample() -> None:
     answer = tone(400, 50) * 8
 
     def speak(step: int) -> None:
-        if step == 0:
-            for start in range(0, len(answer), FRAME):
-                library.backlog.put(answer[start : start + FRAME], RATE)
+        """Say 400 ms ahead, and from then on 200 ms at once."""
+        if step % 20 == 0:
+            start = step // 20 * 10 * FRAME + (10 * FRAME if step else 0)
+            for at in range(start, min(len(answer), start + (10 if step else 20) * FRAME), FRAME):
+                library.backlog.put(answer[at : at + FRAME], RATE)
+        if step == 400:
             library.backlog.mark("heard")
 
-    carry(library, 5, speak)
+    carry(library, 6, speak)
     assert library.sent[: len(answer)] == answer
     assert library.backlog.passed(0) == ["heard"]
 
@@ -140,8 +144,12 @@ def test_a_piece_that_is_shorter_than_the_cross_fade_is_sent_as_it_is() -> None:
     for _ in range(30):
         backlog.put(tone(20)[:FRAME], RATE)
         backlog.take(FRAME)
+        backlog.see(70 * PER_MS)
     backlog.look(70 * PER_MS, RATE)
-    backlog.see(70 * PER_MS)
+    for _ in range(50):
+        backlog.put(tone(20)[:FRAME], RATE)
+        backlog.take(FRAME)
+        backlog.see(70 * PER_MS)
     backlog.look(70 * PER_MS, RATE)
     backlog.put(short, RATE)
     assert backlog.take(AHEAD) == short
