@@ -27,6 +27,7 @@ LAYERS: list[list[str]] = [
     ["conversation", "intercom", "appliance", "agents.openai"],
     ["call"],
     ["drivers.pcm", "drivers.pins", "drivers.outbox", "drivers.certificate", "drivers.packets", "drivers.sip_door"],
+    ["drivers.sip_accounts"],
     ["bridge", "drivers.*", "catalogue"],
     ["dialling", "doors", "recordings", "sip_lines"],
     ["switchboard"],

@@ -20,19 +20,18 @@ import socket
 import sys
 import traceback
 from array import array
-from collections import deque
 from functools import partial
 from typing import Any
 
-from baresip import Account, BaresipError, Call, CallState, CallStats, Config, Runtime, UserAgent
+from baresip import BaresipError, Call, CallState, CallStats, Config, Runtime
 from baresip._native import lib
-from baresip.errors import AudioRestarted, RegistrationError
+from baresip.errors import AudioRestarted
 from baresip.events import Event, StackEvent
 
 from edgevoice.drivers.packets import Packets
-from edgevoice.drivers.sip_door import shut
+from edgevoice.drivers.sip_accounts import Accounts, number
 from edgevoice.lines.backlog import Backlog
-from edgevoice.lines.sip_words import MANDATORY, NUMBER, TIMED
+from edgevoice.lines.sip_words import NUMBER, TIMED
 
 PUMP_S = 0.01
 ALIVE_S = 0.25  # the parent replaces a worker that says nothing for a second
@@ -43,13 +42,13 @@ LOOK_S = 1.0  # how much waits is looked at that often
 ADDRESS_S = 2.0  # our own, too
 QUALITY_S = 5.0  # a call of which nothing is said for half a minute counts as dead, also on hold
 GHOST_S = 0.2  # a call that is not announced by then never will be: an INVITE that could not be answered
-DYING_S = 0.5  # to say goodbye at the registrar
-HASTE = (
-    5  # registrations within a second: the registrar takes us for no time at all, and the library asks again and again
-)
+LEAVE_S = 1.0  # to say goodbye to callers and registrars
 SILENT_S = 1.0  # from the answer to a call until its sound can flow: as long as nobody says "hello?" twice
 STUCK_S = 5.0  # the library's own thread answers nothing any more
 BACKLOG_MS = 4_000  # of sound that waits: more than is ever sent ahead, so the library has not taken any for a while
+
+
+ANSWERS = (Event.CALL_RINGING, Event.CALL_PROGRESS, Event.CALL_ANSWERED, Event.CALL_ESTABLISHED, Event.CALL_CLOSED)
 
 
 class Live:
@@ -60,6 +59,7 @@ class Live:
         self.guarded = guarded  # it may be heard encrypted or not at all
         self.call = call
         self.rate = 0  # while no sound flows
+        self.heard_of = asyncio.Event()  # the other side has said something: only then it can be told to stop ringing
         self.secret = False  # its sound is encrypted
         self.held = False  # by the other side: what is sent is not heard, and is not kept for later
         self.channels = 1
@@ -120,18 +120,12 @@ class Worker:
         self._packets = Packets(parent, self._take, self._gone)
         self._first: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
         self._runtime = Runtime()
-        self._agents: list[UserAgent] = []
-        self._headers: list[str] = []
+        self._accounts = Accounts(self._runtime, self._tell_account)
         self._calls: dict[int, Live] = {}
         self._handles: dict[int, int] = {}  # of the library -> our numbers
         self._next = 1  # of calls that come in: odd; the parent's own are even
         self._dials: dict[int, bool] = {}  # calls that are being placed; whether they are still wanted
         self._early: list[StackEvent] = []  # what happened meanwhile, to calls that we do not know yet
-        self._times: dict[int, deque[float]] = {}  # of the last registrations of an account
-        self._guarded: set[int] = set()  # accounts whose sound is secret: the library sends it in clear if no key came
-        self._connects: set[int] = set()  # accounts over TCP and TLS
-        self._ways: dict[int, frozenset[int]] = {}  # of these while they are registered: our ends of the connections
-        self._left_alone: set[int] = set()  # accounts that are not registered any more, whatever is said
         self._tasks: set[asyncio.Task[None]] = set()
         self._mistake: BaseException | None = None
 
@@ -140,18 +134,14 @@ class Worker:
         first = await self._first
         if first is None:
             return
-        await self._runtime.start(Config(**{**first["config"], **_tuples(first["config"])}))
+        config: dict[str, Any] = dict(first["config"])
+        config["expose_headers"] = tuple(config["expose_headers"])
+        await self._runtime.start(Config(**config))
         self._runtime.subscribe(self._heard)
-        for account in first["accounts"]:
-            self._headers.append(account.pop("header"))
-            agent = await UserAgent.create(self._runtime, Account(**{**account, **_tuples(account)}))
-            agent.on_incoming(partial(self._incoming, len(self._agents)))
-            if MANDATORY in account["extra_params"]:
-                self._guarded.add(len(self._agents))
-            if account["transport"] != "udp":
-                self._connects.add(len(self._agents))
-            self._agents.append(agent)
-        shut()
+        await self._accounts.open(first["accounts"])
+        for index, account in enumerate(self._accounts.all):
+            account.agent.on_incoming(partial(self._incoming, index))
+        self._accounts.look()
         self._tell("ready")
         self._start(self._keep_address({account["domain"] for account in first["accounts"]}))
         live = self._loop.create_task(self._live())
@@ -183,16 +173,9 @@ class Worker:
         """Give signs of life, as long as the library does. Raises BaresipError."""
         while True:
             await self._runtime.cmd(lib.BP_CMD_PING, timeout=STUCK_S)
-            self._miss(shut())  # again: it opens its doors anew when the network changes
+            self._accounts.look()
             self._tell("alive")
             await asyncio.sleep(ALIVE_S)
-
-    def _miss(self, connected: frozenset[int]) -> None:
-        """Tell of accounts whose connection is gone: nobody could call, and the library notices that much later."""
-        for account, ports in list(self._ways.items()):
-            if not ports <= connected:
-                del self._ways[account]
-                self._tell("unregistered", account=account, status=0)
 
     async def _keep_address(self, hosts: set[str]) -> None:
         """End when we have another address on the way to a registrar: the library would go on with the old one."""
@@ -209,15 +192,16 @@ class Worker:
         calls = list(self._calls.values())
         for live in calls:
             self._closed(live, 0)  # before they end: nobody has hung up
-        parting = [self._start(_quietly(live.call.hangup())) for live in calls]
-        parting += [self._start(_quietly(agent.unregister(timeout=DYING_S))) for agent in self._agents]
-        if parting:
-            await asyncio.wait(parting, timeout=2 * DYING_S)
+        parting = [self._start(_hang_up(live)) for live in calls]
+        await asyncio.wait([*parting, self._start(self._accounts.leave())], timeout=LEAVE_S)
 
     # ---------------------------------------------------------------------------------------------- the parent
 
     def _tell(self, what: str, **facts: object) -> None:
         self._packets.send(json.dumps({"is": what, **facts}).encode())
+
+    def _tell_account(self, what: str, index: int, status: int) -> None:
+        self._tell(what, account=index, status=status)
 
     def _gone(self) -> None:
         self._over.set()
@@ -244,7 +228,7 @@ class Worker:
         live = self._calls.get(asked.get("call", 0))
         match asked["do"]:
             case "register":
-                self._start(self._register(asked["account"]))
+                self._start(self._accounts.register(asked["account"]))
             case "dial":
                 self._dials[asked["call"]] = True
                 self._start(self._dial(asked))
@@ -255,7 +239,7 @@ class Worker:
             case "answer":
                 self._start(self._answer(live))
             case "end":
-                self._start(_quietly(live.call.reject() if asked["status"] == 486 else live.call.hangup()))
+                self._start(_hang_up(live, asked["status"]))
             case "keys":
                 self._start(_quietly(live.call.send_dtmf(asked["keys"])))
             case "mark":
@@ -276,20 +260,10 @@ class Worker:
 
     # ----------------------------------------------------------------------------------------------- the calls
 
-    async def _register(self, account: int) -> None:
-        self._left_alone.discard(account)
-        self._times.pop(account, None)
-        try:
-            await self._agents[account].register()
-        except RegistrationError as error:
-            self._tell("unregistered", account=account, status=error.status or 0)
-        except BaresipError:
-            self._tell("unregistered", account=account, status=0)
-
     async def _dial(self, asked: dict[str, Any]) -> None:
         number = asked["call"]
         try:
-            call = await self._agents[asked["account"]].dial(asked["uri"])
+            call = await self._accounts.all[asked["account"]].agent.dial(asked["uri"])
         except (BaresipError, ValueError) as error:
             del self._dials[number]
             self._tell("closed", call=number, status=404 if isinstance(error, ValueError) else 0)
@@ -301,14 +275,14 @@ class Worker:
             if event.call == call.handle:
                 self._happened(live, event)
         if not wanted:
-            await _quietly(call.hangup())
+            self._start(_hang_up(live))
         self._loop.call_later(asked["ring_s"], self._give_up, live, 408)
 
     def _give_up(self, live: Live, status: int) -> None:
         """End a call that nobody has answered, or whose answer brings no sound that may be heard."""
         if live.number in self._calls and not (live.rate and live.call.state is CallState.ESTABLISHED):
             self._closed(live, status)
-            self._start(_quietly(live.call.hangup()))
+            self._start(_hang_up(live))
 
     async def _answer(self, live: Live) -> None:
         try:
@@ -320,12 +294,12 @@ class Worker:
         self._next += 2
         self._follow(self._next, account, call)
         headers = {name.lower(): value for name, value in call.headers.items()}
-        shown = headers.get(self._headers[account].lower(), "")
+        shown = headers.get(self._accounts.all[account].header, "")
         facts = {"call": self._next, "account": account, "id": call.call_id, "from": call.peer or "", "shown": shown}
         self._tell("incoming", **facts)
 
     def _follow(self, number: int, account: int, call: Call) -> Live:
-        live = Live(number, call, guarded=account in self._guarded)
+        live = Live(number, call, guarded=self._accounts.all[account].guarded)
         self._calls[number] = live
         self._handles[call.handle] = number
         call.on(lambda event: self._happened(live, event))
@@ -338,6 +312,8 @@ class Worker:
         self._tell("quality", call=live.number, facts=live.quality)
 
     def _happened(self, live: Live, event: StackEvent) -> None:
+        if event.event in ANSWERS:
+            live.heard_of.set()
         match event.event:
             case Event.CALL_RINGING:
                 self._tell("ringing", call=live.number)
@@ -354,6 +330,8 @@ class Worker:
             case Event.CALL_RESUME:
                 live.held = False
                 self._tell("resumed", call=live.number)
+            case Event.CALL_TRANSFER:  # it would have us call whom the other side says
+                self._start(_quietly(live.call.reject_transfer()))
             case Event.CALL_CLOSED:
                 self._closed(live, _status(event.text or ""))
 
@@ -392,29 +370,8 @@ class Worker:
     def _heard(self, event: StackEvent) -> None:
         if self._dials and event.call and event.call not in self._handles:
             self._early.append(event)
-        match event.event:
-            case Event.REGISTER_OK:
-                self._registered(self._account(event.ua))
-            case Event.REGISTER_FAIL:
-                status = _number(event.text or "")
-                self._tell("unregistered", account=self._account(event.ua), status=status)
-            case Event.CALL_REMOTE_SDP:
-                self._loop.call_later(GHOST_S, self._lay_ghost, event.call)
-
-    def _registered(self, account: int) -> None:
-        """Tell it; but a registrar that is asked without end is left alone."""
-        if account in self._left_alone:
-            return
-        times = self._times.setdefault(account, deque(maxlen=HASTE))
-        times.append(self._loop.time())
-        if len(times) < HASTE or times[-1] - times[0] > 1.0:
-            if account in self._connects:
-                self._ways[account] = shut()
-            self._tell("registered", account=account)
-            return
-        self._left_alone.add(account)
-        self._tell("unregistered", account=account, status=423)
-        self._start(_quietly(self._runtime.cmd(lib.BP_CMD_UA_UNREGISTER, args=str(self._agents[account].handle))))
+        if event.event is Event.CALL_REMOTE_SDP:
+            self._loop.call_later(GHOST_S, self._lay_ghost, event.call)
 
     def _lay_ghost(self, handle: int) -> None:
         """End a call that the library holds and never announced: such calls add up until none can come in any more.
@@ -423,9 +380,6 @@ class Worker:
         """
         if handle not in self._handles:
             self._start(_quietly(self._runtime.cmd(lib.BP_CMD_CALL_HANGUP, args=str(handle))))
-
-    def _account(self, handle: int) -> int:
-        return next((index for index, agent in enumerate(self._agents) if agent.handle == handle), 0)
 
     # ----------------------------------------------------------------------------------------------- the sound
 
@@ -460,10 +414,6 @@ async def _own_address(host: str) -> str:
         return ""
 
 
-def _tuples(account: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) for name, value in account.items() if isinstance(value, list)}
-
-
 def _quality(stats: CallStats) -> dict[str, object]:
     """Say how well sound arrives: of 100 packets that many were lost, jitter and the way there and back in ms."""
     lost = 100 * stats.rx_lost / max(1, stats.rx_packets + stats.rx_lost)
@@ -471,17 +421,11 @@ def _quality(stats: CallStats) -> dict[str, object]:
     return {**facts, "round_trip_ms": round(stats.rtt_ms, 1)}
 
 
-def _number(text: str) -> int:
-    """Read the SIP status at the beginning of a reason; 0 where there is none."""
-    number = text.partition(" ")[0]
-    return int(number) if len(number) == 3 and number.isascii() and number.isdigit() else 0
-
-
 def _status(text: str) -> int:
     """Read why a call is over: its SIP status; 200 for a goodbye, 0 for what never was answered."""
     lost = ("time", "refused", "route", "rtp", "unreachable")
     goodbye = not any(word in text.lower() for word in lost)  # "Connection reset by peer" is one, too
-    return _number(text) or (200 if goodbye else 0)
+    return number(text) or (200 if goodbye else 0)
 
 
 def _mono(pcm: bytes, channels: int) -> bytes:
@@ -498,6 +442,13 @@ def _spread(pcm: bytes, channels: int) -> bytes:
     return spread.tobytes()
 
 
+async def _hang_up(live: Live, status: int = 0) -> None:
+    """End a call. One that has not been heard of is forgotten by the library and rings on: that is waited for."""
+    if live.call.state is CallState.OUTGOING:
+        await live.heard_of.wait()
+    await _quietly(live.call.reject() if status == 486 else live.call.hangup())
+
+
 async def _quietly(work: Any) -> None:
     try:
         await work
@@ -508,8 +459,8 @@ async def _quietly(work: Any) -> None:
 def main() -> None:
     """Work for the parent at the other end of the socket whose descriptor is the argument."""
     parent = socket.socket(fileno=int(sys.argv[1]))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the whole service is told to stop: the parent stops us
+    for told in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(told, signal.SIG_IGN)  # the whole service is told to stop: the parent stops us
     ended = 1
     try:
         asyncio.run(_work(parent))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgevoice.drivers.sip import Endpoint, SipCall
 from edgevoice.events import Audio, Closed, Event
-from edgevoice.lines.service import Began, Meaning
+from edgevoice.lines.service import Began, Flowing, Meaning
 from edgevoice.lines.sip import Account, Sip, worker_account, worker_start
 
 WAIT_S = 10.0  # this machine may be busy with other things
@@ -70,6 +70,11 @@ class Talk:
     async def closed(self) -> Closed:
         await self.until(lambda: any(isinstance(one, Closed) for one in self.told))
         return next(one for one in self.told if isinstance(one, Closed))
+
+    async def outcome(self) -> Flowing | Closed:
+        """Wait until somebody answers, or will not."""
+        await self.until(lambda: any(isinstance(one, Flowing | Closed) for one in self.told))
+        return next(one for one in self.told if isinstance(one, Flowing | Closed))
 
     def drop(self) -> None:
         self._reading.cancel()

@@ -82,7 +82,20 @@ def certificate(folder: Path, name: str, host: str, *, issuer: str = "") -> Path
     extensions = folder / f"{name}.ext"
     kind = f"subjectAltName=DNS:{host}" if host else "basicConstraints=critical,CA:TRUE"
     extensions.write_text(f"{kind}\n")
-    new = ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request]
+    new = [
+        "openssl",
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-keyout",
+        key,
+        "-out",
+        request,
+    ]
     _run([*new, "-subj", f"/CN={host or name}"])
     by = ["-CA", folder / f"{issuer}.crt", "-CAkey", folder / f"{issuer}.key", "-CAcreateserial"] if issuer else []
     sign = ["openssl", "x509", "-req", "-in", request, "-days", TLS_DAYS, "-out", made, "-extfile", extensions]
@@ -94,3 +107,46 @@ def certificate(folder: Path, name: str, host: str, *, issuer: str = "") -> Path
 
 def _run(command: list[object]) -> None:
     subprocess.run([str(word) for word in command], check=True, capture_output=True)
+
+
+BARESIP = """
+sip_listen 127.0.0.1:{port}
+net_interface 127.0.0.1
+audio_player aubridge,echo
+audio_source aubridge,echo
+ausrc_srate 8000
+auplay_srate 8000
+jitter_buffer_type fixed
+module_path {modules}
+module g711.so
+module aubridge.so
+module_app account.so
+module_app contact.so
+module_app menu.so
+"""
+
+
+@asynccontextmanager
+async def baresip(folder: Path, registrar: int) -> AsyncIterator[None]:
+    """Run Debian's baresip as 6002: it answers whoever calls, and says back what it hears."""
+    process = await asyncio.create_subprocess_exec(
+        *("baresip", "-f", str(_baresip(folder, registrar))),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+def _baresip(folder: Path, registrar: int) -> Path:
+    folder = folder / "baresip"
+    folder.mkdir()
+    modules = next(Path("/usr/lib").glob("**/baresip/modules"))
+    (folder / "config").write_text(BARESIP.format(port=free_port(), modules=modules))
+    account = f"<sip:6002@127.0.0.1:{registrar}>;auth_pass=secret6002;answermode=auto;regint=60;audio_codecs=PCMA"
+    (folder / "accounts").write_text(f"{account}\n")
+    (folder / "contacts").write_text("")
+    return folder

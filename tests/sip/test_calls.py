@@ -50,28 +50,28 @@ def story(tale: Callable[[], Coroutine[Any, Any, None]]) -> None:
 # ---------------------------------------------------------------------------------------------------- we call
 
 
-@pytest.mark.parametrize(
-    ("status", "end"),
-    [
-        ("486 Busy Here", End.BUSY),
-        ("600 Busy Everywhere", End.BUSY),
-        ("603 Decline", End.REFUSED),
-        ("404 Not Found", End.WRONG_NUMBER),
-        ("480 Temporarily Unavailable", End.NO_ANSWER),
-        ("408 Request Timeout", End.NO_ANSWER),
-        ("488 Not Acceptable Here", End.REFUSED),
-        ("503 Service Unavailable", End.LINK_LOST),
-    ],
-)
-def test_who_calls_hears_that_it_rings_and_then_why_nobody_answers(status: str, end: End) -> None:
+WHY_NOT = {
+    "486 Busy Here": End.BUSY,
+    "600 Busy Everywhere": End.BUSY,
+    "603 Decline": End.REFUSED,
+    "404 Not Found": End.WRONG_NUMBER,
+    "480 Temporarily Unavailable": End.NO_ANSWER,
+    "408 Request Timeout": End.NO_ANSWER,
+    "488 Not Acceptable Here": End.REFUSED,
+    "503 Service Unavailable": End.LINK_LOST,
+}
+
+
+def test_who_calls_hears_that_it_rings_and_then_why_nobody_answers() -> None:
     async def tale() -> None:
         async with box() as (peer, ours):
-            talk = ours.dial(f"sip:bob@127.0.0.1:{peer.port}")
-            invite = await peer.expect("INVITE")
-            answer(invite, "180 Ringing")
-            await talk.hears(RINGING)
-            answer(invite, status)
-            assert (await talk.closed()).end is end
+            for status, end in WHY_NOT.items():
+                talk = ours.dial(f"sip:bob@127.0.0.1:{peer.port}")
+                invite = await peer.expect("INVITE")
+                answer(invite, "180 Ringing")
+                await talk.hears(RINGING)
+                answer(invite, status)
+                assert (await talk.closed()).end is end, status
 
     story(tale)
 
@@ -356,6 +356,23 @@ def test_a_session_that_is_refreshed_goes_on(method: str) -> None:
                 call.request("ACK")
             heard = len(talk.sound)
             await talk.until(lambda: len(talk.sound) > heard + 4_000)
+
+    story(tale)
+
+
+def test_a_caller_who_would_have_the_box_call_somebody_is_refused_and_the_call_goes_on() -> None:
+    async def tale() -> None:
+        async with talking() as (peer, _, talk, call, _):
+            call.request("REFER", headers=(f"Refer-To: <sip:expensive@127.0.0.1:{peer.port}>",))
+            told = await peer.expect("NOTIFY")
+            while told.body.startswith("SIP/2.0 100"):
+                answer(told, "200 OK")
+                told = await peer.expect("NOTIFY")
+            assert told.body.startswith("SIP/2.0 603")
+            answer(told, "200 OK")
+            heard = len(talk.sound)
+            await talk.until(lambda: len(talk.sound) > heard + 4_000)
+            assert peer.got.empty()
 
     story(tale)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from array import array
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from edgevoice.lines.service import Flowing
 from edgevoice.lines.sip import Account, route
 from tests.sip.desk import desk
 from tests.sip.peer import accept, answer, over_tcp, over_udp, refuse
-from tests.sip.peers import certificate, kamailio, sipp
+from tests.sip.peers import baresip, certificate, kamailio, sipp
 
 
 def story(tale: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -202,5 +203,27 @@ def test_a_telephone_that_asks_for_the_password_rings_holds_resumes_and_hangs_up
                     await talk.hears(heard)
                 assert (await talk.closed()).end is End.HUNG_UP
                 assert await process.wait() == 0
+
+    story(tale)
+
+
+# -------------------------------------------------------------------------------------------------------- baresip
+
+
+def test_another_telephone_answers_and_says_back_what_it_hears(tmp_path: Path) -> None:
+    async def tale() -> None:
+        async with kamailio(tmp_path) as port, baresip(tmp_path, port):
+            account = Account(f"127.0.0.1:{port}", "6001")
+            async with desk(account) as ours:
+                await ours.registered()
+                talk = ours.dial(account.address("6002"))
+                while isinstance(await talk.outcome(), Closed):  # it registers as soon as it has started
+                    talk = ours.dial(account.address("6002"))
+                talk.say(*talk.service.play(b"\x40\x1f\xc0\xe0" * 4_000))  # a second of 4 kHz, loud
+                await talk.until(lambda: max(array("h", bytes(talk.sound[-3_200:])), default=0) > 4_000)
+                talk.say(*talk.service.keys("5"))
+                await talk.until(lambda: "round_trip_ms" in talk.service.facts)
+                assert talk.service.facts["loss_percent"] == 0.0
+                talk.hang_up()
 
     story(tale)
