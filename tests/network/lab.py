@@ -28,6 +28,7 @@ class Cable:
         self.space = f"evlab{os.getpid()}"
         self.here, self.there = f"eva{os.getpid()}", f"evb{os.getpid()}"
         self.inside = ("ip", "netns", "exec", self.space)
+        self._loses = False
 
     def __enter__(self) -> Cable:
         _do("ip", "netns", "add", self.space)
@@ -39,21 +40,21 @@ class Cable:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._loses:
+            _do("nft", "delete", "table", "netdev", self.space)
         _do("ip", "netns", "del", self.space)
         subprocess.run(["ip", "link", "del", self.here], capture_output=True, check=False)  # gone with the other end
 
     def lose(self, percent: int) -> None:
-        """Lose so many of a hundred packets in each direction."""
-        rules = "\n".join(
-            f"add rule inet lab {hook} meta l4proto udp numgen random mod 100 < {percent} drop"
-            for hook in ("in_", "out")
-        )
-        chains = "\n".join(
-            f"add chain inet lab {name} {{ type filter hook {hook} priority 0; }}"
-            for name, hook in (("in_", "input"), ("out", "output"))
-        )
-        text = f"add table inet lab\n{chains}\n{rules}\n"
-        subprocess.run([*self.inside, "nft", "-f", "-"], input=text, text=True, check=True)
+        """Lose so many of a hundred packets in each direction, where they arrive: who sends is told nothing."""
+        for inside, device in ((), self.here), (self.inside, self.there):
+            text = (
+                f"add table netdev {self.space}\n"
+                f"add chain netdev {self.space} lost {{ type filter hook ingress device {device} priority 0; }}\n"
+                f"add rule netdev {self.space} lost meta l4proto udp numgen random mod 100 < {percent} drop\n"
+            )
+            subprocess.run([*inside, "nft", "-f", "-"], input=text, text=True, check=True)
+        self._loses = True
 
     def pull(self) -> None:
         _do("ip", "link", "set", self.here, "down")

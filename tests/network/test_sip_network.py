@@ -59,6 +59,7 @@ async def echoed(talk: Talk) -> float:
     """Say something, and return how alike it comes back."""
     since, said = asyncio.get_running_loop().time(), voice("question", RATE)
     await talk.say(np.pad(said, (0, RATE // 2)))
+    assert talk.closed is None, talk.closed
     return likeness(talk.sound(since), said, RATE)
 
 
