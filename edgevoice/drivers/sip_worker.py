@@ -165,7 +165,12 @@ class Worker:
         await self._leave()
 
     def fail(self, mistake: BaseException | None) -> None:
-        """End with a mistake of ours that nobody caught: the parent starts another worker."""
+        """End with a mistake of ours that nobody caught: the parent starts another worker.
+
+        Of one failure the library makes two errors, and leaves the second to nobody: that is no mistake of ours.
+        """
+        if mistake is None or isinstance(mistake, BaresipError):
+            return
         self._mistake = self._mistake or mistake
         self._over.set()
 
@@ -461,6 +466,8 @@ def main() -> None:
     parent = socket.socket(fileno=int(sys.argv[1]))
     for told in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told, signal.SIG_IGN)  # the whole service is told to stop: the parent stops us
+    for stream in (1, 2):  # the library prints there what came over the network; our own mistakes are told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     ended = 1
     try:
         asyncio.run(_work(parent))

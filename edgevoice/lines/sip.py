@@ -285,7 +285,6 @@ def worker_start(
         "sip_verify_server yes",  # by itself it takes any certificate
         f"sip_cafile {ca_file or CA_FILE}",
         "dns_getaddrinfo yes",  # as the rest of the system finds hosts
-        "call_hold_other_calls no",  # by itself it puts everybody on hold whom it did not answer last
         "audio_jitter_buffer_type fixed",
         f"audio_jitter_buffer_ms {jitter_ms}-{jitter_ms + 120}",  # less room counts frames as late that are not
     ]

@@ -366,8 +366,9 @@ def test_no_certificate_goes_unchecked_and_no_pictures_are_asked_for() -> None:
     config = worker_start([tls], [known], calls=4, jitter_ms=40, ca_file="")["config"]
     assert isinstance(config, dict)
     text = config["extra_config_text"].splitlines()
-    assert {"sip_transports tls", "sip_verify_server yes", "call_hold_other_calls no"} <= set(text)
+    assert {"sip_transports tls", "sip_verify_server yes"} <= set(text)
     assert "sip_cafile /etc/ssl/certs/ca-certificates.crt" in text
+    assert not [line for line in text if line.startswith(("ausrc_", "auplay_"))], "with these the pitch is wrong"
     assert config["net_interface"] is None
 
 

@@ -142,7 +142,8 @@ def worker() -> int:
     return only
 
 
-def workers() -> list[int]:
+def workers(of: int = 0) -> list[int]:
+    """Return the workers of a process, or of this one."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -150,6 +151,6 @@ def workers() -> list[int]:
             parent = (entry / "stat").read_text().rpartition(")")[2].split()[1:2] if words else []
         except OSError:
             continue
-        if b"edgevoice.drivers.sip_worker" in words and parent == [str(os.getpid())]:
+        if b"edgevoice.drivers.sip_worker" in words and parent == [str(of or os.getpid())]:
             found.append(int(entry.name))
     return found

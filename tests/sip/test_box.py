@@ -14,6 +14,7 @@ import pytest
 
 from edgevoice.drivers import control
 from edgevoice.errors import DeviceError
+from tests.sip.desk import workers
 from tests.sip.media import Media
 from tests.sip.peer import Peer, accept, answer, over_tcp, over_udp, sdp
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 SECRET, PASSWORD, CALLER, CALLED = "opensesame", "vErysecret", "4670123456789", "4670987654321"
 HEADLESS = '[call]\nincoming = "parrot"\n'
 AT_THE_DOOR = '[card]\nsimulate = true\n[call]\nbutton = "sip:reception"\nincoming = "card"\nauto_answer = true\n'
+STRAY = "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContent-Length: 0"  # nobody asked
 WAIT_S = 15.0
 
 CONFIGURATION = """
@@ -126,6 +128,7 @@ def test_a_caller_talks_with_the_parrot_and_ctl_says_how_the_call_goes(tmp_path:
                 "trouble": None,
             }
             assert 0 < account["registered_s"] <= 120
+            peer.say(f"SIP/2.0 180 {CALLED}\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKx\r\n{STRAY}\r\n\r\n")
             call = await answered(peer, media)
             media.press("9")
             status = await ours.until(lambda status: any("codec" in row for row in status["lines"]["calls"]))
@@ -141,7 +144,7 @@ def test_a_caller_talks_with_the_parrot_and_ctl_says_how_the_call_goes(tmp_path:
             ours.process.terminate()
             assert await ours.process.wait() == 0
             assert "expires=0" in peer.registers[-1].get("Contact") or peer.registers[-1].get("Expires") == "0"
-        for private in (PASSWORD, CALLER, "42#", json.dumps("9")):
+        for private in (PASSWORD, CALLER, CALLED, "42#", json.dumps("9")):
             assert private not in ours.journal
 
     story(tale)
@@ -218,5 +221,18 @@ def test_while_the_registrar_is_away_ctl_says_so(tmp_path: Path) -> None:
                 peer.registrar = accept
                 await ours.registered()
         assert "call sip: no SIP account is registered: the registrar is in trouble" in ours.journal
+
+    story(tale)
+
+
+def test_a_box_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, box(peer, tmp_path, HEADLESS) as ours:
+            await ours.registered()
+            (left,) = workers(ours.process.pid)
+            ours.process.kill()
+            async with asyncio.timeout(WAIT_S):
+                while Path(f"/proc/{left}").exists():  # noqa: ASYNC110, ASYNC240 - there is no event for it
+                    await asyncio.sleep(0.05)
 
     story(tale)

@@ -186,7 +186,7 @@ def test_we_hang_up_and_the_caller_is_told() -> None:
     story(tale)
 
 
-def test_nobody_puts_the_first_caller_on_hold_when_a_second_one_is_answered() -> None:
+def test_the_first_caller_is_heard_on_when_a_second_one_is_answered() -> None:
     async def tale() -> None:
         async with talking() as (peer, ours, first, _, _), Media.open() as other:
             call = peer.invite(who="bob", body=sdp(other.port))

@@ -227,3 +227,14 @@ def test_another_telephone_answers_and_says_back_what_it_hears(tmp_path: Path) -
                 talk.hang_up()
 
     story(tale)
+
+
+@pytest.mark.parametrize("registrar", ["nobody.invalid", "255.255.255.255:9"])
+def test_a_registrar_that_cannot_even_be_asked_costs_no_worker(registrar: str) -> None:
+    async def tale() -> None:
+        async with desk(Account(registrar, "6001")) as ours:
+            await ours.until(lambda: ours.endpoint.registrations[0]._tries >= 3, 15.0)
+            assert "cannot be reached" in ours.endpoint.registrations[0].trouble
+            assert ours.endpoint.workers == 1
+
+    story(tale)

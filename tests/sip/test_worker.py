@@ -163,7 +163,7 @@ def test_call_after_call_nothing_grows_in_either_process() -> None:
             after = [resources(process) for process in (worker(), os.getpid())]
             print(f"{CALLS} calls: worker {before[0]} -> {after[0]}, box {before[1]} -> {after[1]} (kB, fds, threads)")
             for was, now in zip(before, after, strict=True):
-                assert now[0] < was[0] + 3_000
+                assert now[0] < was[0] + 1_500 + 20 * CALLS, "kB: the library remembers a call for half a minute"
                 assert now[1:] <= (was[1] + 2, was[2] + 1)
             assert len(asyncio.all_tasks()) <= tasks + 1
             assert ours.endpoint.workers == 1
