@@ -9,10 +9,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # (PulseAudio's plugin), systemd-analyze, certificates, a SIP registrar (Kamailio), another telephone (baresip) and
 # scripted ones (sipp); for the benchmark's baseline PortAudio.
 DEBIAN_RUN := gcc python3-dev python3-venv libasound2-dev libspeexdsp1
-DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd openssl kamailio baresip-core sip-tester
+DEBIAN_SIP := kamailio kamailio-tls-modules baresip-core sip-tester
+DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd openssl $(DEBIAN_SIP)
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
-.PHONY: run demo test check bench clean
+.PHONY: run demo test test-sip check bench clean
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 
@@ -32,6 +33,11 @@ demo: $(VENV)/.run
 test: check
 	$(BIN)/python -m pytest
 
+# SIP over a network that loses packets, goes away and changes its address: minutes, and a network namespace, so as root.
+test-sip: $(VENV)/.test
+	$(call debian,iproute2 nftables)
+	$(SUDO) $(BIN)/python -m pytest -m network tests/network
+
 check: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
@@ -43,6 +49,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.echo
 	$(BIN)/python -m benchmarks.resumes
 	$(BIN)/python -m benchmarks.lines
+	$(BIN)/python -m benchmarks.sip
 	$(if $(SPEECH),$(BIN)/python -m benchmarks.barge_in --speech $(SPEECH) --hours 1 --interruptions 120)
 
 clean:

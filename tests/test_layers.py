@@ -16,7 +16,7 @@ LAYERS: list[list[str]] = [
     ["events", "errors"],
     ["light", "orders"],
     ["wire", "schema", "tools", "happenings", "drawing", "responses", "suspicion", "person", "announcement", "relays"],
-    ["lines.service", "lines.signatures", "lines.documents", "lines.playback"],
+    ["lines.service", "lines.signatures", "lines.documents", "lines.playback", "lines.backlog", "lines.sip_words"],
     [
         "audio.pcm",
         "audio.tones",
@@ -31,7 +31,7 @@ LAYERS: list[list[str]] = [
     ["reading"],
     ["profiles"],
     ["config", "audio.playout", "audio.delivery", "audio.echo", "audio.reference", "audio.speech", "audio.measurement"],
-    ["audio.hearing", "audio.interruption", "audio.calibration", "audio.findings", "audio.selftest"],
+    ["audio.hearing", "audio.interruption", "audio.calibration", "audio.findings", "audio.selftest", "audio.conceal"],
     ["lines.elks", "lines.twilio", "lines.vobiz", "lines.sip", "lines.sending", "lines.ear", "lines.admission"],
     ["pictures", "calibration_picture", "nightly", "agents.openai_session", "lines.line"],
     ["scenes", "agents.openai_answers"],

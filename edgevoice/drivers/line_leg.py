@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from websockets.exceptions import ConnectionClosed
 
+from edgevoice.audio.conceal import Concealer
+from edgevoice.audio.pcm import from_bytes, to_bytes
 from edgevoice.drivers.outbox import Outbox
-from edgevoice.events import Answer, Closed, Command, End, Event, HangUp
+from edgevoice.events import Answer, Closed, Command, End, Event, HangUp, Play
 from edgevoice.lines.line import Line
 from edgevoice.wire import Reply
 
@@ -70,6 +72,7 @@ class LineLeg:
         self._outbox = Outbox(OUTBOX_S)
         self._timer: asyncio.TimerHandle | None = None
         self._deliver: Deliver | None = None
+        self._steady = Concealer(RATE, lossy=False)
         self._began = asyncio.Event()  # or it is over
         self._over = asyncio.Event()
 
@@ -112,6 +115,7 @@ class LineLeg:
     async def run(self, deliver: Deliver, rate: int) -> None:
         """Take part in a call whose other side has `rate` Hz, until it is over."""
         self._deliver = deliver
+        self._steady = Concealer(rate, lossy=False)
         if self.closed is not None:
             deliver(self.closed, self._loop.time())
             return
@@ -123,8 +127,11 @@ class LineLeg:
             self.perform(HangUp("the call was abandoned"), self._loop.time())
 
     def perform(self, command: Command, at: float) -> None:
-        if self.closed is None:
-            self._carry_out(self.line.perform(command, at))
+        if self.closed is not None:
+            return
+        if isinstance(command, Play) and command.live:  # the card's clock is not that of the network
+            command = replace(command, pcm=to_bytes(self._steady.take(from_bytes(command.pcm), at)))
+        self._carry_out(self.line.perform(command, at))
 
     def _carry_out(self, reply: Reply) -> None:
         at = self._loop.time()

@@ -19,7 +19,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from edgevoice.drivers.packets import Packets
-from edgevoice.lines.sip import NUMBER, Account, Registration, caller
+from edgevoice.lines.sip import Account, Registration, caller
+from edgevoice.lines.sip_words import NUMBER
 
 log = logging.getLogger(__name__)
 

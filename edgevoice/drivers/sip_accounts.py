@@ -18,7 +18,7 @@ from baresip.errors import RegistrationError
 from baresip.events import Event, StackEvent
 
 from edgevoice.drivers.sip_door import shut
-from edgevoice.lines.sip import MANDATORY
+from edgevoice.lines.sip_words import MANDATORY
 
 HASTE = 5  # registrations within a second: the registrar takes us for no time
 DYING_S = 0.5  # to say goodbye at the registrar

@@ -2,7 +2,8 @@
 
     socket (SOCK_SEQPACKET) ──> commands ──> baresip (its own threads) ──> network
                             <── events   <──
-    every 10 ms: what was received goes to the parent, what is to be sent tops the library's ring up to AHEAD_MS
+    every 10 ms: what was received goes to the parent, with the time at which it was read (and, when nothing is, that
+    as well: the parent fills gaps by that time); what is to be sent tops the library's ring up to AHEAD_MS
 
 It runs in a process of its own because the library aborts when it is closed after certain packets, because one process
 can have one of it only, and because sound that is paced by Python must not wait for the parent's. It ends by
@@ -19,7 +20,6 @@ import socket
 import sys
 import traceback
 from array import array
-from collections import deque
 from functools import partial
 from typing import Any
 
@@ -30,12 +30,16 @@ from baresip.events import Event, StackEvent
 
 from edgevoice.drivers.packets import Packets
 from edgevoice.drivers.sip_accounts import Accounts, number
-from edgevoice.lines.sip import NUMBER
+from edgevoice.lines.backlog import Backlog
+from edgevoice.lines.sip_words import NUMBER, TIMED
 
 PUMP_S = 0.01
 ALIVE_S = 0.25  # the parent replaces a worker that says nothing for a second
 AHEAD_MS = 40  # in the library's ring: two frames; what is more waits here, where it can be taken back
 READ_MS = 200  # at once at most
+NOTHING_S = 0.025  # nothing has come for more than a packet: that is said, too
+LOOK_S = 1.0  # how much waits is looked at that often
+ADDRESS_S = 2.0  # our own, too
 QUALITY_S = 5.0  # a call of which nothing is said for half a minute counts as dead, also on hold
 GHOST_S = 0.2  # a call that is not announced by then never will be: an INVITE that could not be answered
 LEAVE_S = 1.0  # to say goodbye to callers and registrars
@@ -59,64 +63,52 @@ class Live:
         self.secret = False  # its sound is encrypted
         self.held = False  # by the other side: what is sent is not heard, and is not kept for later
         self.channels = 1
-        self.queue: deque[bytes] = deque()
-        self.queued = 0  # bytes, mono, ever
-        self.written = 0  # bytes, mono, ever handed to the library
-        self.marks: deque[tuple[int, str]] = deque()
+        self.backlog = Backlog()
         self.quality: dict[str, object] = {}
+        self.told_at = 0.0  # when the parent was sent sound last, or that there is none
 
     def clear(self) -> None:
-        self.queue.clear()
-        self.marks.clear()
-        self.queued = self.written
+        self.backlog.clear()
         try:
             self.call.audio.flush_tx()
         except BaresipError:
             pass  # no sound flows
 
     @property
-    def waiting(self) -> int:
+    def there(self) -> int:
         """Bytes, mono, that the library has and has not sent."""
         return int(self.call.audio.info().tx_buffered) // self.channels
+
+    def top_up(self) -> None:
+        """Give the library what there is room for."""
+        self.backlog.trim(0 if self.held else BACKLOG_MS, self.rate)
+        if pcm := self.backlog.take(AHEAD_MS * self.rate // 1000 * 2 - self.there):
+            taken = self.call.audio.write(_spread(pcm, self.channels)) // self.channels
+            self.backlog.back(pcm[taken:])
 
     def pump(self) -> bytes:
         """Top up the library; return what was received since the last time, mono."""
         audio = self.call.audio
-        self.trim(0 if self.held else BACKLOG_MS)
         info = audio.info()
         if info.rx_ready and (info.rx_sample_rate, info.rx_channels) != (self.rate, self.channels):
             raise AudioRestarted("another rate")
-        waiting = int(info.tx_buffered) // self.channels
-        room = AHEAD_MS * self.rate // 1000 * 2 - waiting
-        while self.queue and room > 0:
-            pcm = self.queue.popleft()
-            if len(pcm) > room:
-                self.queue.appendleft(pcm[room:])
-                pcm = pcm[:room]
-            taken = audio.write(_spread(pcm, self.channels)) // self.channels
-            self.written += taken
-            if taken < len(pcm):
-                self.queue.appendleft(pcm[taken:])
-                break
-            room -= taken
+        self.backlog.see(int(info.tx_buffered) // self.channels)
+        self.top_up()
         return _mono(audio.read(READ_MS * self.rate // 1000 * 2 * self.channels), self.channels)
 
-    def trim(self, most_ms: int) -> None:
-        """Throw away the oldest sound beyond that: it would be late. Its marks are passed, too."""
-        most = most_ms * self.rate // 1000 * 2
-        while self.queue and self.queued - self.written > most:
-            self.written += len(self.queue.popleft())
+    def look(self) -> None:
+        """See to it that a voice does not wait longer and longer."""
+        try:
+            self.backlog.look(self.there, self.rate)
+        except BaresipError:
+            pass  # no sound flows
 
     def passed(self) -> list[str]:
         """Name the marks behind which everything was sent."""
         try:
-            sent = self.written - self.waiting
+            return self.backlog.passed(self.there)
         except BaresipError:
-            sent = self.written
-        names = []
-        while self.marks and self.marks[0][0] <= sent:
-            names.append(self.marks.popleft()[1])
-        return names
+            return self.backlog.passed(0)
 
 
 class Worker:
@@ -151,11 +143,16 @@ class Worker:
             account.agent.on_incoming(partial(self._incoming, index))
         self._accounts.look()
         self._tell("ready")
+        self._start(self._keep_address({account["domain"] for account in first["accounts"]}))
         live = self._loop.create_task(self._live())
-        quality_at = self._loop.time()
+        quality_at = looked_at = self._loop.time()
         while not self._over.is_set() and not live.done():
             await asyncio.sleep(PUMP_S)
             self._pump()
+            if self._loop.time() - looked_at >= LOOK_S:
+                looked_at = self._loop.time()
+                for one in self._calls.values():
+                    one.look()
             if self._loop.time() - quality_at >= QUALITY_S:
                 quality_at = self._loop.time()
                 for one in self._calls.values():
@@ -185,12 +182,23 @@ class Worker:
             self._tell("alive")
             await asyncio.sleep(ALIVE_S)
 
+    async def _keep_address(self, hosts: set[str]) -> None:
+        """End when we have another address on the way to a registrar: the library would go on with the old one."""
+        known: dict[str, str] = {}
+        while True:
+            for host in hosts:
+                address = await _own_address(host)
+                if address and known.setdefault(host, address) != address:
+                    self._over.set()
+            await asyncio.sleep(ADDRESS_S)
+
     async def _leave(self) -> None:
         """Say goodbye to callers and registrars; what does not answer in time is left."""
-        for live in self._calls.values():
-            self._start(_hang_up(live))
-        self._start(self._accounts.leave())
-        await asyncio.wait(self._tasks, timeout=LEAVE_S)
+        calls = list(self._calls.values())
+        for live in calls:
+            self._closed(live, 0)  # before they end: nobody has hung up
+        parting = [self._start(_hang_up(live)) for live in calls]
+        await asyncio.wait([*parting, self._start(self._accounts.leave())], timeout=LEAVE_S)
 
     # ---------------------------------------------------------------------------------------------- the parent
 
@@ -208,12 +216,18 @@ class Worker:
     def _take(self, packet: bytes) -> None:
         if packet[:1] != b"{":
             if live := self._calls.get(NUMBER.unpack_from(packet)[0]):
-                live.queue.append(packet[NUMBER.size :])
-                live.queued += len(packet) - NUMBER.size
+                self._play(live, packet[NUMBER.size :])
         elif self._first.done():
             self._do(json.loads(packet))
         else:
             self._first.set_result(json.loads(packet))
+
+    def _play(self, live: Live, pcm: bytes) -> None:
+        live.backlog.put(pcm, live.rate)
+        try:
+            live.top_up()  # now: a voice does not wait for the next round
+        except BaresipError:
+            pass  # no sound flows, or the next round binds to new streams
 
     def _do(self, asked: dict[str, Any]) -> None:
         live = self._calls.get(asked.get("call", 0))
@@ -234,14 +248,15 @@ class Worker:
             case "keys":
                 self._start(_quietly(live.call.send_dtmf(asked["keys"])))
             case "mark":
-                live.marks.append((live.queued, asked["name"]))
+                live.backlog.mark(asked["name"])
             case "clear":
                 live.clear()
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Any) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -383,10 +398,25 @@ class Worker:
                 pcm = b""  # renegotiated: the next time binds to the new streams, which may have another rate
                 self._tune(live)
             names = live.passed()
-            if pcm and not self._packets.full:  # else the parent is late: sound is lost, as on any network
-                self._packets.send(NUMBER.pack(live.number) + pcm)
+            at = self._loop.time()
+            if (pcm or at - live.told_at >= NOTHING_S) and not self._packets.full:  # else it is late: sound is lost
+                live.told_at = at
+                self._packets.send(TIMED.pack(live.number, at) + pcm)
             for name in names:
                 self._tell("reached", call=live.number, name=name)
+
+
+async def _own_address(host: str) -> str:
+    """Return our address on the way to "pbx:5060"; "" while there is no way, or nobody to tell where that is."""
+    name, _, port = host.partition(":")
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(name, int(port or 5060), type=socket.SOCK_DGRAM)
+        family, kind, _, _, address = found[0]
+        with socket.socket(family, kind) as one:
+            one.connect(address)  # sends nothing
+            return str(one.getsockname()[0])
+    except (OSError, ValueError, IndexError):
+        return ""
 
 
 def _quality(stats: CallStats) -> dict[str, object]:

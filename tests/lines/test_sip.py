@@ -62,7 +62,7 @@ def test_a_call_that_came_in_is_answered_and_speaks_at_its_own_rate() -> None:
     assert json.loads(answer) == {"do": "answer", "call": 3}
     sip.receive(said(**{"is": "established", "rate": 48_000, "id": "c1"}), 0.0)
     assert sip.rate == 48_000
-    assert sip.receive(struct.pack(">I", 3) + b"\1\0\2\0", 0.0) == (Audio(b"\1\0\2\0"),)
+    assert sip.receive(struct.pack(">Id", 3, 0.0) + b"\1\0\2\0", 0.0) == (Audio(b"\1\0\2\0"),)
 
 
 def test_a_call_that_we_make_is_dialled_first_and_begins_with_its_sound() -> None:
@@ -391,6 +391,6 @@ def test_a_call_whose_codec_changes_goes_on_at_the_new_pitch() -> None:
     line.perform(Listen(Uplink.OPEN, reflex=False), 0.0)
     again = line.receive(said(**{"is": "established", "rate": 48_000, "id": "c1"}), 1.0)
     assert Opened() not in again.events
-    packet = struct.pack(">I", 3) + bytes(2 * 480)  # 10 ms
-    heard = [event for _ in range(10) for event in line.receive(packet, 1.0).events]
+    packets = [struct.pack(">Id", 3, 1 + n * 0.01) + bytes(2 * 480) for n in range(10)]  # 10 ms each
+    heard = [event for packet in packets for event in line.receive(packet, 1.0).events]
     assert sum(len(event.pcm) for event in heard if isinstance(event, Audio)) == pytest.approx(2 * 1_600, abs=64)

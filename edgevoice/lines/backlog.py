@@ -1,0 +1,123 @@
+"""What waits in the SIP worker to be sent, in order, with its marks: bytes in, bytes out. No clock, and no numpy there.
+
+    put, mark ──> queue ──> take ──> the library's ring ──> network
+    all that waits, over a second: never less than SPARE_MS, and it comes evenly ──> put leaves a little out
+
+Rules
+* Sound that is written late is sent late, and all that follows with it: the library fills the hole with silence first.
+  So a person's voice that always finds more than SPARE_MS before it is shortened: by quiet pieces, and from MOST_MS on
+  by any, cross-faded. An agent's answer comes in bursts, so that much of it waits: it is never shortened.
+* Positions are bytes, mono, since the call began. What was left out counts as written, so marks keep their places.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+
+SPARE_MS, MOST_MS = 20, 40  # beside the frame that is sent next: one frame, and two
+BURST_MS = 100  # a line sends an answer twice as much at once; a voice that is held up comes like that only once
+STEADY = 0.8  # of a second's sound in a second: it is a voice, or a microphone's silence
+SHORTER_MS, JOIN_MS = 5, 4
+QUIET = 100  # no sample is louder: -50 dBFS
+
+
+class Backlog:
+    """One call's. Sound is int16, native order, mono."""
+
+    def __init__(self) -> None:
+        self.left_out = 0  # bytes
+        self._queue: deque[bytes] = deque()
+        self._queued = 0  # bytes ever
+        self._written = 0  # bytes ever handed to the library
+        self._marks: deque[tuple[int, str]] = deque()
+        self._least = 0  # bytes that wait, since `look` was called last
+        self._now = self._burst = self._came = 0  # bytes that have come: since `see`, at most between two, since `look`
+        self._shorter = 0  # bytes by which what comes next is to be shortened
+
+    def waiting(self, there: int) -> int:
+        """Return how many bytes are not sent, `there` of them being in the library's ring."""
+        return self._queued - self._written + there
+
+    def put(self, pcm: bytes, rate: int) -> None:
+        """Take the next sound; a little less of it, if too much waits."""
+        self._queued += len(pcm)
+        self._now += len(pcm)
+        loud_from = rate * (MOST_MS - SPARE_MS) // 1000 * 2
+        if self._shorter and (self._shorter > loud_from or _quiet(pcm)):
+            shorter = _shortened(pcm, rate)
+            left_out = len(pcm) - len(shorter)
+            self._shorter = max(0, self._shorter - left_out)
+            self._written += left_out
+            self.left_out += left_out
+            pcm = shorter
+        self._queue.append(pcm)
+
+    def mark(self, name: str) -> None:
+        self._marks.append((self._queued, name))
+
+    def clear(self) -> None:
+        self._queue.clear()
+        self._marks.clear()
+        self._written = self._queued
+        self._shorter = 0
+
+    def take(self, room: int) -> bytes:
+        """Return at most `room` bytes; what the library does not take is given `back`."""
+        taken = bytearray()
+        while self._queue and len(taken) < room:
+            pcm = self._queue.popleft()
+            more = room - len(taken)
+            if len(pcm) > more:
+                self._queue.appendleft(pcm[more:])
+            taken += pcm[:more]
+        self._written += len(taken)
+        return bytes(taken)
+
+    def back(self, pcm: bytes) -> None:
+        if pcm:
+            self._queue.appendleft(pcm)
+            self._written -= len(pcm)
+
+    def trim(self, most_ms: int, rate: int) -> None:
+        """Throw away the oldest sound beyond that: it would be late. Its marks are passed, too."""
+        most = most_ms * rate // 1000 * 2
+        while self._queue and self._queued - self._written > most:
+            self._written += len(self._queue.popleft())
+
+    def passed(self, there: int) -> list[str]:
+        """Name the marks behind which everything was sent, `there` bytes being in the library's ring."""
+        names = []
+        while self._marks and self._marks[0][0] <= self._written - there:
+            names.append(self._marks.popleft()[1])
+        return names
+
+    def see(self, there: int) -> None:
+        """Take how much waits now."""
+        self._least = min(self._least, self.waiting(there))
+        self._burst, self._came, self._now = max(self._burst, self._now), self._came + self._now, 0
+
+    def look(self, there: int, rate: int) -> None:
+        """Decide, once a second, whether too much has been waiting all the time."""
+        least, burst, came = self._least, self._burst, self._came
+        self._least, self._burst, self._came = self.waiting(there), 0, 0
+        per_ms = rate * 2 / 1000
+        is_voice = burst < BURST_MS * per_ms and came >= STEADY * 1000 * per_ms
+        self._shorter = max(0, int(least - SPARE_MS * per_ms)) if is_voice else 0
+
+
+def _quiet(pcm: bytes) -> bool:
+    samples = array("h", pcm)
+    return bool(samples) and max(samples) <= QUIET and min(samples) >= -QUIET
+
+
+def _shortened(pcm: bytes, rate: int) -> bytes:
+    """Leave out the first SHORTER_MS, cross-faded to what follows; sound that is too short stays as it is."""
+    samples = array("h", pcm)
+    cut, join = rate * SHORTER_MS // 1000, rate * JOIN_MS // 1000
+    if len(samples) < cut + join:
+        return pcm
+    kept = samples[cut:]
+    for at in range(join):
+        kept[at] += (samples[at] - kept[at]) * (join - at) // (join + 1)
+    return kept.tobytes()
