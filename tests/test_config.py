@@ -107,7 +107,10 @@ def test_the_example_file_leaves_out_no_key_but_accounts_and_relays() -> None:
 
 def test_what_the_example_comments_out_is_spelled_right() -> None:
     everything = re.sub(r"^#(?=[a-z\[])", "", EXAMPLE, flags=re.MULTILINE)
-    assert problems(everything) == ["$.line.sip[0]: SIP is not in this version; remove targets"]
+    assert problems(everything) == [
+        "$.line.sip[0].registrar: an account needs it; write it",
+        "$.line.sip[0].user: an account needs it; write it",
+    ]
 
 
 def test_every_key_of_the_contract_is_there_and_no_other() -> None:
@@ -345,10 +348,6 @@ def test_nothing_is_concluded_from_a_key_that_is_wrong_itself() -> None:
         ),
         ("agent.elevenlabs.agent_id = 'x'", "$.agent.elevenlabs: this agent is not in this version; remove agent_id"),
         (
-            "[[line.sip]]\n[[line.sip]]\nregistrar = 'sip:pbx.example.com'",
-            "$.line.sip[1]: SIP is not in this version; remove registrar",
-        ),
-        (
             "[relay.door]\nagent_may = true",
             "$.relay.door.agent_may: agents cannot open relays in this version; use false",
         ),
@@ -362,8 +361,11 @@ def test_a_wish_for_a_part_that_is_not_here_is_never_ignored(text: str, problem:
     assert problems(text) == [problem]
 
 
-def test_an_account_without_anything_in_it_asks_for_nothing() -> None:
-    assert len(load("[[line.sip]]\n[line.sip.targets]").line.sip) == 1
+def test_an_account_of_which_nothing_is_said_is_none() -> None:
+    assert problems("[[line.sip]]\n[line.sip.targets]") == [
+        "$.line.sip[0].registrar: an account needs it; write it",
+        "$.line.sip[0].user: an account needs it; write it",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_two_doors_without_a_code_do_not_share_one() -> None:
         ("", "elks:0701234567", "expected elks: and a number with its country code, like elks:+46701234567"),
         ("", "twilio:", "expected twilio: and a number with its country code, like twilio:+46701234567"),
         ("", "vobiz:+46701234567", "vobiz cannot call out in this version; use elks:+... or twilio:+..."),
-        ("", "sip:reception", "sip cannot call out in this version; use elks:+... or twilio:+..."),
+        ("", "sip:reception", "to call out it needs an account, [[line.sip]]"),
         (
             "",
             "elks:+46701234567",
