@@ -80,7 +80,7 @@ def check_clock(clock: Clock) -> Finding:
     """Is the clock right? TLS and signatures depend on it."""
     fix = ("timedatectl", "set-ntp", "true") if clock.ntp is False else ()
     if clock.ahead_s is not None and abs(clock.ahead_s) > AHEAD_S:
-        words = f"{_time(abs(clock.ahead_s))} {'ahead' if clock.ahead_s > 0 else 'behind'} of {clock.compared_with}"
+        words = f"{_time(abs(clock.ahead_s))} {'ahead of' if clock.ahead_s > 0 else 'behind'} {clock.compared_with}"
         if abs(clock.ahead_s) > FAR_AHEAD_S:
             return failed("clock", f"it is {words}: certificates and signatures fail", CLOCK_ADVICE, fix)
         return warning("clock", f"it is {words}", CLOCK_ADVICE, fix)
