@@ -34,8 +34,8 @@ def check_pins(found: Pins) -> Finding:
 def _of_the_box(found: Pins) -> Finding:
     if found.words.startswith("no pins"):
         return absent("pins", found.words.removeprefix("no pins: "))
-    if "no button" in found.words or "out of order" in found.words:
-        return failed("pins", found.words, "the journal says why: journalctl -u edgevoice")
+    if found.words.startswith("out of order"):
+        return failed("pins", found.words, "gpioinfo names who holds a pin; then sudo systemctl restart edgevoice")
     return ok("pins", f"the box has them: {found.words}")
 
 

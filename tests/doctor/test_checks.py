@@ -74,7 +74,7 @@ CLAIMED = Pins(PANEL, ("/dev/gpiochip0",), words="button GPIO17, light GPIO25, p
         (Pins(PANEL, words="no pins: this is no Raspberry Pi"), ABSENT, "this is no Raspberry Pi"),
         (replace(CLAIMED, by_box=True), OK, "the box has them: button GPIO17, light GPIO25, pins of lgpio"),
         (Pins(PANEL, by_box=True, words="no pins: the configuration says so"), ABSENT, "the configuration says so"),
-        (Pins(PANEL, by_box=True, words="no button: GPIO17 is in use"), FAILED, "no button: GPIO17 is in use"),
+        (Pins(PANEL, by_box=True, words="out of order: GPIO17"), FAILED, "out of order: GPIO17"),
     ],
 )
 def test_pins_that_cannot_be_had_are_told_apart_from_pins_that_are_not_there(
