@@ -65,4 +65,5 @@ class Chirp:
         recording = Recording(self._sweep, self._played, self._captured, quiet, TAIL_S)
         settled = self._captured[round(SETTLE_S * self._rate) :]
         figures, _ = measured([recording], harmonics=False)
-        return Sounding(figures, float(settled.mean()) / 32768, bool((settled == settled[0]).all()))
+        offset, still = float(settled.mean()) / 32768, bool((settled == settled[0]).all())
+        return Sounding(figures, offset, still, self.disturbed)

@@ -63,11 +63,15 @@ class Obtained:
 
 @dataclass(frozen=True, slots=True)
 class Sounding:
-    """What was captured around a chirp. `offset` is the mean of a sample, -1 to 1, `still` that all are the same."""
+    """What was captured around a chirp. `offset` is the mean of a sample, -1 to 1, `still` that all are the same.
+
+    `disturbed`: the card lost frames whenever it was tried.
+    """
 
     figures: Figures
     offset: float
     still: bool
+    disturbed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from edgevoice.doctor.finding import Finding, Level, absent, failed, ok, warning
 
 OFFSET = 0.03  # of full scale: a microphone without its capacitor; a canceller copes, a level meter does not
 OVERLAY = "for a HAT: its dtoverlay in /boot/firmware/config.txt, then reboot; for USB: lsusb, another port"
+BUSY = "held by another program"  # what opening a card says of one that is taken
 SOUND_SERVERS = ("pipewire", "wireplumber", "pulseaudio")
 SIMULATED = "a simulated room (card.simulate)"
 
@@ -30,7 +31,7 @@ def check_card(sound: Sound) -> Finding:
         )
     if found:
         return ok("card", "; ".join(_words(card) for card in found) + f"; kernel {sound.kernel}")
-    if sound.obtained is not None:
+    if sound.obtained is not None or BUSY in sound.trouble:
         beneath = f"; the kernel has {listed}" if listed else ""
         return ok("card", f'"{sound.card.capture}" of the ALSA configuration{beneath}')
     if not sound.cards:
@@ -59,7 +60,7 @@ def check_holders(sound: Sound) -> Finding:
     streams = [holder for holder in foreign if holder.what != "mixer"]
     if streams:
         return failed("held by", f"{_programs(streams)} has the card open", _stop(streams))
-    if "held by another program" in sound.trouble:
+    if BUSY in sound.trouble:
         return failed("held by", sound.trouble, "sudo edgevoice doctor names it")
     if waiting := [holder for holder in foreign if holder.program in SOUND_SERVERS]:
         return warning("held by", f"{_programs(waiting)} runs beside us and may take the card", _stop(waiting))
@@ -194,6 +195,9 @@ def check_echo(sound: Sound) -> Finding:
         return ok(
             name, f"heard by the microphone: {figures.heard.echo_db:.0f} dB, {figures.heard.delay_ms:.0f} ms late"
         )
+    if sound.sounding.disturbed:
+        words = "not known: the card lost frames whenever it was tried"
+        return warning(name, words, "this machine is too busy (top), or card.buffer_ms is too small")
     if figures.noise_dbfs > LOUD_ROOM_DBFS:
         return warning(name, "it is too noisy to hear a chirp", "ask again when it is quiet")
     muted = sound.mixer.muted if sound.mixer else ()

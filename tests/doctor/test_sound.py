@@ -202,6 +202,12 @@ def test_a_loudspeaker_that_is_not_heard_names_what_is_muted() -> None:
     assert found.sentence == "the microphone does not hear it; muted in the mixer: Speaker, DAC"
 
 
+def test_a_card_that_loses_frames_says_nothing_about_the_loudspeaker() -> None:
+    lost = replace(HEALTHY, sounding=Sounding(replace(FIGURES, heard=None), 0.0, False, disturbed=True))
+    assert check_echo(lost).level is Level.WARNING
+    assert check_echo(lost).sentence == "not known: the card lost frames whenever it was tried"
+
+
 def test_in_a_loud_room_nothing_is_said_about_the_loudspeaker() -> None:
     found = check_echo(sounding(heard=None, noise_dbfs=-30.0))
     assert (found.level, found.sentence) == (Level.WARNING, "it is too noisy to hear a chirp")
