@@ -79,7 +79,7 @@ def check_power(power: Power) -> Finding:
 
 def check_disk(disk: Disk) -> Finding:
     """Is there room, and can be written what must be?"""
-    free = f"{disk.free_bytes >> 20} MB of {disk.total_bytes >> 20} free"
+    free = f"{_size(disk.free_bytes)} of {_size(disk.total_bytes)} free"
     if disk.read_only and not disk.meant_read_only:
         advice = "back it up now: dmesg | grep -i -e mmc -e ext4"
         return failed("disk", "the root is read-only and was not meant to be: a failing SD card", advice)
@@ -93,6 +93,10 @@ def check_disk(disk: Disk) -> Finding:
     if disk.free_bytes < SMALL_BYTES:
         return warning("disk", f"it is nearly full: {free}", "sudo journalctl --vacuum-size=50M; sudo apt clean")
     return ok("disk", free)
+
+
+def _size(count: int) -> str:
+    return f"{count / (1 << 30):.0f} GB" if count >= 10 << 30 else f"{count >> 20} MB"
 
 
 def check_memory(memory: Memory) -> Finding:

@@ -369,13 +369,13 @@ DISK = Disk(5000 * MB, 30_000 * MB, state="/var/lib/edgevoice")
 @pytest.mark.parametrize(
     ("disk", "level", "words"),
     [
-        (DISK, OK, "5000 MB of 30000 free"),
-        (replace(DISK, free_bytes=100 * MB), WARNING, "it is nearly full: 100 MB of 30000 free"),
-        (replace(DISK, free_bytes=5 * MB), FAILED, "it is full: 5 MB of 30000 free"),
+        (DISK, OK, "5000 MB of 29 GB free"),
+        (replace(DISK, free_bytes=100 * MB), WARNING, "it is nearly full: 100 MB of 29 GB free"),
+        (replace(DISK, free_bytes=5 * MB), FAILED, "it is full: 5 MB of 29 GB free"),
         (
             replace(DISK, read_only=True, meant_read_only=True),
             OK,
-            "read-only, as it is meant to be; 5000 MB of 30000 free",
+            "read-only, as it is meant to be; 5000 MB of 29 GB free",
         ),
         (
             replace(DISK, read_only=True),

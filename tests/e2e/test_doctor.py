@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,14 +19,23 @@ import pytest
 
 from tests.doctor.certificates import certificate
 from tests.doctor.service import KEY, Service
-from tests.e2e.box import ROOT, RunningBox
+from tests.e2e.box import LED, ROOT, RunningBox
 from tests.e2e.test_faults import HOLD
 from tests.fakes import noise
 from tests.lab.labcard.labcard import World
+from tests.lab.labgpio.pins import Pins
 
 RATE = 48_000
 YEAR_S = 365 * 86_400
-CARD = '[card]\ncapture = "mic"\nplayback = "speaker"\nvolume = -1\nbuffer_ms = 200\n[status]\nsocket = "{folder}/control.sock"\n'
+CARD = """
+[card]
+capture = "mic"
+playback = "speaker"
+volume = -1
+buffer_ms = 200
+[status]
+socket = "{folder}/control.sock"
+"""
 OPENAI = """
 [call]
 button = "openai"
@@ -334,3 +346,89 @@ def test_without_anybody_to_consent_nothing_is_mended(world: World, tmp_path: Pa
     done = doctor(configured(tmp_path), env, "--fix")
     assert "Some of this is mended by: sudo edgevoice doctor --fix" in done.stdout
     assert not touched.exists()
+
+
+# ----------------------------------------------------------------------------------------------- somebody is there
+
+
+class Terminal:
+    """A person at a terminal: reads what it shows, types."""
+
+    def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(command, env=env, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self.shown = ""
+
+    def read_until(self, words: str, within_s: float = 30.0) -> None:
+        give_up = time.monotonic() + within_s
+        while words not in self.shown:
+            left = give_up - time.monotonic()
+            assert left > 0, f"not shown: {words}\n{self.shown}"
+            assert self._read_some(left), f"it ended without {words}\n{self.shown}"
+
+    def read_to_the_end(self) -> int:
+        while self._read_some(30.0):
+            pass
+        os.close(self._ours)
+        return self.process.wait(10)
+
+    def _read_some(self, within_s: float) -> bool:
+        if not select.select([self._ours], [], [], within_s)[0]:
+            return True
+        try:
+            some = os.read(self._ours, 4096)
+        except OSError:  # nobody has the other end any more
+            return False
+        self.shown += some.decode().replace("\r\n", "\n")
+        return bool(some)
+
+    def type(self, words: str) -> None:
+        os.write(self._ours, words.encode())
+
+
+@pytest.fixture
+def terminal(world: World, tmp_path: Path) -> Iterator[tuple[Terminal, Pins]]:
+    pins = Pins(tmp_path / "pins.sock")
+    env = {**world.env(), **pins.env(), "TERM": "xterm", "COLUMNS": "100"}
+    env.pop("NO_COLOR", None)
+    command = [sys.executable, "-m", "edgevoice", "doctor", "-c", str(configured(tmp_path))]
+    terminal = Terminal(command, env)
+    yield terminal, pins
+    pins.close()
+    if terminal.process.poll() is None:
+        terminal.process.kill()
+        terminal.process.wait()
+
+
+def press(pins: Pins) -> None:
+    try:
+        pins.press()
+    except ConnectionError:
+        pass  # it has seen the press, and ended before it answered us
+
+
+def test_a_person_sees_what_is_waited_for_and_the_light_and_their_press_arrives(
+    terminal: tuple[Terminal, Pins],
+) -> None:
+    seen, pins = terminal
+    seen.read_until("looking at: ")
+    seen.read_until("Do you see it? [Y/n] ")
+    assert pins.wait(LED, 1, 5.0), "the light flashes while it is asked about"
+    seen.type("y\n")
+    seen.read_until("Press the button")
+    press(pins)
+    assert seen.read_to_the_end() == 0
+    assert "\x1b[32mok     \x1b[0m  button GPIO17" in seen.shown
+    assert "a press arrived" in seen.shown
+    assert "it was seen to be lit" in seen.shown
+
+
+def test_a_light_that_the_person_does_not_see_is_a_failure(terminal: tuple[Terminal, Pins]) -> None:
+    seen, pins = terminal
+    seen.read_until("Do you see it? [Y/n] ")
+    seen.type("n\n")
+    seen.read_until("Press the button")
+    press(pins)
+    assert seen.read_to_the_end() == 1
+    assert "nobody saw it" in seen.shown
