@@ -48,8 +48,8 @@ def tried(name: str, url: str, agents: Agents) -> tuple[Reached, KeyAnswer]:
     reached = reach(parts.hostname or "", parts.port or PORTS[parts.scheme], tls=tls)
     try:
         address, headers, model = _question(name, agents)
-    except ConfigError as error:
-        words = " ".join(error.problems)
+    except (ConfigError, PermissionError) as error:
+        words = str(error)
         unreadable = "Permission denied" in words or any(ENCRYPTED.glob("*"))
         return reached, KeyAnswer(name, reached.host, trouble=words, unreadable=unreadable)
     if not headers:

@@ -48,6 +48,7 @@ class MixerLook:
     loudspeaker: Control | None = None
     microphone: Control | None = None
     muted: tuple[str, ...] = ()
+    trouble: str = ""  # the control that is configured is not there
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,7 @@ class Disk:
 class Memory:
     available_bytes: int
     total_bytes: int
-    swaps: tuple[str, ...] = ()  # files and partitions, not compressed memory
+    swaps: tuple[str, ...] = ()  # those on an SD card
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,25 +69,32 @@ def _obtained(rate: int, facts: Mapping[str, Any]) -> Obtained:
 
 
 def _mixer(card: Card) -> MixerLook:
-    device = mixer_device(card.playback)
+    device, trouble = mixer_device(card.playback), ""
+    mixer: Mixer = NoMixer("it lacks the control that is configured")
     try:
         mixer = open_mixer(card.playback, card.mixer, UNTOUCHED)
-    except DeviceError:
-        mixer = NoMixer("it lacks the control that is configured")
+    except DeviceError as error:
+        trouble = str(error)
     level = capture_level(mixer_device(card.capture))
     found = look(device, mixer.control if isinstance(mixer, AlsaMixer) else "", "")
-    if level is None:
-        return found
-    heard = look(level.device, "", level.control)
-    return MixerLook(found.device, found.loudspeaker, heard.microphone, found.muted)
+    heard = look(level.device, "", level.control) if level else None
+    return replace(found, microphone=heard.microphone if heard else None, trouble=trouble)
+
+
+def _set(configured: Card) -> Mixer:
+    """Set the volume that the box plays at; what hinders that is told by its own check."""
+    if configured.simulate:
+        return NoMixer("a simulated room has none")
+    try:
+        return open_mixer(configured.playback, configured.mixer, configured.volume)
+    except DeviceError as error:
+        return NoMixer(str(error))
 
 
 def _sounded(configured: Card, card: OpenedCard) -> tuple[Sounding | None, str]:
     """Play a chirp as loud as the box plays; return what was heard, or why nothing could be."""
-    mixer: Mixer = NoMixer("a simulated room has none")
+    mixer = _set(configured)
     try:
-        if not configured.simulate:
-            mixer = open_mixer(configured.playback, configured.mixer, configured.volume)
         for _ in range(TRIES):
             chirp, reference = Chirp(card.rate, card.ahead), Reference(card.rate)
             while not chirp.over:

@@ -16,7 +16,7 @@ from edgevoice.errors import EdgevoiceError
 
 T = TypeVar("T")
 
-# What gathering facts may meet. Anything else is a mistake of ours: its trace is printed, and no answer comes.
+# What gathering facts may meet. Anything else is a mistake of ours: its trace is printed, and the others go on.
 EXPECTED = (OSError, ValueError, EdgevoiceError)
 
 
@@ -26,6 +26,7 @@ class Came(Generic[T]):
 
     value: T | None
     trouble: str = ""
+    late: bool = False
 
 
 def together(
@@ -45,11 +46,14 @@ def together(
             break
         came[name] = result
     say([])
-    return {name: came.get(name, Came(None, f"no answer within {limit_s:g} s")) for name in tasks}
+    return {name: came.get(name, Came(None, f"no answer within {limit_s:g} s", late=True)) for name in tasks}
 
 
 def _run(name: str, task: Callable[[], T], done: Callable[[tuple[str, Came[T]]], None]) -> None:
+    came: Came[T] = Came(None, "a mistake of this program; its trace was printed")
     try:
-        done((name, Came(task())))
+        came = Came(task())
     except EXPECTED as error:
-        done((name, Came(None, str(error) or type(error).__name__)))
+        came = Came(None, str(error) or type(error).__name__)
+    finally:
+        done((name, came))

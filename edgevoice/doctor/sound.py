@@ -55,9 +55,14 @@ def check_holders(sound: Sound) -> Finding:
         return absent("held by", SIMULATED)
     named = {card_id(sound.card.capture), card_id(sound.card.playback)} - {""}
     foreign = [
-        holder for holder in sound.holders if holder.program != "edgevoice" and (not named or holder.card in named)
+        holder
+        for holder in sound.holders
+        if (not named or holder.card in named) and not (sound.by_box and holder.program == "edgevoice")
     ]
     streams = [holder for holder in foreign if holder.what != "mixer"]
+    if streams and sound.obtained is not None:
+        words = f"{_programs(streams)} has the card, and our sound goes through it: late"
+        return warning("held by", words, f"name the card itself, hw:CARD={streams[0].card}; {_stop(streams)}")
     if streams:
         return failed("held by", f"{_programs(streams)} has the card open", _stop(streams))
     if BUSY in sound.trouble:
@@ -108,6 +113,8 @@ def check_loudspeaker_level(sound: Sound) -> Finding:
     name, mixer, wanted = "volume", sound.mixer, sound.card.volume
     if sound.card.simulate:
         return absent(name, SIMULATED)
+    if mixer is not None and mixer.trouble:
+        return failed(name, mixer.trouble, f"card.mixer: amixer -D {mixer.device} scontrols lists them")
     if mixer is None or mixer.loudspeaker is None:
         return absent(name, "the card has no volume that can be set")
     control = mixer.loudspeaker

@@ -107,7 +107,10 @@ def examine(visit: Visit) -> list[Section]:
 def _findings(title: str, came: Came[tuple[Finding, ...]]) -> tuple[Finding, ...]:
     if came.value is not None:
         return came.value
-    return (warning(title.lower(), f"could not be looked at: {came.trouble}", "ask again, or as root (sudo)"),)
+    name, words = title.lower(), f"could not be looked at: {came.trouble}"
+    if came.late:
+        return (failed(name, words, "something hangs there: journalctl -k -n 30 says whether the kernel complains"),)
+    return (warning(name, words, "ask again, or as root (sudo)"),)
 
 
 def _ask_the_box(socket: str) -> tuple[Mapping[str, Any] | None, str]:
@@ -181,7 +184,7 @@ def _panel(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Fi
         return (absent("pins", "not looked at: the box may have them" if silent else "none are wanted"),)
     person = None
     if visit.interaction and not visit.as_json and sys.stdin.isatty():
-        person = Person(partial(print, flush=True), input)
+        person = Person(partial(print, flush=True), _typed)
     found = hands.pins(config, box, person)
     pins = check_pins(found)
     if pins.level is Level.ABSENT:
@@ -223,7 +226,15 @@ def _consents(question: str, visit: Visit) -> bool:
     """Ask; who forbids questions and says --fix has consented."""
     if visit.as_json or not visit.interaction:
         return True
-    return sys.stdin.isatty() and input(question).strip().lower().startswith("y")
+    return sys.stdin.isatty() and _typed(question).strip().lower().startswith("y")
+
+
+def _typed(question: str) -> str:
+    """Return what is typed in answer; nothing, when the terminal is closed over it."""
+    try:
+        return input(question)
+    except EOFError:
+        return ""
 
 
 def _executed(command: Sequence[str]) -> str:

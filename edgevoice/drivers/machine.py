@@ -14,6 +14,7 @@ from edgevoice.doctor.facts import Clock, Disk, Memory, Power, Unit, Versions
 from edgevoice.drivers.commands import said, told
 
 ROOT = Path("/")
+SD_CARD = "/dev/mmcblk"
 UNIT = "edgevoice.service"
 PROPERTIES = "LoadState,ActiveState,UnitFileState,NRestarts,WatchdogUSec,Result,ExecMainStatus"
 TIME = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -87,27 +88,27 @@ def _options(table: str) -> set[str]:
 
 def _unwritable(state: Path) -> str:
     """Say why nothing can be kept there; "" when it can, or nobody has tried yet, or it is not for us to know."""
-    if not os.path.isdir(state) or not os.access(state, os.W_OK | os.X_OK):
-        return "" if os.geteuid() else _read_only(state)
+    if not os.path.isdir(state):
+        return ""
     try:
         with tempfile.NamedTemporaryFile(dir=state):
             return ""
+    except PermissionError:
+        return ""
     except OSError as error:
         return error.strerror or str(error)
 
 
-def _read_only(state: Path) -> str:
-    return "Read-only file system" if os.path.isdir(state) else ""
-
-
 def memory(root: Path = ROOT) -> Memory:
-    """Return how much there is, and what of it would be on a disk."""
+    """Return how much there is, and what of it would be on an SD card."""
     sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", told(root / "proc/meminfo"), re.MULTILINE))
     swaps = [line.split()[0] for line in told(root / "proc/swaps").splitlines()[1:] if line.split()]
+    of_root = [line.split()[0] for line in told(root / "proc/mounts").splitlines() if line.split()[1:2] == ["/"]]
+    root_on_card = any(device == "/dev/root" or SD_CARD in device for device in of_root)
     return Memory(
         available_bytes=int(sizes.get("MemAvailable", 0)) << 10,
         total_bytes=int(sizes.get("MemTotal", 0)) << 10,
-        swaps=tuple(swap for swap in swaps if not swap.startswith("/dev/zram")),
+        swaps=tuple(swap for swap in swaps if SD_CARD in swap or (root_on_card and not swap.startswith("/dev/"))),
     )
 
 

@@ -16,9 +16,16 @@ KEY = "sk-right"
 class Service:
     """`files` are certificate and key, for TLS; `ahead_s` is how wrong its clock is."""
 
-    def __init__(self, files: tuple[Path, Path] | None = None, *, ahead_s: float = 0.0, model: str = "m") -> None:
+    def __init__(
+        self,
+        files: tuple[Path, Path] | None = None,
+        *,
+        ahead_s: float = 0.0,
+        key: str = f"Bearer {KEY}",
+        path: str = "/v1/models/m",
+    ) -> None:
         self.asked: list[tuple[str, str, str]] = []  # method, path, key
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(self, ahead_s, model))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(self, ahead_s, key, path))
         self._server.daemon_threads = True
         self._server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]
         if files:
@@ -42,16 +49,16 @@ class Service:
         self._thread.join()
 
 
-def _answering(service: Service, ahead_s: float, model: str) -> type[BaseHTTPRequestHandler]:
+def _answering(service: Service, ahead_s: float, key: str, path: str) -> type[BaseHTTPRequestHandler]:
     class Answering(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self._answer(404)
 
         def do_GET(self) -> None:
-            if self.headers.get("Authorization") != f"Bearer {KEY}":
+            if self.headers.get("Authorization") != key:
                 self._answer(401)
             else:
-                self._answer(200 if self.path == f"/v1/models/{model}" else 404)
+                self._answer(200 if self.path == path else 404)
 
         def _answer(self, status: int) -> None:
             service.asked.append((self.command, self.path, self.headers.get("Authorization", "")))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from edgevoice.doctor.rounds import Came, together
 from edgevoice.errors import DeviceError
 
@@ -28,7 +30,7 @@ def test_one_that_hangs_does_not_keep_the_others_from_being_seen() -> None:
         came = together({"hangs": end.wait, "answers": lambda: True}, 0.2)
     finally:
         end.set()
-    assert came == {"hangs": Came(None, "no answer within 0.2 s"), "answers": Came(True)}
+    assert came == {"hangs": Came(None, "no answer within 0.2 s", late=True), "answers": Came(True)}
 
 
 def test_one_that_fails_says_why() -> None:
@@ -36,6 +38,21 @@ def test_one_that_fails_says_why() -> None:
         raise DeviceError("the card is gone")
 
     assert together({"card": fails}, 5.0) == {"card": Came(None, "the card is gone")}
+
+
+def test_a_mistake_of_ours_is_printed_and_told_at_once_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    printed: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda ended: printed.append(str(ended.exc_value)))
+
+    def mistaken() -> bool:
+        raise KeyError("x")
+
+    came = together({"mistaken": mistaken, "answers": lambda: True}, 60.0)
+    assert came["mistaken"].trouble == "a mistake of this program; its trace was printed"
+    assert came["answers"] == Came(True)
+    assert printed == ["'x'"]
 
 
 def test_who_is_waited_for_is_said_until_nobody_is() -> None:

@@ -113,6 +113,18 @@ def test_who_holds_another_card_or_is_ourselves_does_not_matter() -> None:
     assert check_holders(replace(HEALTHY, holders=others, by_box=True)).sentence == "edgevoice"
 
 
+def test_sound_that_goes_through_a_sound_server_works_and_is_a_warning() -> None:
+    through = replace(HEALTHY, card=Card(), holders=(Holder(9, "pipewire", "Device", "playback"),))
+    found = check_holders(through)
+    assert found.level is Level.WARNING
+    assert found.advice.startswith("name the card itself, hw:CARD=Device; ")
+
+
+def test_another_box_that_holds_the_card_is_named_when_it_is_not_the_one_that_was_asked() -> None:
+    found = check_holders(replace(SHUT, holders=(Holder(7, "edgevoice", "Device", "capture"),), trouble=BUSY))
+    assert (found.level, found.sentence) == (Level.FAILED, "edgevoice (process 7) has the card open")
+
+
 def test_a_holder_that_cannot_be_seen_is_still_a_failure() -> None:
     found = check_holders(replace(SHUT, trouble=BUSY))
     assert (found.level, found.sentence, found.advice) == (Level.FAILED, BUSY, "sudo edgevoice doctor names it")
@@ -153,6 +165,11 @@ def test_a_loudspeaker_at_zero_fails() -> None:
     asked = check_loudspeaker_level(muted(Control("PCM", 0, None), by_box=True))
     assert (asked.level, asked.advice) == (Level.FAILED, "edgevoice ctl volume 70")
     assert check_loudspeaker_level(muted(Control("PCM", 50, False), card=Card(volume=0))).level is Level.FAILED
+
+
+def test_a_control_that_the_card_lacks_fails() -> None:
+    found = check_loudspeaker_level(replace(HEALTHY, mixer=MixerLook("hw:Device", trouble='no control "Spekaer"')))
+    assert (found.level, found.sentence) == (Level.FAILED, 'no control "Spekaer"')
 
 
 def test_a_card_without_a_mixer_is_no_failure() -> None:

@@ -97,11 +97,14 @@ def test_a_state_directory_that_is_there_is_written_to_and_left_as_it_was(tmp_pa
     assert list((tmp_path / "state").iterdir()) == []
 
 
-def test_swap_in_compressed_memory_does_not_count(tmp_path: Path) -> None:
+def test_only_swap_on_an_sd_card_counts(tmp_path: Path) -> None:
     swaps = "Filename Type Size Used Priority\n/dev/zram0 partition 1 0 100\n/var/swap file 102396 0 -2\n"
+    write(tmp_path, proc__mounts="/dev/mmcblk0p2 / ext4 rw 0 0\n")
     write(tmp_path, proc__meminfo="MemTotal:  900 kB\nMemAvailable:  300 kB\n", proc__swaps=swaps)
     found = memory(tmp_path)
     assert (found.total_bytes, found.available_bytes, found.swaps) == (900 << 10, 300 << 10, ("/var/swap",))
+    write(tmp_path, proc__mounts="/dev/nvme0n1p2 / ext4 rw 0 0\n")
+    assert memory(tmp_path).swaps == ()
 
 
 def test_the_clock_is_read_as_timedatectl_shows_it() -> None:

@@ -190,7 +190,7 @@ def test_a_wrong_key_is_told_and_never_shown(world: World, tmp_path: Path, key: 
 
 
 def test_a_model_that_is_not_offered_is_a_warning(world: World, tmp_path: Path) -> None:
-    with Service(model="another") as service:
+    with Service(path="/v1/models/another") as service:
         code, rows = examined(configured(tmp_path, OPENAI.format(scheme="ws", port=service.port)), world.env())
     assert rows["key of openai"][0] == "warning"
     assert code == 0
