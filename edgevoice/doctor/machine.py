@@ -22,7 +22,8 @@ def check_configuration(source: str, problems: Sequence[str]) -> tuple[Finding, 
     """Is the configuration good?"""
     if not problems:
         return (ok("configuration", source),)
-    return tuple(failed("configuration", problem, f"correct {source}") for problem in problems)
+    advice = f"correct {source}; the rest was looked at with the defaults"
+    return tuple(failed("configuration", problem, advice) for problem in problems)
 
 
 def check_unit(unit: Unit | None, running: bool) -> Finding:

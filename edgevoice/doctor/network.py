@@ -11,6 +11,10 @@ from edgevoice.doctor.finding import Finding, absent, failed, ok, warning
 SLOW_DNS_S = 1.0  # a call that waits for a name so long is a call that does not begin
 WEAK_DBM = -75  # below, Wi-Fi repeats itself, and a call stutters
 AHEAD_S, FAR_AHEAD_S = 30.0, 300.0  # certificates bear hours, signed webhooks minutes
+KEY_ADVICE = (
+    "for the service: sudo install -D -m 600 /dev/stdin /etc/credstore/NAME, paste the key, Enter, Ctrl-D; then sudo "
+    "systemctl restart edgevoice"
+)
 CLOCK_ADVICE = "sudo timedatectl set-ntp true; a Raspberry Pi up to the 4 has no clock of its own while it is off"
 
 
@@ -121,7 +125,7 @@ def check_key(answer: KeyAnswer) -> Finding:
         return warning(name, answer.trouble, "ask as root: sudo edgevoice doctor")
     match answer.status:
         case 0 if answer.trouble.startswith("$."):
-            return failed(name, answer.trouble, "systemd/README.md says where a key belongs")
+            return failed(name, answer.trouble, KEY_ADVICE)
         case 0:
             return absent(name, answer.trouble or "none is configured")
         case status if 200 <= status < 300:

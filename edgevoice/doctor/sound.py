@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 
 from edgevoice.audio.findings import LOUD_ROOM_DBFS, SILENT_DBFS
-from edgevoice.doctor.facts import Cancelling, Control, Holder, KernelCard, Sound
+from edgevoice.doctor.facts import Cancelling, Control, Holder, KernelCard, Sound, Sounding
 from edgevoice.doctor.finding import Finding, Level, absent, failed, ok, warning
 
 OFFSET = 0.03  # of full scale: a microphone without its capacitor; a canceller copes, a level meter does not
 OVERLAY = "for a HAT: its dtoverlay in /boot/firmware/config.txt, then reboot; for USB: lsusb, another port"
 BUSY = "held by another program"  # what opening a card says of one that is taken
 SOUND_SERVERS = ("pipewire", "wireplumber", "pulseaudio")
-SIMULATED = "a simulated room (card.simulate)"
 
 
 def check_card(sound: Sound) -> Finding:
     """Is the card there that is configured?"""
     if sound.card.simulate:
-        return absent("card", SIMULATED)
+        return absent("card", "a simulated room (card.simulate)")
     listed = ", ".join(f"hw:CARD={card.id}" for card in sound.cards)
     named = list(dict.fromkeys(filter(None, map(card_id, (sound.card.capture, sound.card.playback)))))
     found = [card for card in sound.cards if {card.id, card.number} & set(named)]
@@ -51,8 +50,6 @@ def _words(card: KernelCard) -> str:
 
 def check_holders(sound: Sound) -> Finding:
     """Does another program have the card?"""
-    if sound.card.simulate:
-        return absent("held by", SIMULATED)
     named = {card_id(sound.card.capture), card_id(sound.card.playback)} - {""}
     foreign = [
         holder
@@ -97,8 +94,6 @@ def check_opening(sound: Sound) -> Finding:
         return failed(
             "rates", sound.trouble or "the box has not opened the card", "edgevoice devices lists what there is"
         )
-    if sound.card.simulate:
-        return ok("rates", f"{got.rate} Hz, in {SIMULATED}")
     words = (
         f"{got.rate} Hz, {got.period_ms:g} ms periods, {got.capture_channels} in, {got.playback_channels} out, "
         f"{got.ahead_ms:g} ms ahead"
@@ -111,8 +106,6 @@ def check_opening(sound: Sound) -> Finding:
 def check_loudspeaker_level(sound: Sound) -> Finding:
     """Is the loudspeaker muted, or at zero?"""
     name, mixer, wanted = "volume", sound.mixer, sound.card.volume
-    if sound.card.simulate:
-        return absent(name, SIMULATED)
     if mixer is not None and mixer.trouble:
         return failed(name, mixer.trouble, f"card.mixer: amixer -D {mixer.device} scontrols lists them")
     if mixer is None or mixer.loudspeaker is None:
@@ -143,8 +136,6 @@ def _now(control: Control) -> str:
 def check_microphone_level(sound: Sound) -> Finding:
     """Is the microphone switched off in the mixer, or at zero?"""
     name, mixer = "capture", sound.mixer
-    if sound.card.simulate:
-        return absent(name, SIMULATED)
     if mixer is None or mixer.microphone is None:
         return absent(name, "the card has no capture level that can be set")
     control = mixer.microphone
@@ -167,7 +158,7 @@ def check_microphone(sound: Sound) -> Finding:
             return failed(name, sound.sounding_trouble, "unplug the card and plug it in again, or reboot")
         return absent(name, "not listened to: the card does not open")
     heard, figures = sound.sounding, sound.sounding.figures
-    if heard.still or figures.peak_dbfs < SILENT_DBFS:
+    if _dead(heard):
         advice = f"switch it on and up (alsamixer, F4); is it on card.capture_channel = {sound.card.capture_channel}?"
         return failed(name, "it delivers nothing but silence", advice)
     if figures.clipped:
@@ -179,6 +170,10 @@ def check_microphone(sound: Sound) -> Finding:
         advice = "a fan, hum, or a capture level that is too high; edgevoice calibrate says more"
         return warning(name, f"it is noisy: {figures.noise_dbfs:.0f} dBFS while nothing is said", advice)
     return ok(name, f"alive, {figures.noise_dbfs:.0f} dBFS while nothing is said")
+
+
+def _dead(heard: Sounding) -> bool:
+    return heard.still or heard.figures.peak_dbfs < SILENT_DBFS
 
 
 def _as_the_box_hears_it(sound: Sound) -> Finding:
@@ -198,6 +193,8 @@ def check_echo(sound: Sound) -> Finding:
     if sound.sounding is None:
         return absent(name, "not played: the card does not open")
     figures = sound.sounding.figures
+    if _dead(sound.sounding):
+        return absent(name, "not known: the microphone is silent")
     if figures.heard is not None:
         return ok(
             name, f"heard by the microphone: {figures.heard.echo_db:.0f} dB, {figures.heard.delay_ms:.0f} ms late"
@@ -239,5 +236,6 @@ def check_canceller(found: Cancelling) -> Finding:
 
 def check_sound(sound: Sound) -> tuple[Finding, ...]:
     """Return all of that, in the order in which one thing needs the other."""
-    checks = (check_card, check_holders, check_opening, check_loudspeaker_level, check_microphone_level)
-    return tuple(check(sound) for check in (*checks, check_microphone, check_echo))
+    mixer = (check_loudspeaker_level, check_microphone_level)
+    of_a_card = () if sound.card.simulate else (check_holders, check_opening, *mixer)
+    return tuple(check(sound) for check in (check_card, *of_a_card, check_microphone, check_echo))

@@ -133,6 +133,7 @@ def test_a_microphone_that_is_switched_off_delivers_silence(world: World, tmp_pa
     world.mute(mic=True)
     code, rows = examined(configured(tmp_path), world.env())
     assert failures(rows) == {"microphone": "it delivers nothing but silence"}
+    assert rows["loudspeaker"] == ("absent", "not known: the microphone is silent")
     assert code == 1
 
 
