@@ -6,8 +6,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Debian packages: to build pyalsaaudio; the second choice of echo canceller; for the tests a second sound card (PulseAudio's plugin), systemd-analyze
-# and certificates;
-# for the benchmark's baseline PortAudio.
+# and certificates; for the benchmark's baseline PortAudio.
 DEBIAN_RUN := gcc python3-dev python3-venv libasound2-dev libspeexdsp1
 DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd openssl
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav

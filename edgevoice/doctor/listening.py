@@ -51,8 +51,8 @@ def _told_by(box: Box, found: Sound) -> Sound:
     return replace(
         found,
         by_box=True,
-        obtained=_obtained(facts["rate"], facts) if "rate" in facts and not fault else None,
-        trouble=fault,
+        obtained=_obtained(facts["rate"], facts) if "rate" in facts else None,
+        trouble="" if facts else fault,  # a fault with a card is one of a call
         self_test=box.get("self_test") or "",
         microphone_dbfs=box.get("microphone_dbfs"),
     )

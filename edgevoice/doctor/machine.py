@@ -57,7 +57,9 @@ def check_unit(unit: Unit | None, running: bool) -> Finding:
 def check_fault(fault: str) -> tuple[Finding, ...]:
     """Does the box itself show a fault?"""
     return (
-        failed("fault", f"the box shows: {fault}", "it tries again by itself; the sound section says more"),
+        failed(
+            "fault", f"the box shows: {fault}", "it tries again by itself; if it stays: journalctl -u edgevoice -n 30"
+        ),
     ) * bool(fault)
 
 

@@ -90,6 +90,8 @@ def check_opening(sound: Sound) -> Finding:
         return absent("rates", "not opened: the card is not there")
     if got is None and check_holders(sound).level is Level.FAILED:
         return absent("rates", "not opened: another program has the card")
+    if got is None and sound.by_box and sound.trouble:
+        return absent("rates", "not opened: see fault")
     if got is None:
         return failed(
             "rates", sound.trouble or "the box has not opened the card", "edgevoice devices lists what there is"

@@ -140,6 +140,12 @@ def test_a_card_that_refuses_says_why() -> None:
     assert (found.level, found.sentence) == (Level.FAILED, "capture format is S32_LE, expected S16_LE")
 
 
+def test_a_box_whose_card_is_lost_says_so_once() -> None:
+    assert check_opening(replace(SHUT, by_box=True, trouble="the sound card is gone")).level is Level.ABSENT
+    starting = check_opening(replace(SHUT, by_box=True))
+    assert (starting.level, starting.sentence) == (Level.FAILED, "the box has not opened the card")
+
+
 def muted(loudspeaker: Control, **changes: object) -> Sound:
     return replace(HEALTHY, mixer=MixerLook("hw:Device", loudspeaker), **changes)  # type: ignore[arg-type]
 

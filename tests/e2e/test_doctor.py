@@ -223,6 +223,23 @@ def test_a_box_without_any_network_is_told_so_first(world: World, tmp_path: Path
     assert code == 1
 
 
+DEAD_DNS = """
+ip link set lo up && ip route add default dev lo && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"
+"""
+
+
+@pytest.mark.skipif(not can_unshare(), reason="this user may not make a network namespace")
+def test_a_name_server_that_is_not_there_is_told_apart_from_a_missing_network(world: World, tmp_path: Path) -> None:
+    resolver = tmp_path / "resolv.conf"
+    resolver.write_text("nameserver 127.0.0.1\n")
+    configuration = configured(tmp_path, OPENAI.format(scheme="wss", port=443).replace("localhost", "api.example.com"))
+    before = ("unshare", "-n", "-m", "sh", "-c", DEAD_DNS, "sh", str(resolver))
+    code, rows = examined(configuration, world.env(), before=before)
+    assert rows["network"] == ("ok", "by lo")
+    assert list(failures(rows)) == ["DNS"]
+    assert code == 1
+
+
 # ------------------------------------------------------------------------------------------------- the phone lines
 
 
@@ -284,6 +301,7 @@ def test_the_fault_of_a_running_box_is_repeated(world: World, tmp_path: Path) ->
         code, rows = examined(box.configuration, box_env(world))
     assert "fault" in failures(rows)
     assert rows["microphone"] == ("absent", "the box has no card now")
+    assert rows["rates"][0] == "absent"
     assert code == 1
 
 
@@ -318,35 +336,32 @@ def test_a_wrong_configuration_is_the_first_failure_and_the_rest_is_looked_at_al
     assert "  ok       microphone" in done.stdout
 
 
-def test_what_is_mended_is_run_looked_at_again_and_told(world: World, tmp_path: Path) -> None:
-    """A `timedatectl` of ours knows no time from the network, until it is told to."""
-    state = tmp_path / "ntp"
-    state.write_text("no")
-    command = tmp_path / "bin" / "timedatectl"
+def with_a_clock_that_nobody_sets(folder: Path, env: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
+    """Put a `timedatectl` of ours first, which knows no time from the network until it is told to; and its memory."""
+    memory, command = folder / "ntp", folder / "bin" / "timedatectl"
+    memory.write_text("no\n")
     command.parent.mkdir()
-    command.write_text(
-        f'#!/bin/sh\n[ "$1" = set-ntp ] && echo yes > {state}\nn=$(cat {state})\necho NTP=$n\necho NTPSynchronized=$n\n'
-    )
+    told = f'[ "$1" = set-ntp ] && echo yes > {memory}\nknown=$(cat {memory})\n'
+    command.write_text(f"#!/bin/sh\n{told}echo NTP=$known\necho NTPSynchronized=$known\n")
     command.chmod(0o755)
-    env = {**world.env(), "PATH": f"{command.parent}:{os.environ['PATH']}"}
+    return memory, {**env, "PATH": f"{command.parent}:{os.environ['PATH']}"}
+
+
+def test_what_is_mended_is_run_looked_at_again_and_told(world: World, tmp_path: Path) -> None:
+    memory, env = with_a_clock_that_nobody_sets(tmp_path, world.env())
     _, rows = examined(configured(tmp_path), env)
     assert rows["clock"][0] == "warning"
-    assert state.read_text() == "no", "nothing is mended unasked"
+    assert memory.read_text() == "no\n", "nothing is mended unasked"
     said = json.loads(doctor(configured(tmp_path), env, "--json", "--fix").stdout)
     assert said["mended"] == ["timedatectl set-ntp true"]
     assert {row["name"]: row["level"] for row in said["findings"]}["clock"] == "ok"
 
 
 def test_without_anybody_to_consent_nothing_is_mended(world: World, tmp_path: Path) -> None:
-    touched = tmp_path / "touched"
-    command = tmp_path / "bin" / "timedatectl"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\n[ "$1" = set-ntp ] && touch {touched}\necho NTP=no\necho NTPSynchronized=no\n')
-    command.chmod(0o755)
-    env = {**world.env(), "PATH": f"{command.parent}:{os.environ['PATH']}"}
+    memory, env = with_a_clock_that_nobody_sets(tmp_path, world.env())
     done = doctor(configured(tmp_path), env, "--fix")
     assert "Some of this is mended by: sudo edgevoice doctor --fix" in done.stdout
-    assert not touched.exists()
+    assert memory.read_text() == "no\n"
 
 
 # ----------------------------------------------------------------------------------------------- somebody is there
@@ -387,6 +402,25 @@ class Terminal:
     def type(self, words: str) -> None:
         os.write(self._ours, words.encode())
 
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("y", "yes\n"), ("", "no\n")])
+def test_each_command_that_mends_is_asked_about(world: World, tmp_path: Path, answer: str, kept: str) -> None:
+    memory, env = with_a_clock_that_nobody_sets(tmp_path, world.env())
+    configuration = configured(tmp_path, '[panel]\npins = "none"\n')
+    terminal = Terminal([sys.executable, "-m", "edgevoice", "doctor", "-c", str(configuration), "--fix"], env)
+    try:
+        terminal.read_until("run `timedatectl set-ntp true`? [y/N] ")
+        terminal.type(f"{answer}\n")
+        assert terminal.read_to_the_end() == 0
+    finally:
+        terminal.close()
+    assert memory.read_text() == kept
+
 
 @pytest.fixture
 def terminal(world: World, tmp_path: Path) -> Iterator[tuple[Terminal, Pins]]:
@@ -397,9 +431,7 @@ def terminal(world: World, tmp_path: Path) -> Iterator[tuple[Terminal, Pins]]:
     terminal = Terminal(command, env)
     yield terminal, pins
     pins.close()
-    if terminal.process.poll() is None:
-        terminal.process.kill()
-        terminal.process.wait()
+    terminal.close()
 
 
 def press(pins: Pins) -> None:
