@@ -95,7 +95,7 @@ def examine(visit: Visit) -> list[Section]:
         "Machine": partial(_machine, visit, box, silent),
         "Sound": partial(_sound, visit, box, silent),
         "Network": partial(_network, visit),
-        "Phone lines": partial(_lines, visit, box),
+        "Phone lines": partial(_lines, visit, box, silent),
     }
     came = together(tasks, LIMIT_S, _progress(visit))
     found = {title: _findings(title, result) for title, result in came.items()}
@@ -124,23 +124,23 @@ def _ask_the_box(socket: str) -> tuple[Mapping[str, Any] | None, str]:
 
 
 def _machine(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Finding, ...]:
-    unit = machine.unit()
-    service = (
-        warning("service", silent, "ask with sudo")
-        if "permission denied" in silent
-        else failed("service", silent, "sudo systemctl restart edgevoice")
-        if silent
-        else check_unit(unit, box is not None)
-    )
     return (
         *check_configuration(visit.source, visit.problems),
-        service,
+        _service(box, silent),
         *check_fault((box or {}).get("fault") or ""),
         check_power(machine.power()),
         check_disk(machine.disk(state.directory())),
         check_memory(machine.memory()),
         check_versions(machine.versions()),
     )
+
+
+def _service(box: Mapping[str, Any] | None, silent: str) -> Finding:
+    if not silent:
+        return check_unit(machine.unit(), box is not None)
+    if "permission denied" in silent:
+        return warning("service", silent, "ask with sudo")
+    return failed("service", silent, "sudo systemctl restart edgevoice")
 
 
 def _sound(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Finding, ...]:
@@ -174,7 +174,9 @@ def _network(visit: Visit) -> tuple[Finding, ...]:
     )
 
 
-def _lines(visit: Visit, box: Mapping[str, Any] | None) -> tuple[Finding, ...]:
+def _lines(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Finding, ...]:
+    if silent and visit.agents.config.lines.listen:
+        return (absent("phone lines", "not looked at: the box may have the port, and does not say"),)
     return check_lines(calling.line_facts(visit.agents.config, box, visit.agents))
 
 
@@ -183,7 +185,7 @@ def _panel(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Fi
     if silent or is_headless(config):
         return (absent("pins", "not looked at: the box may have them" if silent else "none are wanted"),)
     person = None
-    if visit.interaction and not visit.as_json and sys.stdin.isatty():
+    if visit.interaction and not visit.as_json and sys.stdin.isatty() and sys.stdout.isatty():
         person = Person(partial(print, flush=True), _typed)
     found = hands.pins(config, box, person)
     pins = check_pins(found)

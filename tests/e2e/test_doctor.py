@@ -3,47 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.doctor.certificates import certificate
 from tests.doctor.service import KEY, Service
-from tests.e2e.box import LED, ROOT, RunningBox
+from tests.e2e.box import RunningBox
+from tests.e2e.doctor import OPENAI, configured, doctor, examined, failures, with_a_clock_that_nobody_sets
 from tests.e2e.test_faults import HOLD
 from tests.fakes import noise
 from tests.lab.labcard.labcard import World
-from tests.lab.labgpio.pins import Pins
 
 RATE = 48_000
 YEAR_S = 365 * 86_400
-CARD = """
-[card]
-capture = "mic"
-playback = "speaker"
-volume = -1
-buffer_ms = 200
-[status]
-socket = "{folder}/control.sock"
-"""
-OPENAI = """
-[call]
-button = "openai"
-[agent.openai]
-url = "{scheme}://localhost:{port}/v1/realtime"
-model = "m"
-api_key_file = "key"
-"""
 LINES = """
 [lines]
 listen = "127.0.0.1:{port}"
@@ -54,8 +32,6 @@ private_key_file = "{key}"
 path_token_file = "token"
 """
 
-Rows = dict[str, tuple[str, str]]
-
 
 @pytest.fixture
 def world() -> Iterator[World]:
@@ -63,42 +39,6 @@ def world() -> Iterator[World]:
         world.air[:] = np.resize(noise(RATE, -60.0), len(world.air))
         world.set_echo(0.02, 0.3)
         yield world
-
-
-def doctor(
-    configuration: Path, env: Mapping[str, str], *options: str, before: tuple[str, ...] = ()
-) -> subprocess.CompletedProcess[str]:
-    command = [*before, sys.executable, "-m", "edgevoice", "doctor", "-c", str(configuration), *options]
-    return subprocess.run(
-        command,
-        env={**env, "PYTHONWARNINGS": "error"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def examined(configuration: Path, env: Mapping[str, str], before: tuple[str, ...] = ()) -> tuple[int, Rows]:
-    """Run it for a program; return the exit code, and level and sentence of each finding by its name."""
-    done = doctor(configuration, env, "--json", before=before)
-    assert done.stderr == ""
-    said: dict[str, Any] = json.loads(done.stdout)
-    assert said["ok"] is (done.returncode == 0)
-    return done.returncode, {row["name"]: (row["level"], row["sentence"]) for row in said["findings"]}
-
-
-def configured(folder: Path, more: str = "", *, key: str = KEY) -> Path:
-    path = folder / "edgevoice.toml"
-    path.write_text(CARD.format(folder=folder) + more)
-    (folder / "key").write_text(key)
-    (folder / "token").write_text("0123456789abcdef0123456789abcdef")
-    return path
-
-
-def failures(rows: Rows) -> dict[str, str]:
-    return {name: sentence for name, (level, sentence) in rows.items() if level == "failed"}
 
 
 # ------------------------------------------------------------------------------------------------------- the sound
@@ -306,13 +246,15 @@ def test_the_fault_of_a_running_box_is_repeated(world: World, tmp_path: Path) ->
 
 
 def test_a_box_that_does_not_answer_any_more_is_told_and_its_card_is_left_alone(world: World, tmp_path: Path) -> None:
-    configuration = configured(tmp_path)
+    files = certificate(tmp_path / "certificate")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        configuration = configured(tmp_path, lines_at(taken.getsockname()[1], files))
     with socket.socket(socket.AF_UNIX) as hung:
         hung.bind(str(tmp_path / "control.sock"))
         hung.listen()
         code, rows = examined(configuration, world.env())
     assert "does not answer" in failures(rows)["service"]
-    assert rows["card"][0] == "absent"
+    assert (rows["card"][0], rows["phone lines"][0]) == ("absent", "absent")
     assert world.events() == []
     assert code == 1
 
@@ -336,17 +278,6 @@ def test_a_wrong_configuration_is_the_first_failure_and_the_rest_is_looked_at_al
     assert "  ok       microphone" in done.stdout
 
 
-def with_a_clock_that_nobody_sets(folder: Path, env: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
-    """Put a `timedatectl` of ours first, which knows no time from the network until it is told to; and its memory."""
-    memory, command = folder / "ntp", folder / "bin" / "timedatectl"
-    memory.write_text("no\n")
-    command.parent.mkdir()
-    told = f'[ "$1" = set-ntp ] && echo yes > {memory}\nknown=$(cat {memory})\n'
-    command.write_text(f"#!/bin/sh\n{told}echo NTP=$known\necho NTPSynchronized=$known\n")
-    command.chmod(0o755)
-    return memory, {**env, "PATH": f"{command.parent}:{os.environ['PATH']}"}
-
-
 def test_what_is_mended_is_run_looked_at_again_and_told(world: World, tmp_path: Path) -> None:
     memory, env = with_a_clock_that_nobody_sets(tmp_path, world.env())
     _, rows = examined(configured(tmp_path), env)
@@ -362,106 +293,3 @@ def test_without_anybody_to_consent_nothing_is_mended(world: World, tmp_path: Pa
     done = doctor(configured(tmp_path), env, "--fix")
     assert "Some of this is mended by: sudo edgevoice doctor --fix" in done.stdout
     assert memory.read_text() == "no\n"
-
-
-# ----------------------------------------------------------------------------------------------- somebody is there
-
-
-class Terminal:
-    """A person at a terminal: reads what it shows, types."""
-
-    def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
-        self._ours, theirs = pty.openpty()
-        self.process = subprocess.Popen(command, env=env, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs)
-        os.close(theirs)
-        self.shown = ""
-
-    def read_until(self, words: str, within_s: float = 30.0) -> None:
-        give_up = time.monotonic() + within_s
-        while words not in self.shown:
-            left = give_up - time.monotonic()
-            assert left > 0, f"not shown: {words}\n{self.shown}"
-            assert self._read_some(left), f"it ended without {words}\n{self.shown}"
-
-    def read_to_the_end(self) -> int:
-        while self._read_some(30.0):
-            pass
-        os.close(self._ours)
-        return self.process.wait(10)
-
-    def _read_some(self, within_s: float) -> bool:
-        if not select.select([self._ours], [], [], within_s)[0]:
-            return True
-        try:
-            some = os.read(self._ours, 4096)
-        except OSError:  # nobody has the other end any more
-            return False
-        self.shown += some.decode().replace("\r\n", "\n")
-        return bool(some)
-
-    def type(self, words: str) -> None:
-        os.write(self._ours, words.encode())
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-
-@pytest.mark.parametrize(("answer", "kept"), [("y", "yes\n"), ("", "no\n")])
-def test_each_command_that_mends_is_asked_about(world: World, tmp_path: Path, answer: str, kept: str) -> None:
-    memory, env = with_a_clock_that_nobody_sets(tmp_path, world.env())
-    configuration = configured(tmp_path, '[panel]\npins = "none"\n')
-    terminal = Terminal([sys.executable, "-m", "edgevoice", "doctor", "-c", str(configuration), "--fix"], env)
-    try:
-        terminal.read_until("run `timedatectl set-ntp true`? [y/N] ")
-        terminal.type(f"{answer}\n")
-        assert terminal.read_to_the_end() == 0
-    finally:
-        terminal.close()
-    assert memory.read_text() == kept
-
-
-@pytest.fixture
-def terminal(world: World, tmp_path: Path) -> Iterator[tuple[Terminal, Pins]]:
-    pins = Pins(tmp_path / "pins.sock")
-    env = {**world.env(), **pins.env(), "TERM": "xterm", "COLUMNS": "100"}
-    env.pop("NO_COLOR", None)
-    command = [sys.executable, "-m", "edgevoice", "doctor", "-c", str(configured(tmp_path))]
-    terminal = Terminal(command, env)
-    yield terminal, pins
-    pins.close()
-    terminal.close()
-
-
-def press(pins: Pins) -> None:
-    try:
-        pins.press()
-    except ConnectionError:
-        pass  # it has seen the press, and ended before it answered us
-
-
-def test_a_person_sees_what_is_waited_for_and_the_light_and_their_press_arrives(
-    terminal: tuple[Terminal, Pins],
-) -> None:
-    seen, pins = terminal
-    seen.read_until("looking at: ")
-    seen.read_until("Do you see it? [Y/n] ")
-    assert pins.wait(LED, 1, 5.0), "the light flashes while it is asked about"
-    seen.type("y\n")
-    seen.read_until("Press the button")
-    press(pins)
-    assert seen.read_to_the_end() == 0
-    assert "\x1b[32mok     \x1b[0m  button GPIO17" in seen.shown
-    assert "a press arrived" in seen.shown
-    assert "it was seen to be lit" in seen.shown
-
-
-def test_a_light_that_the_person_does_not_see_is_a_failure(terminal: tuple[Terminal, Pins]) -> None:
-    seen, pins = terminal
-    seen.read_until("Do you see it? [Y/n] ")
-    seen.type("n\n")
-    seen.read_until("Press the button")
-    press(pins)
-    assert seen.read_to_the_end() == 1
-    assert "nobody saw it" in seen.shown
