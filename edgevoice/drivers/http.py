@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -27,7 +28,8 @@ def _ask(method: str, url: str, headers: Mapping[str, str], form: Sequence[tuple
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read(LARGEST)
-    except (OSError, ValueError) as error:  # URLError is an OSError; ValueError: what cannot be an address
+    # URLError is an OSError; ValueError: what cannot be an address; HTTPException: what is not HTTP
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return 0, str(getattr(error, "reason", error)).encode()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edgevoice.drivers.http import ask
 from edgevoice.drivers.reach import port_trouble, reach, resolve
 from tests.doctor.certificates import certificate
 from tests.doctor.service import Service
@@ -54,6 +56,34 @@ def test_a_certificate_of_another_time_is_told_apart_and_the_time_is_asked_for_a
         reached = reach("localhost", service.port, tls=True)
     assert reached.dates_wrong
     assert reached.ahead_s == pytest.approx(-YEAR_S, abs=5.0)
+
+
+def test_what_speaks_another_language_is_reached_and_tells_no_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        port = server.getsockname()[1]
+        over = threading.Event()
+
+        def speak() -> None:
+            while not over.is_set():
+                try:
+                    connection, _ = server.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        speaking = threading.Thread(target=speak)
+        speaking.start()
+        try:
+            reached = reach("localhost", port, tls=False)
+            status, words = asyncio.run(ask("GET", f"http://localhost:{port}/v1/models", {"Authorization": "x"}, ()))
+        finally:
+            over.set()
+            speaking.join()
+    assert (reached.trouble, reached.ahead_s) == ("", None)
+    assert (status, words) == (0, b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
 def test_a_port_where_nobody_listens_is_told() -> None:
