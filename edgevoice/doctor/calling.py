@@ -23,8 +23,8 @@ from edgevoice.schema import Config
 PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 ENCRYPTED = Path("/etc/credstore.encrypted")  # only systemd reads these, for the service. systemd.exec(5)
 SECURE = ("https", "wss")
-# An address that costs nothing and wants the account's login. Sources: 46elks.com/docs/update-account shows the address
-# and its answer (that it may also be read with GET is not verified), twilio.com/docs/iam/api/account (fetch).
+# An address that costs nothing and wants the account's login. Sources: 46elks.se/docs/get-account;
+# twilio.com/docs/iam/api/account, fetch. Neither was asked for real.
 ACCOUNTS = {"elks": "{base}/me", "twilio": "{base}/Accounts/{sid}.json"}
 
 
@@ -51,14 +51,16 @@ def tried(name: str, url: str, agents: Agents) -> tuple[Reached, KeyAnswer]:
     except (ConfigError, PermissionError) as error:
         words = str(error)
         unreadable = "Permission denied" in words or any(ENCRYPTED.glob("*"))
-        return reached, KeyAnswer(name, reached.host, trouble=words, unreadable=unreadable)
+        return reached, KeyAnswer(name, reached.host, trouble=words, missing=not unreadable, unreadable=unreadable)
     if not headers:
         return reached, KeyAnswer(name, reached.host)
     if reached.dns_trouble or reached.trouble or reached.certificate_trouble:
         return reached, KeyAnswer(name, reached.host, trouble="not tried: the service is not reached")
     status, body = asyncio.run(ask("GET", address, headers, ()))
-    trouble = "" if status else f"not known: {body.decode(errors='replace')}"
-    return reached, KeyAnswer(name, reached.host, status, trouble, model=model)
+    trouble = "" if status else body.decode(errors="replace")
+    for secret in headers.values():
+        trouble = trouble.replace(secret, "[key]")
+    return reached, KeyAnswer(name, reached.host, status, trouble, asked=True, model=model)
 
 
 def _question(name: str, agents: Agents) -> tuple[str, Mapping[str, str], str]:

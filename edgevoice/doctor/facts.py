@@ -171,13 +171,15 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class KeyAnswer:
-    """What a service says to a key. `status` of HTTP; 0: not asked, or not reached, and why."""
+    """What a service says to a key. `status` of HTTP; 0: there is none, and `trouble` says why."""
 
     name: str  # of the agent or the line
     host: str
     status: int = 0
     trouble: str = ""
+    missing: bool = False  # the key is configured, and is not there or no key
     unreadable: bool = False  # there is a key file, but not for this user
+    asked: bool = False
     model: str = ""
 
 

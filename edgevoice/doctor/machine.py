@@ -11,9 +11,10 @@ from edgevoice.doctor.finding import Finding, absent, failed, ok, warning
 # Source: raspberrypi.com/documentation/computers/os.html#get_throttled
 UNDER_VOLTAGE, CAPPED, THROTTLED, HOT = 1, 2, 4, 8
 SINCE = 16
-SUPPLY = "a better supply or a shorter cable: 5.1 V, 2.5 A for a Pi 3, 3 A for a 4, 5 A for a 5 (makers' figures)"
+# Source: Raspberry Pi's own supplies: 15 W for the 4, 27 W for the 5. That of the 3 is third parties' word.
+SUPPLY = "a better supply or a shorter cable: 5.1 V, 2.5 A for a Pi 3, 3 A for a 4, 5 A for a 5"
 COOLER = "a heat sink, or holes in the enclosure"
-HOT_C = 80.0  # the firmware begins to slow down here
+HOT_C = 80.0  # the firmware begins to slow down here. Source: as above, "Frequency management and thermal control"
 SMALL_BYTES, FULL_BYTES = 200 << 20, 20 << 20
 LOW_MEMORY_BYTES = 48 << 20
 
@@ -109,7 +110,9 @@ def check_memory(memory: Memory) -> Finding:
         return warning("memory", f"there is little: {free}", "free -m; systemctl status shows what runs beside us")
     if memory.swaps:
         words = f"{free}, swap on {', '.join(memory.swaps)}: it wears the SD card, and sound waits for it"
-        return warning("memory", words, "sudo swapoff -a; to keep it off: sudo apt remove dphys-swapfile rpi-swap")
+        return warning(
+            "memory", words, "sudo swapoff -a; to keep it off: sudo apt remove dphys-swapfile, or zram in swap.conf(5)"
+        )
     return ok("memory", free)
 
 

@@ -15,6 +15,8 @@ KEY_ADVICE = (
     "for the service: sudo install -D -m 600 /dev/stdin /etc/credstore/NAME, paste the key, Enter, Ctrl-D; then sudo "
     "systemctl restart edgevoice"
 )
+# NetworkManager's 802-11-wireless.powersave: 2 is off. Source: nm-setting-wireless.h
+LASTING = "to keep it off: nmcli connection modify NAME 802-11-wireless.powersave 2"
 CLOCK_ADVICE = "sudo timedatectl set-ntp true; a Raspberry Pi up to the 4 has no clock of its own while it is off"
 
 
@@ -32,9 +34,8 @@ def check_wireless(wireless: Wireless) -> tuple[Finding, ...]:
     name = f"Wi-Fi {wireless.name}"
     if wireless.power_save:
         fix = ("iw", "dev", wireless.name, "set", "power_save", "off")
-        lasting = "to keep it off: nmcli connection modify NAME 802-11-wireless.powersave 2"
         now = " ".join(fix) if wireless.can_set else "sudo apt install iw; then " + " ".join(fix)
-        asleep = warning(name, "power save is on: calls stutter and begin late", f"{now}; {lasting}", fix)
+        asleep = warning(name, "power save is on: calls stutter and begin late", f"{now}; {LASTING}", fix)
         if not wireless.can_set:
             asleep = warning(name, asleep.sentence, asleep.advice)
         return (asleep, *_signal(wireless))
@@ -124,8 +125,10 @@ def check_key(answer: KeyAnswer) -> Finding:
     if answer.unreadable:
         return warning(name, answer.trouble, "ask as root: sudo edgevoice doctor")
     match answer.status:
-        case 0 if answer.trouble.startswith("$."):
+        case 0 if answer.missing:
             return failed(name, answer.trouble, KEY_ADVICE)
+        case 0 if answer.asked:
+            return warning(name, f"{host} does not answer: {answer.trouble}", "ask again later")
         case 0:
             return absent(name, answer.trouble or "none is configured")
         case status if 200 <= status < 300:

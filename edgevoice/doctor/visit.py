@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +39,7 @@ from edgevoice.doctor.sound import check_canceller, check_sound
 from edgevoice.drivers import control, links, machine, state
 from edgevoice.drivers.alsa import hush
 from edgevoice.drivers.audio_thread import OpenedCard
+from edgevoice.drivers.commands import carried_out
 from edgevoice.errors import DeviceError
 
 T = TypeVar("T")
@@ -216,7 +216,7 @@ def _mend(sections: Sequence[Section], visit: Visit) -> list[str]:
         command = " ".join(found.fix)
         if not found.fix or not _consents(f"{found.name}: {found.sentence}\n  run `{command}`? [y/N] ", visit):
             continue
-        trouble = _executed(found.fix)
+        trouble = carried_out(found.fix)
         if trouble:
             print(f"`{command}`: {trouble}", file=sys.stderr)
         else:
@@ -237,12 +237,3 @@ def _typed(question: str) -> str:
         return input(question)
     except EOFError:
         return ""
-
-
-def _executed(command: Sequence[str]) -> str:
-    """Run it; return what went wrong."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import re
-import shutil
 import socket
 import struct
 from pathlib import Path
 
 from edgevoice.doctor.facts import Link, Wireless
-from edgevoice.drivers.commands import said, told
+from edgevoice.drivers.commands import installed, said, told
 
 ROOT = Path("/")
 SIOCGIWPOWER = 0x8B2D
@@ -51,7 +50,7 @@ def _wireless(root: Path, name: str) -> Wireless:
         name,
         power_save=power_save_of(said("iw", "dev", name, "get", "power_save"), name),
         signal_dbm=int(signal[1]) if signal and int(signal[1]) < 0 else None,
-        can_set=shutil.which("iw") is not None,
+        can_set=installed("iw"),
     )
 
 

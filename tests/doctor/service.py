@@ -23,9 +23,10 @@ class Service:
         ahead_s: float = 0.0,
         key: str = f"Bearer {KEY}",
         path: str = "/v1/models/m",
+        silent: bool = False,
     ) -> None:
         self.asked: list[tuple[str, str, str]] = []  # method, path, key
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(self, ahead_s, key, path))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(self, ahead_s, key, path, silent))
         self._server.daemon_threads = True
         self._server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]
         if files:
@@ -49,13 +50,15 @@ class Service:
         self._thread.join()
 
 
-def _answering(service: Service, ahead_s: float, key: str, path: str) -> type[BaseHTTPRequestHandler]:
+def _answering(service: Service, ahead_s: float, key: str, path: str, silent: bool) -> type[BaseHTTPRequestHandler]:
     class Answering(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self._answer(404)
 
         def do_GET(self) -> None:
-            if self.headers.get("Authorization") != key:
+            if silent:
+                self.close_connection = True
+            elif self.headers.get("Authorization") != key:
                 self._answer(401)
             else:
                 self._answer(200 if self.path == path else 404)

@@ -71,14 +71,16 @@ def test_a_key_that_is_not_there_is_told_by_its_place_in_the_configuration() -> 
         url = f"ws://localhost:{service.port}/v1/realtime"
         reached, answer = tried("openai", url, agents(openai(service.port), Kept(secrets={})))
     assert reached.trouble == ""
-    assert answer == KeyAnswer("openai", "localhost", trouble="$.agent.openai.api_key_file: there is no file key")
+    assert answer == KeyAnswer(
+        "openai", "localhost", trouble="$.agent.openai.api_key_file: there is no file key", missing=True
+    )
 
 
 def test_a_key_that_is_for_somebody_else_is_not_taken_for_a_missing_one() -> None:
     with Service() as service:
         url = f"ws://localhost:{service.port}/v1/realtime"
         _, answer = tried("openai", url, agents(openai(service.port), Kept(denied=True)))
-    assert answer.unreadable
+    assert (answer.unreadable, answer.missing) == (True, False)
 
 
 def test_an_agent_without_a_key_is_asked_nothing() -> None:
@@ -99,7 +101,16 @@ def test_a_line_shows_its_login_to_an_address_that_costs_nothing(line: str, text
         base = f"http://localhost:{service.port}/a1"
         _, answer = tried(line, base, agents(f'{LINES}{text}api_url = "{base}"\n'))
         assert service.asked[-1] == ("GET", path, basic)
-    assert answer == KeyAnswer(line, "localhost", 200)
+    assert answer == KeyAnswer(line, "localhost", 200, asked=True)
+
+
+def test_a_service_that_breaks_off_over_the_key_is_asked_but_not_known() -> None:
+    with Service(silent=True) as service:
+        url = f"ws://localhost:{service.port}/v1/realtime"
+        _, answer = tried("openai", url, agents(openai(service.port)))
+    assert (answer.status, answer.asked, answer.missing) == (0, True, False)
+    assert answer.trouble != ""
+    assert KEY not in answer.trouble
 
 
 def test_lines_that_are_not_configured_are_not_looked_at() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgevoice.doctor.facts import Clock, Holder, KernelCard, Power, Unit, Wireless
-from edgevoice.drivers.commands import said, told
+from edgevoice.drivers.commands import carried_out, installed, said, told
 from edgevoice.drivers.links import link, power_save_of
 from edgevoice.drivers.machine import chips, clock_of, disk, memory, power, unit_of, versions
 from edgevoice.drivers.sound_holders import holders, kernel_cards
@@ -27,6 +27,8 @@ CARDS = """\
                       vc4-hdmi
  1 [Device         ]: USB-Audio - USB Audio Device
                       C-Media Electronics Inc. USB Audio Device at usb-0000:01:00.0-1.3, full speed
+ 2 [sndrpihifiberry]: RPi-simple - snd_rpi_hifiberry_dacplus
+                      snd_rpi_hifiberry_dacplus
 """
 ROUTE = """\
 Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -139,6 +141,7 @@ def test_cards_are_read_as_the_kernel_lists_them(tmp_path: Path) -> None:
     assert kernel_cards(sound(tmp_path)) == (
         KernelCard("0", "vc4hdmi", "vc4-hdmi", "vc4-hdmi", "vc4"),
         KernelCard("1", "Device", "USB-Audio", "USB Audio Device", "snd_usb_audio"),
+        KernelCard("2", "sndrpihifiberry", "RPi-simple", "snd_rpi_hifiberry_dacplus", ""),
     )
 
 
@@ -200,8 +203,19 @@ def test_power_save_is_read_as_iw_prints_it() -> None:
     assert Wireless("wlan0").power_save is None
 
 
-def test_a_program_that_is_not_there_or_fails_says_nothing(tmp_path: Path) -> None:
+def test_a_program_that_is_not_there_or_fails_says_nothing() -> None:
     assert said("no-such-program-anywhere") == ""
     assert said("false") == ""
     assert said("echo", "hello") == "hello\n"
+    assert (installed("no-such-program-anywhere"), installed("sh")) == (False, True)
+
+
+def test_what_went_wrong_with_a_command_is_told_in_its_own_words() -> None:
+    assert carried_out(["true"]) == ""
+    assert carried_out(["sh", "-c", "echo no right to do so >&2; exit 3"]) == "no right to do so"
+    assert carried_out(["false"]) == "exit code 1"
+    assert "No such file or directory" in carried_out(["no-such-program-anywhere"])
+
+
+def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
     assert told(tmp_path / "nothing") == ""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgevoice.drivers.sound_holders import kernel_cards
 from tests.doctor.certificates import certificate
 from tests.doctor.service import KEY, Service
 from tests.e2e.box import RunningBox
@@ -206,6 +207,21 @@ def test_a_certificate_that_ends_soon_is_a_warning(world: World, tmp_path: Path)
     _, rows = examined(configured(tmp_path, lines_at(port, files)), world.env())
     assert rows["certificate"] == ("warning", "the certificate expires in 3 days: renew it")
     assert rows["port"] == ("ok", f"127.0.0.1:{port} is free")
+
+
+@pytest.mark.skipif(kernel_cards() != (), reason="this machine has a sound card")
+def test_a_server_for_phone_lines_and_agents_wants_neither_card_nor_pins(world: World, tmp_path: Path) -> None:
+    files = certificate(tmp_path / "certificate")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    configuration = configured(tmp_path, lines_at(port, files))
+    server = configuration.read_text().partition("[status]")[2]
+    configuration.write_text(f'[status]{server}\n[call]\nincoming = "parrot"\n')
+    code, rows = examined(configuration, world.env())
+    assert (failures(rows), code) == ({}, 0)
+    assert rows["card"] == ("absent", "none is wanted: the phone lines are answered by an agent")
+    assert rows["pins"] == ("absent", "none are wanted")
+    assert world.events() == [], "nothing is opened"
 
 
 # ------------------------------------------------------------------------------------------------- the running box
