@@ -247,15 +247,16 @@ class _Files:
     """The files named by a configuration: in systemd's credentials first, then beside the configuration."""
 
     configuration: Path
-    more: tuple[str, ...] = ()  # for who is not started by systemd, and looks at what it hands over
+    handed_over: tuple[str, ...] = ()  # where secrets are, too, for who looks at what systemd hands to the service
 
     @property
     def _directories(self) -> list[str]:
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-        return [*([credentials] if credentials else []), str(self.configuration.parent), *self.more]
+        return [*([credentials] if credentials else []), str(self.configuration.parent)]
 
     def secret(self, name: str, key: str) -> Secret:
-        return secret(name, key, read=lambda path: Path(path).read_bytes(), directories=self._directories)
+        directories = [*self._directories, *self.handed_over]
+        return secret(name, key, read=lambda path: Path(path).read_bytes(), directories=directories)
 
     def path(self, name: str, key: str) -> Path:
         paths = [Path(directory) / name for directory in self._directories]

@@ -39,14 +39,17 @@ def _certificate(found: LineFacts) -> Finding:
         return absent("certificate", "none: what stands before the box has it")
     if not found.certificate:
         return ok("certificate", found.lines.certificate_file)
-    advice = "renew it; the box takes the new one from the same files"
+    advice = "put a good one there; the box takes it from these files by itself"
     return (failed if found.certificate_bad else warning)("certificate", found.certificate, advice)
 
 
 def _address(found: LineFacts) -> Finding:
     url = found.lines.url
     if not url:
-        return warning("address", "lines.url is empty: signatures cannot be checked", "the address from outside")
+        words = "lines.url is empty: whether callers reach this box is not known"
+        return warning(
+            "address", words, "the address at which the services reach it, like https://box.example.com:8443"
+        )
     match found.health:
         case None:
             return absent("address", f"{url}: not tried, the box does not run")

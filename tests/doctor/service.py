@@ -14,7 +14,7 @@ KEY = "sk-right"
 
 
 class Service:
-    """`files` are certificate and key, for TLS; `ahead_s` is how wrong its clock is."""
+    """`files` are certificate and key, for TLS; `ahead_s` is how wrong its clock is; `silent`: it hangs up instead."""
 
     def __init__(
         self,
