@@ -49,6 +49,7 @@ CLAIMED = Pins(PANEL, ("/dev/gpiochip0",), words="button GPIO17, light GPIO25, p
         (CLAIMED, OK, "button GPIO17, light GPIO25, pins of lgpio; /dev/gpiochip0"),
         (Pins(Panel(pins="none")), ABSENT, 'panel.pins = "none"'),
         (Pins(Panel(button=-1, light=())), ABSENT, "neither a button nor a light is configured"),
+        (replace(CLAIMED, panel=Panel(button=-1), words="light GPIO25"), OK, "light GPIO25; /dev/gpiochip0"),
         (Pins(Panel(pins="mock")), WARNING, "they are pretended: nobody can press a button"),
         (replace(CLAIMED, denied=True), FAILED, "/dev/gpiochip0 may not be used by you"),
         (
@@ -199,6 +200,7 @@ def test_the_fault_that_a_box_shows_is_repeated() -> None:
         (Power(), ABSENT, "this machine does not tell its voltage"),
         (Power(celsius=40.4), ABSENT, "this machine does not tell its voltage, 40 °C"),
         (Power(0, False, 50.0), OK, "no under-voltage since it started, 50 °C"),
+        (Power(alarm=False), OK, "no under-voltage since it started"),
         (Power(0x50005), FAILED, "under-voltage now: sound breaks off, the SD card suffers"),
         (Power(0x50000), WARNING, "under-voltage since it started"),
         (Power(alarm=True), WARNING, "under-voltage since it started"),

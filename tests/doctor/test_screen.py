@@ -35,6 +35,11 @@ def test_failures_are_repeated_at_the_end_causes_first_and_warnings_after_them()
     ]
 
 
+def test_warnings_alone_are_no_failure_and_are_not_all_is_well() -> None:
+    said = screen([Section("Sound", (warning("card", "hm", "look"),))])
+    assert said.splitlines()[3] == "no failures, 1 warning. What to do, first things first:"
+
+
 def test_a_long_sentence_is_wrapped_under_itself_and_no_line_is_wider_than_the_terminal() -> None:
     long = [Section("Machine", (failed("disk", "word " * 60, "advice " * 40),))]
     lines = screen(long, width=70).splitlines()
