@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# Debian packages: to build pyalsaaudio; the second choice of echo canceller; for the tests a second sound card (PulseAudio's plugin), systemd-analyze
-# and certificates; for the benchmark's baseline PortAudio.
+# Debian packages: to build pyalsaaudio; the second choice of echo canceller; for the tests a second sound card
+# (PulseAudio's plugin), systemd-analyze and certificates;
+# for the benchmark's baseline PortAudio.
 DEBIAN_RUN := gcc python3-dev python3-venv libasound2-dev libspeexdsp1
 DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd openssl
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
@@ -41,6 +42,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(if $(SPEECH),--speech $(SPEECH))
 	$(BIN)/python -m benchmarks.echo
 	$(BIN)/python -m benchmarks.resumes
+	$(BIN)/python -m benchmarks.lines
 	$(if $(SPEECH),$(BIN)/python -m benchmarks.barge_in --speech $(SPEECH) --hours 1 --interruptions 120)
 
 clean:

@@ -56,5 +56,6 @@ class Announcement:
         while self._pieces and self._sent < self._heard + AHEAD and (self._loop or self._sent < len(self._pieces)):
             piece = self._pieces[self._sent % len(self._pieces)]
             self._sent += 1
-            commands += [Play(piece), Mark(f"{self._name}.{self._sent}")]
+            goes_on = self._loop or self._sent < len(self._pieces)
+            commands += [Play(piece), Mark(f"{self._name}.{self._sent}", goes_on=goes_on)]
         return commands

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import gc
 import logging
 import signal
@@ -29,10 +30,12 @@ from edgevoice.doors import Doors
 from edgevoice.drivers import control
 from edgevoice.drivers.alsa import CardSettings, hush, open_card
 from edgevoice.drivers.audio_thread import OpenedCard
+from edgevoice.drivers.profile_files import card_ids
 from edgevoice.drivers.relay import Relays, open_relays
 from edgevoice.drivers.state import load_calibration, name_of
 from edgevoice.errors import DeviceError
 from edgevoice.headless import Headless
+from edgevoice.profiles import as_found
 from edgevoice.schema import Config
 from edgevoice.switchboard import Switchboard
 
@@ -40,6 +43,7 @@ log = logging.getLogger(__name__)
 
 SWITCH_S = 0.001  # how long Python may keep the audio thread waiting: a tenth of a period
 BROKEN_CONNECTION = (ConnectionError, TimeoutError, ssl.SSLError)
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)  # who knocks too often: the server accepts again a second later
 CARDS = Path("/proc/asound/cards")
 VOICES = Path(__file__).parent / "voices"
 
@@ -126,7 +130,8 @@ def _let_mistakes_end_us(box: RunningBox | Headless) -> None:
 
     def on_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         mistake = context.get("exception")
-        if mistake is None or isinstance(mistake, BROKEN_CONNECTION):  # its leg hears of it
+        crowded = isinstance(mistake, OSError) and mistake.errno in TOO_MANY_FILES
+        if mistake is None or crowded or isinstance(mistake, BROKEN_CONNECTION):  # its leg hears of it
             loop.default_exception_handler(context)
         else:
             box.fail(mistake)
@@ -182,12 +187,12 @@ def _delay_ms(config: Config) -> float:
 
 def _calibration(config: Config) -> Calibration | None:
     """Return what `edgevoice calibrate` found out about the configured card, if it was run."""
-    return load_calibration(name_of(config.card))
+    return load_calibration(name_of(as_found(config, card_ids()).card))
 
 
 def open_configured(config: Config) -> OpenedCard:
-    """Open the card that is configured. Raises DeviceError."""
-    card = config.card
+    """Open the card that is configured, or that of its HAT, whatever id it has. Raises DeviceError."""
+    card = as_found(config, card_ids()).card
     if card.simulate:
         return _simulated_room(config)
     return open_card(

@@ -229,7 +229,6 @@ class Appliance:
         self.fault = reason
         if self.state is Box.RINGING:
             self._enter(Box.FAULT)
-            self.fault = reason
             return [Decline(reason)]
         if self.state is not Box.IN_CALL and self.state is not Box.CONNECTING:
             self._enter(Box.FAULT)
@@ -262,6 +261,7 @@ class Appliance:
         self._incoming = True
         self._next_target = ""
         self.turn, self.speaking = Turn.OPENING, False
+        self._wake = at + TICK_S
         return [AnswerCall(beep)]
 
     def _ringing_ended(self, at: float) -> Effects:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any, assert_never
 
 from edgevoice import __version__
+from edgevoice.announcement import Announcement
 from edgevoice.appliance import Appliance
 from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.duplex import Duplex
@@ -25,7 +26,9 @@ from edgevoice.drivers.audio_thread import OpenedCard, SoundCard
 from edgevoice.drivers.line_leg import FarLine
 from edgevoice.drivers.local import Nobody
 from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
+from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.panel import Panel, open_panel
+from edgevoice.drivers.profile_files import card_ids
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.events import Chirp, Closed, End, HangUp, Tone
 from edgevoice.happenings import (
@@ -61,11 +64,14 @@ from edgevoice.intercom import Intercom
 from edgevoice.light import Box
 from edgevoice.nightly import Nights, Verdict, ago, verdict
 from edgevoice.orders import Side
+from edgevoice.profiles import as_found
 from edgevoice.recordings import RECORDING, Recordings
 from edgevoice.schema import Config
 from edgevoice.switchboard import Switchboard, Visitor, far_leg
 
 log = logging.getLogger(__name__)
+
+LEAVE_S = 2.0  # for calls over a line to say goodbye, when the box is stopped
 
 
 class RunningBox:
@@ -104,6 +110,7 @@ class RunningBox:
         )
         self._panel = Panel(facts="not opened")
         self._mixer: Mixer = NoMixer("no card yet")
+        self._hat_mixer = MixerSettings()
         self._volume = config.card.volume
         self._card_facts: dict[str, object] = {}
         self.lines: Switchboard | None = None
@@ -126,6 +133,8 @@ class RunningBox:
         if self.lines:
             tasks.append(group.create_task(self.lines.live(group)))
         await self._stop.wait()
+        if self.lines and not self._mistake:
+            await self.lines.hang_up("the box is being stopped", LEAVE_S)
         for task in tasks:
             task.cancel()
         if self._mistake:
@@ -266,11 +275,14 @@ class RunningBox:
         self._tell_ready()
 
     def _set_mixer(self) -> None:
-        """Set the volume of a card that has just been opened, for the first time or again."""
-        card = self._config.card
+        """Set what the HAT wants, and the volume, of a card that has just been opened, for the first time or again."""
+        found = as_found(self._config, card_ids())
+        card = found.card
         if card.simulate:
             self._mixer = NoMixer("the simulated room has none")
             return
+        for problem in self._hat_mixer.apply(found.hat_mixer):
+            log.warning("mixer: %s", problem)
         try:
             if isinstance(self._mixer, NoMixer):
                 self._mixer = open_mixer(card.playback, card.mixer, self._volume)
@@ -282,6 +294,7 @@ class RunningBox:
 
     def restore_mixer(self) -> None:
         self._mixer.restore()
+        self._hat_mixer.restore()
 
     def _card_trouble(self, trouble: str) -> None:
         self._trouble = trouble
@@ -321,12 +334,21 @@ class RunningBox:
             closed = Closed(End.REFUSED, " ".join(error.problems))
             self.loop.call_soon(self.post, CallEnded(closed))
             return
-        bridge = self._start(target, machine, far, stack)
+        call = self._start(target, machine, far, stack)
         if target == RECORDING:
-            bridge.call.on_said = lambda: self.post(HangUpAsked())
-            bridge.call.say(Side.NEAR, self._recordings.take(far.rate), self.loop.time())
+            self._play(call, self._recordings.take(far.rate))
 
-    def _start(self, target: str, machine: Machine, far: FarLeg, stack: ExitStack) -> Bridge:
+    def _play(self, call: Call, recording: Announcement) -> None:
+        """Play it as soon as the card takes part: what it was told before that is forgotten."""
+
+        def opened() -> None:
+            self.post(CallOpened())
+            call.say(Side.NEAR, recording, self.loop.time())
+
+        call.on_opened = opened
+        call.on_said = lambda: self.post(HangUpAsked())
+
+    def _start(self, target: str, machine: Machine, far: FarLeg, stack: ExitStack) -> Call:
         """Join the card and `far`; what `stack` holds is let go when the call is over."""
         call = Call(machine, self.sound.perform, far.perform, far.rate)
         call.on_opened = lambda: self.post(CallOpened())
@@ -336,7 +358,7 @@ class RunningBox:
         call.on_key = self.doors.listener(name, far.perform, self.loop.time)
         self._bridge = bridge = Bridge(call, self.sound, far)
         self._group.create_task(self._call(name, bridge, stack))
-        return bridge
+        return call
 
     async def _call(self, name: str, bridge: Bridge, stack: ExitStack) -> None:
         """Be one call. A number that was called is not in its name."""
@@ -437,17 +459,22 @@ class RunningBox:
             self._recordings.put(recording, loop=asked.loop)
             self.post(CallAsked(RECORDING))
         else:
-            call, side = self._saying(asked.to)
-            call.say(side, recording.announcement(call.rate, loop=asked.loop), self.loop.time(), first=asked.now)
+            rate = self._saying(asked.to)[0].rate
+            announcement = await asyncio.to_thread(recording.announcement, rate, loop=asked.loop)
+            call, side = self._saying(asked.to)  # as it is now
+            if call.rate != rate:
+                raise DeviceError("that call has just ended")
+            call.say(side, announcement, self.loop.time(), first=asked.now)
         return {"says": asked.path, "s": round(recording.seconds, 1)}
 
     def _saying(self, to: str) -> tuple[Call, Side]:
         """Return the call of a leg, and which side of it the leg is. Raises DeviceError."""
-        if self._bridge is not None:
-            visitor = self._visitor.name if self._visitor else ""
-            sides = {"": Side.NEAR, "card": Side.NEAR, visitor or self._appliance.target.partition(":")[0]: Side.FAR}
-            if to in sides and (sides[to] is Side.NEAR or isinstance(self._bridge.call.machine, Intercom)):
-                return self._bridge.call, sides[to]
+        if self._bridge is not None and not self._bridge.call.over:
+            line = self.lines.running.get(to) if self.lines else None
+            if to in ("", "card"):
+                return self._bridge.call, Side.NEAR
+            if line and line.joined == "card":
+                return self._bridge.call, Side.FAR
         if self.lines and (found := self.lines.find(to)):
             return found
         legs = ["card", *([row["name"] for row in self.lines.calls()] if self.lines else [])]

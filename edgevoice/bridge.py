@@ -65,7 +65,7 @@ class Bridge:
                 for leg in legs:
                     leg.cancel()
         finally:
-            self._set_timer(None)
+            self._cancel_timer()
 
     def want(self, orders: Callable[[Machine], Orders]) -> None:
         """Ask something of the conversation: mute, talk, finish, hang up."""
@@ -86,13 +86,20 @@ class Bridge:
         self._set_timer(self.call.deadline)
 
     def _set_timer(self, deadline: float | None) -> None:
+        """Wake at the deadline, or before: it moves on with many an event, and the timer follows when it fires."""
+        if deadline is None or (self._timer and self._timer.when() <= deadline):
+            return
+        self._cancel_timer()
+        self._timer = self._loop.call_at(deadline, self._expired)
+
+    def _cancel_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._expired)
 
     def _expired(self) -> None:
         self._timer = None
-        self.call.expire(self._loop.time())
+        at, deadline = self._loop.time(), self.call.deadline
+        if deadline is not None and deadline <= at:
+            self.call.expire(at)
         self._after()

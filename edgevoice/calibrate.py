@@ -10,6 +10,7 @@ room are written only where somebody asks for them (`--out`); what is kept else 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -30,6 +31,7 @@ from edgevoice.drivers.alsa import hush
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.drivers.capture_level import capture_level
 from edgevoice.drivers.mixer import Mixer, NoMixer, mixer_device, open_mixer
+from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.wav import write_wav
 from edgevoice.errors import DeviceError
 from edgevoice.schema import Config
@@ -59,11 +61,15 @@ def run(config: Config, open_card: Callable[[], OpenedCard], *, out: Path | None
     _refuse_if_running(config.status.socket)
     card = _opened(open_card)
     mixer: Mixer = NoMixer("not opened")
+    hat_mixer = MixerSettings()
     try:
+        for problem in [] if config.card.simulate else hat_mixer.apply(config.hat_mixer):
+            print(f"note: {problem}", file=sys.stderr)
         mixer, setting = _set(config)
         calibrator = measure(card, (lambda doing: None) if as_json else _say)
     finally:
         mixer.restore()
+        hat_mixer.restore()
         card.close()
     outcome = _outcome(config, calibrator, setting, card.rate)
     if not as_json:

@@ -122,9 +122,12 @@ class Call:
             announcement.stop()
             self._announced = None
             self._do(lambda: [(side, Clear())], at)
+            self.on_said()
 
     def _announce(self, side: Side, event: Event, at: float) -> bool:
         """Go on with the recording; tell whether the event was only about that. Keys are for the box, too."""
+        if self.over:
+            return False
         if isinstance(event, Digit):
             self.on_key(event.key)
         if self._announced is None or self._announced[0] is not side:

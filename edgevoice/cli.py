@@ -17,7 +17,9 @@ from typing import Any
 
 from edgevoice import __version__
 from edgevoice.config import Secret, load, secret
+from edgevoice.drivers.profile_files import card_ids, profile_texts
 from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.profiles import matching, read_profile
 from edgevoice.schema import Config
 
 EX_UNAVAILABLE, EX_CONFIG = 69, 78
@@ -73,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--fix", action="store_true", help="mend what is safe to mend; asks before each command")
     doctor.set_defaults(command=_doctor)
 
-    devices = commands.add_parser("devices", help="sound cards, mixers and GPIO chips of this machine")
+    devices = commands.add_parser("devices", help="sound cards, mixers, GPIO chips, and the profiles that fit")
     devices.add_argument("--json", action="store_true")
     devices.set_defaults(command=_devices)
 
@@ -175,7 +177,7 @@ def _doctor(chosen: argparse.Namespace) -> int:
 def _devices(chosen: argparse.Namespace) -> int:
     from edgevoice.drivers.devices import devices
 
-    found = devices()
+    found = devices() | {"HAT profiles (device.hat)": _matching_profiles()}
     if chosen.json:
         print(json.dumps(found))
         return 0
@@ -183,6 +185,12 @@ def _devices(chosen: argparse.Namespace) -> int:
         print(f"{title}:")
         print("\n".join(f"  {row}" for row in rows) if rows else "  none")
     return 0
+
+
+def _matching_profiles() -> list[str]:
+    """Say which profiles belong to the cards that are there; HATs that share a card are told apart by a person."""
+    profiles = [read_profile(text, name) for name, text in profile_texts(CONFIGURATION.parent).items()]
+    return [f"{profile.name}: {profile.title}, card {id}" for profile, id in matching(profiles, card_ids())]
 
 
 def _lines_setup(chosen: argparse.Namespace) -> int:
@@ -235,7 +243,8 @@ def configuration(path: Path | None) -> Config:
         return load("", source="defaults")
     path = path or CONFIGURATION
     try:
-        return load(path.read_text(encoding="utf-8-sig"), source=str(path))
+        text = path.read_text(encoding="utf-8-sig")
+        return load(text, source=str(path), profiles=profile_texts(path.parent), cards=card_ids())
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:

@@ -1,51 +1,67 @@
 """TOML text -> one frozen section for each part, or every problem of the file at once, each with its path.
 
-    text -> tomllib -> _Reading: types, bounds, unknown keys -> _rules: absent parts, contradictions -> Config
+    text -> tomllib -> Reading: types, bounds, unknown keys -> _rules: absent parts, contradictions -> Config
 
 Nothing here reads a file: the text is given, and a secret is read by a function that is given.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import PurePosixPath
-from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from msgspec import UNSET, ValidationError, convert, inspect, structs
+from msgspec import structs
 
 from edgevoice.errors import ConfigError
-from edgevoice.schema import Config, FileName, Section, Tables
+from edgevoice.profiles import filled, read_profile
+from edgevoice.reading import Reading, document, join, not_one_of, show
+from edgevoice.schema import Config, Section, Tables
 
 AGENTS = ("parrot", "openai")  # those of [agent] that this version can call
 LINES = ("elks", "twilio", "vobiz", "plivo")  # those of [line] that this version has
 DIALLING = ("elks", "twilio")  # those that it can call somebody with
-LOOPBACK = ("127.", "localhost", "[::1]")
+LOOPBACK = r"127(\.[0-9]+){3}|localhost|\[::1\]"
 TOOLS = ("hang_up", "set_volume")  # those of `tools` that this version can do
 
-S = TypeVar("S", bound=Section)
 
+def load(
+    text: str,
+    *,
+    source: str = "edgevoice.toml",
+    agents: Collection[str] = AGENTS,
+    profiles: Mapping[str, str] | None = None,
+    cards: Collection[str] = (),
+) -> Config:
+    """Read the configuration. Raises ConfigError with all problems, each beginning with `source`.
 
-def load(text: str, *, source: str = "edgevoice.toml", agents: Collection[str] = AGENTS) -> Config:
-    """Read the configuration. Raises ConfigError with all problems, each beginning with `source`."""
-    try:
-        document = tomllib.loads(text + "\n")  # so that an error in the last line has a line and a column, too
-    except RecursionError:
-        raise ConfigError([f"{source}: the brackets are nested too deeply"]) from None
-    except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
-        raise ConfigError([f"{source}: {error}"]) from error
-    reading = _Reading()
-    tables = reading.table(Tables, document, "")
+    `profiles` are those that `device.hat` may name, as TOML; `cards` are the ids of the cards that are there.
+    """
+    reading = Reading()
+    tables = reading.table(Tables, document(text, source), "")
     config = Config(**structs.asdict(tables), left_out=frozenset(reading.left_out))
     wrong = {path.partition("[")[0] for path, _ in reading.problems}
-    problems = [*reading.problems, *_rules(config, agents, wrong)]
+    config, told = _with_hat(config, profiles or {}, cards)
+    problems = [*reading.problems, *told, *_rules(config, agents, wrong)]
     if problems:
         raise ConfigError([f"{source}: $.{path}: {sentence}" for path, sentence in problems])
     return config
+
+
+def _with_hat(
+    config: Config, profiles: Mapping[str, str], cards: Collection[str]
+) -> tuple[Config, list[tuple[str, str]]]:
+    """Fill what is left out from the HAT's profile; or say what is wrong with its name, or with the profile."""
+    name = config.device.hat
+    if not name:
+        return config, []
+    if name not in profiles:
+        return config, [("device.hat", not_one_of(name, sorted(profiles)))]
+    try:
+        return filled(config, read_profile(profiles[name], name), cards), []
+    except ConfigError as error:
+        return config, [("device.hat", problem) for problem in error.problems]
 
 
 def check(config: Config, agents: Collection[str]) -> list[str]:
@@ -109,121 +125,6 @@ def _only_line(content: bytes) -> str:
     return line
 
 
-class _Reading:
-    """One walk over the file beside the schema: msgspec by itself would stop at the first problem."""
-
-    def __init__(self) -> None:
-        self.problems: list[tuple[str, str]] = []  # path and sentence
-        self.left_out: set[str] = set()
-
-    def table(self, kind: type[S], found: object, path: str) -> S:
-        """Return the section; a key that is left out or wrong has its default."""
-        if not isinstance(found, dict):
-            self.problems.append((path, f"expected a table, got {_show(found)}"))
-            return kind()
-        fields = {field.name: field.type for field in structs.fields(kind)}
-        for name in found:
-            if name not in fields:
-                self.problems.append((_join(path, name), f"unknown key{_did_you_mean(name, fields)}"))
-        values = {name: self.key(field, found, name, _join(path, name)) for name, field in fields.items()}
-        return kind(**{name: value for name, value in values.items() if value is not UNSET})
-
-    def key(self, kind: Any, table: Mapping[str, object], name: str, path: str) -> Any:
-        if name in table:
-            return self.value(kind, table[name], path)
-        if _is_section(kind):
-            return self.table(kind, {}, path)  # to note each of its keys
-        self.left_out.add(path)
-        return UNSET
-
-    def value(self, kind: Any, found: object, path: str) -> Any:
-        """Return the value as `kind`, or UNSET when it is wrong."""
-        if _is_section(kind):
-            return self.table(kind, found, path)
-        if get_origin(kind) is tuple:
-            return self.array(get_args(kind)[0], found, path)
-        if get_origin(kind) is Mapping:
-            return self.named(get_args(kind)[1], found, path)
-        try:
-            return convert(found, kind)
-        except (ValidationError, ValueError):  # ValueError: an integer too long to be written in msgspec's own message
-            self.problems.append((path, _wrong(kind, found)))
-            return UNSET
-
-    def array(self, kind: Any, found: object, path: str) -> Any:
-        if not isinstance(found, list):
-            advice = f"; write [[{path}]]" if _is_section(kind) and isinstance(found, dict) else ""
-            self.problems.append((path, f"expected an array, got {_show(found)}{advice}"))
-            return UNSET
-        values = [self.value(kind, value, f"{path}[{index}]") for index, value in enumerate(found)]
-        return tuple(value for value in values if value is not UNSET)
-
-    def named(self, kind: Any, found: object, path: str) -> Any:
-        if not isinstance(found, dict):
-            self.problems.append((path, f"expected a table, got {_show(found)}"))
-            return UNSET
-        values = {name: self.value(kind, value, _join(path, name)) for name, value in found.items()}
-        return {name: value for name, value in values.items() if value is not UNSET}
-
-
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Section)
-
-
-def _join(path: str, name: str) -> str:
-    """Return the path of a key as TOML would write it."""
-    key = name if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name) else _show(name)
-    return f"{path}.{key}" if path else key
-
-
-def _show(found: object) -> str:
-    """Return a value as TOML would write it, or what it is when that would be long."""
-    match found:
-        case bool():
-            return "true" if found else "false"
-        case str():
-            return json.dumps(found if len(found) <= 60 else found[:59] + "…", ensure_ascii=False)
-        case int() if found.bit_length() > 63:
-            return "a number beyond 64 bits"
-        case list():
-            return "an array"
-        case dict():
-            return "a table"
-    return str(found)
-
-
-def _did_you_mean(word: str, words: Iterable[str]) -> str:
-    close = get_close_matches(word, list(words), n=1)
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
-def _not_one_of(found: object, choices: Sequence[str | int]) -> str:
-    words = [choice for choice in choices if isinstance(choice, str)]
-    closest = _did_you_mean(found, words) if isinstance(found, str) else ""
-    return f"{_show(found)} is not one of {', '.join(map(_show, choices))}{closest}"
-
-
-def _wrong(kind: Any, found: object) -> str:
-    """Say what was expected, and what is there unless that may be a secret."""
-    if get_origin(kind) is Literal:
-        return _not_one_of(found, get_args(kind))
-    expected = _describe(inspect.type_info(kind))
-    return f"expected {expected}" if kind == FileName else f"expected {expected}, got {_show(found)}"
-
-
-def _describe(kind: inspect.Type) -> str:
-    match kind:
-        case inspect.Metadata(extra_json_schema={"description": str(description)}):
-            return description
-        case inspect.IntType(ge=low, le=high):
-            return f"an integer from {low} to {high}"
-        case inspect.FloatType(ge=low, le=high):
-            return f"a number from {low:g} to {high:g}"
-        case inspect.BoolType():
-            return "true or false"
-    return "text"
-
-
 def _rules(config: Config, agents: Collection[str], wrong: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield path and sentence of each problem between keys; of those that are `wrong`, nothing more can be said."""
     yield from _absent(config)
@@ -235,16 +136,14 @@ def _rules(config: Config, agents: Collection[str], wrong: Collection[str]) -> I
 
 def _absent(config: Config) -> Iterator[tuple[str, str]]:
     """A wish for a part that is not in this version is never silently ignored."""
-    if config.device.hat:
-        yield "device.hat", "HAT profiles are not in this version; leave it empty and set [card] and [panel]"
     for tool in config.agent.openai.tools:
         if tool not in TOOLS:
-            yield "agent.openai.tools", f"{_show(tool)} is not in this version; use {' and '.join(map(_show, TOOLS))}"
+            yield "agent.openai.tools", f"{show(tool)} is not in this version; use {' and '.join(map(show, TOOLS))}"
     if config.status.listen:
         yield "status.listen", "health over HTTP is not in this version; leave it empty and use the socket"
     for name, relay in config.relay.items():
         if relay.agent_may:
-            yield f"{_join('relay', name)}.agent_may", "agents cannot open relays in this version; use false"
+            yield f"{join('relay', name)}.agent_may", "agents cannot open relays in this version; use false"
     for index, account in enumerate(config.line.sip):
         if keys := _changed(account):
             yield f"line.sip[{index}]", f"SIP is not in this version; remove {', '.join(keys)}"
@@ -266,9 +165,9 @@ def _targets(config: Config, agents: Collection[str]) -> Iterator[tuple[str, str
         line = target.partition(":")[0]
         if key != "incoming" and ":" in target and line in (*LINES, "sip"):
             if problem := cannot_dial(config, target):
-                yield f"call.{key}", f"{_show(target)}: {problem}"
+                yield f"call.{key}", problem
         elif target not in (choices := [*known, *others]):
-            yield f"call.{key}", _not_one_of(target, choices)
+            yield f"call.{key}", not_one_of(re.sub(r"\+?[0-9 ]{5,}", "…", target), choices)
 
 
 def is_line(target: str) -> bool:
@@ -305,7 +204,10 @@ def _phone_lines(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("lines.listen",), f"no line is set up; fill path_token_file in one of line.{', line.'.join(LINES)}"
     if bool(lines.certificate_file) != bool(lines.private_key_file):
         yield ("lines.certificate_file", "lines.private_key_file"), "a certificate and its key go together; name both"
-    if lines.listen and not lines.certificate_file and not lines.listen.startswith(LOOPBACK):
+    host, _, port = lines.listen.rpartition(":")
+    if port and int(port) > 65535:
+        yield ("lines.listen",), f"there is no port {port}; expected at most 65535"
+    if lines.listen and not lines.certificate_file and not re.fullmatch(LOOPBACK, host):
         sentence = "without a certificate the token is sent in clear; name one, or listen on 127.0.0.1 behind a proxy"
         yield ("lines.certificate_file", "lines.listen"), sentence
     for index, address in enumerate(config.line.elks.allow_ip):
@@ -326,7 +228,7 @@ def _relays(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     taken = {pin: "panel.light" for pin in config.panel.light} | {config.panel.button: "panel.button"}
     codes: dict[str, str] = {}
     for name, relay in config.relay.items():
-        path = _join("relay", name)
+        path = join("relay", name)
         if relay.pin in taken:
             yield (f"{path}.pin",), f"{relay.pin} is the pin of {taken[relay.pin]}, too; give each one its own"
         taken[relay.pin] = path

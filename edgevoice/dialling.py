@@ -13,7 +13,7 @@ from collections.abc import Callable
 from edgevoice.drivers import http
 from edgevoice.drivers.line_leg import LineLeg
 from edgevoice.events import Closed, Command, End, Event, HangUp, Progress, Stage
-from edgevoice.lines.dial import Dialer, HttpRequest, Placed
+from edgevoice.lines.dial import Dialer, HttpRequest, Placed, e164
 from edgevoice.lines.service import Began
 
 ASK_S = 1.0  # a person who hears a busy tone a second late has not noticed
@@ -29,7 +29,7 @@ class Dialling:
         self.line = line
         self.name = name  # ours
         self.rate = rate
-        self._number = number
+        self._number = number if isinstance(checked := e164(number), Closed) else checked
         self._dialer = dialer
         self._id = ""  # the service's
         self._leg: LineLeg | None = None
@@ -41,18 +41,26 @@ class Dialling:
         """Tell whether a call that comes in is this one.
 
         46elks dials the same socket for every call, and does not say whether its id is that of the order: so it may be
-        told by the id, or by the number called.
+        told by the id, or by the number called; once it is given up only by the id: people call back.
         """
-        if line != self.line or self._leg is not None or self._closed is not None:
+        if line != self.line or self._leg is not None:
             return False
-        if ours:
+        if ours or line != "elks":
             return ours == self.name
-        return line == "elks" and (began.call == self._id or self._number in (began.caller, began.callee))
+        by_number = self._closed is None and self._number in (began.caller, began.callee)
+        return began.call == self._id or by_number
 
     def answered(self, leg: LineLeg) -> None:
-        """The person called has answered: `leg` is their side."""
+        """The person called has answered: `leg` is their side. Too late, it is hung up."""
         self._leg = leg
         self._changed.set()
+        if self._closed:
+            leg.perform(HangUp(self._closed.reason), self._loop.time())
+
+    @property
+    def may_come(self) -> bool:
+        """It was placed, and nobody has answered: whoever does yet is nobody who calls us."""
+        return bool(self._id) and self._leg is None
 
     # ------------------------------------------------------------------------------------------ a leg of a call
 
@@ -79,25 +87,34 @@ class Dialling:
             return placed
         self._id = placed.id
         deliver(Progress(Stage.RINGING), self._loop.time())
-        ended = await self._ring(placed)
-        if self._leg:
+        self._closed = self._closed or await self._ring(placed)
+        if self._closed is None and self._leg:
             return self._leg
-        if cancel := self._dialer.cancel(placed.id):
+        if self._leg is None and (cancel := self._dialer.cancel(placed.id)):
             await _ask(cancel)
-        return self._closed or ended or Closed(End.NO_ANSWER, "nobody answered")
+        return self._closed or Closed(End.NO_ANSWER, "nobody answered")
 
     async def _ring(self, placed: Placed) -> Closed | None:
-        """Ask how far the call is until it is answered, given up, or over; return why it is over, if that is known."""
-        until = self._loop.time() + RING_FOR_S
-        while self._leg is None and self._closed is None and self._loop.time() < until:
-            try:
-                async with asyncio.timeout(ASK_S):
-                    await self._changed.wait()
-            except TimeoutError:
-                progress = self._dialer.progress(*await _ask(self._dialer.ask(placed.id)))
-                if isinstance(progress, Closed) and self._leg is None:
-                    return progress
-        return None
+        """Wait until the call is answered, given up, or over; return why it is over, if that is known."""
+        following = asyncio.create_task(self._follow(placed))
+        try:
+            async with asyncio.timeout(RING_FOR_S):
+                await self._changed.wait()
+        except TimeoutError:
+            return Closed(End.NO_ANSWER, "nobody answered")
+        finally:
+            following.cancel()
+        return self._closed
+
+    async def _follow(self, placed: Placed) -> None:
+        """Ask how far the call is until it is over. Who answers is not kept waiting for it."""
+        while True:
+            await asyncio.sleep(ASK_S)
+            progress = self._dialer.progress(*await _ask(self._dialer.ask(placed.id)))
+            if isinstance(progress, Closed) and self._leg is None:
+                self._closed = progress
+                self._changed.set()
+                return
 
 
 async def _ask(request: HttpRequest) -> tuple[int, bytes]:

@@ -227,10 +227,14 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Report `Played` once everything sent so far was heard. It also ends `response`: no more of it will come."""
+    """Report `Played` once everything sent so far was heard. It also ends `response`: no more of it will come.
+
+    `goes_on`: not so between two pieces of a recording, which are to be heard as one.
+    """
 
     name: str
     response: str = ""
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ class Headless:
     def _call(self, target: str) -> dict[str, object]:
         """Call somebody, and let the agent that answers calls talk with them."""
         problem = cannot_dial(self._config, target) if is_line(target) else f'there is no line in "{target}"'
+        if not problem and self.lines.full:
+            problem = f"there are {self._config.lines.max_calls} calls already (lines.max_calls)"
         if problem:
             raise DeviceError(problem)
         self._group.create_task(self._converse(target))
@@ -100,7 +102,10 @@ class Headless:
                 if isinstance(reached, Closed):
                     log.warning("call %s: %s (%s)", dialling.name, reached.reason, reached.end.value)
                     return
-                running = next(run for run in self.lines.running.values() if run.leg is reached)
+                running = next((run for run in self.lines.running.values() if run.leg is reached), None)
+                if running is None:
+                    log.warning("call %s: answered, and hung up at once", dialling.name)
+                    return
                 await self.lines.converse(running, self._config.call.incoming)
         except ConfigError as error:
             log.error("%s", " ".join(error.problems))

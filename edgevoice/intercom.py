@@ -6,15 +6,20 @@
 Rules
 * A microphone opens only when the other side is there. Where nobody has pressed a button (`beep`: the box answered by
   itself), a tone goes first, and the microphone opens after it.
-* Until the far side has opened its progress is heard: the ringing tone, repeated.
+* Until the far side has opened its progress is heard: the ringing tone, repeated. It is cut off when they answer.
+* The light is a function of what was ordered and of what was done: it shows an open microphone from the order to open
+  it until it is said to be closed.
 * Push to talk: the microphone is open while the button is held. Muted, it sends silence, so that the line stays alive.
+  While it is not held, `speaking` says whether the other side talks: that is no idle call.
 * After `over` is set nothing is ordered.
 """
 
 from __future__ import annotations
 
+from edgevoice.audio.pcm import from_bytes, level_dbfs
 from edgevoice.events import (
     Audio,
+    Clear,
     Closed,
     End,
     Event,
@@ -35,12 +40,12 @@ from edgevoice.orders import Orders, Side
 
 RING_S = 3.0  # a tone of 0.9 s, then silence: as telephones ring
 BEEP_S = 0.6  # the tone that goes first, and a breath
+VOICE_DBFS = -45.0  # of a person on a line: below it is the line's own noise
+TALKS_S = 2.0  # between two sentences
 
 
 class Intercom:
     """A call between the box's own microphone and loudspeaker (near) and a person on a line (far)."""
-
-    speaking = False  # a response: there are none here
 
     def __init__(self, *, push_to_talk: bool = False, beep: bool = False, listens: bool = True) -> None:
         self.over: Closed | None = None
@@ -53,6 +58,7 @@ class Intercom:
         self._muted = False
         self._held = False  # the button
         self._speaks = False
+        self._talks_until: float | None = None  # the far side, push to talk
         self._uplink = self._applied = Uplink.OFF
 
     @property
@@ -60,15 +66,24 @@ class Intercom:
         """What the light shows in a call. A microphone that is still open is never shown as closed."""
         if not self._far_open:
             return Turn.OPENING
-        if self._applied is Uplink.OPEN:
+        if Uplink.OPEN in (self._uplink, self._applied):
             return Turn.HEARING if self._speaks else Turn.LISTENING
         if not self._listens:
             return Turn.ANNOUNCING
         return Turn.MUTED if self._muted else Turn.WAITING
 
     @property
+    def speaking(self) -> bool:
+        """The other side talks to a box whose button is not held; elsewhere a press need not know."""
+        return self._talks_until is not None
+
+    @property
     def deadline(self) -> float | None:
-        return min((at for at in (self._rings_at, self._opens_at) if at is not None), default=None)
+        """When `expire` must be called at the latest (monotonic seconds)."""
+        if self.over:
+            return None
+        waits = (self._rings_at, self._opens_at, self._talks_until)
+        return min((at for at in waits if at is not None), default=None)
 
     # --------------------------------------------------------------------------------------------- the two legs
 
@@ -97,6 +112,8 @@ class Intercom:
             case Opened():
                 return self._opened(at)
             case Audio(pcm):
+                if self._push_to_talk and level_dbfs(from_bytes(pcm)) >= VOICE_DBFS:
+                    self._talks_until = at + TALKS_S
                 return [(Side.NEAR, Play(pcm, live=True))]
             case Progress(Stage.RINGING) if not self._far_open and self._rings_at is None:
                 self._rings_at = at
@@ -110,8 +127,9 @@ class Intercom:
         self._far_open = True
         self._rings_at = None
         self._opens_at = at + BEEP_S if self._beep else at
-        orders: Orders = [(Side.NEAR, Tone("connected"))] if self._listens else []
-        return [*orders, (Side.FAR, Listen(Uplink.OPEN, reflex=False)), *self.expire(at)]
+        orders: Orders = [(Side.NEAR, Clear()), (Side.NEAR, Tone("connected"))] if self._listens else []
+        orders += [(Side.FAR, Clear()), (Side.FAR, Listen(Uplink.OPEN, reflex=False))]  # it has rung there, too
+        return [*orders, *self.expire(at)]
 
     def _end(self, closed: Closed, other: Side) -> Orders:
         self.over = closed
@@ -154,6 +172,8 @@ class Intercom:
         if self._rings_at is not None and at >= self._rings_at:
             self._rings_at += RING_S
             orders.append((Side.NEAR, Tone("ringing")))
+        if self._talks_until is not None and at >= self._talks_until:
+            self._talks_until = None
         if self._opens_at is not None and at >= self._opens_at:
             self._opens_at = None
             orders += self._settle()

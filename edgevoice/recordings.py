@@ -36,9 +36,11 @@ class Recording:
         return len(self.pcm) / self.rate
 
     def announcement(self, rate: int, *, loop: bool = False) -> Announcement:
-        """Return it as a leg of `rate` Hz takes it, with a name of its own."""
-        pcm = Resampler(self.rate, rate).process(self.pcm)
-        return Announcement(to_bytes(pcm), rate, name=f"recording {next(_names)}", loop=loop)
+        """Return it as a leg of `rate` Hz takes it, with a name of its own. Takes seconds for ten minutes."""
+        resampler, second = Resampler(self.rate, rate), self.rate  # all of it at once would take half a gigabyte
+        parts = (self.pcm[start : start + second] for start in range(0, len(self.pcm), second))
+        pcm = b"".join(to_bytes(resampler.process(part)) for part in parts)
+        return Announcement(pcm, rate, name=f"recording {next(_names)}", loop=loop)
 
 
 class Recordings:
@@ -66,6 +68,8 @@ class Recordings:
 
 def _read(path: Path) -> Recording:
     try:
+        if path.exists() and not path.is_file():  # a pipe, say, would keep a thread for ever
+            raise DeviceError(f"{path} is no file, expected a WAV file of 16 bits")
         if path.stat().st_size > LARGEST:
             raise DeviceError(
                 f"{path} is larger than {LARGEST / 1e6:.0f} MB, expected at most {LONGEST_S:.0f} s of sound"

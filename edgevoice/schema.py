@@ -7,7 +7,7 @@ allows is said here once; `config.py` reads it, and a `description` is how it te
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -266,7 +266,21 @@ class Tables(Section, frozen=True):
     status: Status = Status()
 
 
-class Config(Tables, frozen=True):
-    """The whole file, and the dotted paths of the keys that it left to their defaults."""
+# Of a mixer's control: its raw level (a long of C, 32 bits on a 32-bit Pi), its switch, or the name of a choice.
+Setting: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | bool | str
 
-    left_out: frozenset[str] = frozenset()
+
+class HatMixer(Struct, frozen=True):
+    """What a HAT's profile wants of the mixer while the box runs: raw controls (`amixer controls`) of one card."""
+
+    card: str = ""  # its id
+    settings: Mapping[str, Setting] = {}
+    ids: tuple[str, ...] = ()  # that it may have, the likeliest first
+    names: Mapping[str, str] = {}  # keys of [card] that the profile filled with a name that has the id in it
+
+
+class Config(Tables, frozen=True):
+    """The whole file, the dotted paths of the keys that have their defaults, and what no key of the file holds."""
+
+    left_out: frozenset[str] = frozenset()  # by the file, and by the profile of its HAT
+    hat_mixer: HatMixer = HatMixer()

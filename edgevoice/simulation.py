@@ -20,6 +20,7 @@ from edgevoice.drivers.room import RoomCard
 from edgevoice.errors import DeviceError
 from edgevoice.events import Answer, Audio, BargeIn, Closed, Command, End, Event, Play, Tone
 from edgevoice.happenings import (
+    AnswerCall,
     CallEnded,
     CallOpened,
     CardLost,
@@ -36,6 +37,7 @@ from edgevoice.happenings import (
     TurnChanged,
     TurnVolume,
 )
+from edgevoice.intercom import Intercom
 from edgevoice.light import Pattern, Turn
 from edgevoice.wire import Reply, Wire
 
@@ -53,6 +55,7 @@ class Simulation:
     appliance: Appliance
     agent: Callable[[], Wire]
     detection: Detection = Detection.LOCAL
+    intercom: bool = False  # `agent` is a person on a line, when the box calls, too
     notes: list[Note] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -119,13 +122,20 @@ class Simulation:
             self.call.far(event, self.now)
 
     def _place(self) -> None:
-        wire = self._wire = self.agent()
+        if self.intercom:
+            self._join(Intercom(push_to_talk=self.detection is Detection.MANUAL), self.agent())
+        else:
+            wire = self.agent()
+            self._join(Conversation(self.detection, wire.rate), wire)
+
+    def _join(self, machine: Machine, wire: Wire) -> None:
+        self._wire = wire
 
         def perform(command: Command, at: float) -> None:
             self._note("to agent", command)
             self._tell(wire.perform(command, at))
 
-        self.call = Call(Conversation(self.detection, wire.rate), self._perform_near, perform, wire.rate)
+        self.call = Call(machine, self._perform_near, perform, wire.rate)
         self.call.on_opened = lambda: self.happen(CallOpened())
         self.call.on_turn = self._turn
         self.call.on_tool = self.happen
@@ -161,6 +171,8 @@ class Simulation:
         match effect:
             case PlaceCall():
                 self._place()
+            case AnswerCall(beep):
+                self._join(Intercom(push_to_talk=self.detection is Detection.MANUAL, beep=beep), self.agent())
             case Sound(name):
                 self.commands.append(Tone(name))
             case EndCall(reason, within_s):

@@ -26,7 +26,7 @@ from edgevoice.bridge import Bridge, FarLeg
 from edgevoice.call import Call
 from edgevoice.catalogue import LINES, Agents
 from edgevoice.conversation import Conversation
-from edgevoice.dialling import Dialling
+from edgevoice.dialling import RING_FOR_S, Dialling
 from edgevoice.doors import Doors
 from edgevoice.drivers.certificate import Certificate
 from edgevoice.drivers.line_leg import LineLeg
@@ -124,8 +124,14 @@ class Switchboard:
     async def live(self, group: asyncio.TaskGroup) -> None:
         """Serve until cancelled; calls are tasks of `group`."""
         self._group = group
-        if self._certificate:
-            group.create_task(watch(self._certificate))
+        watching = group.create_task(watch(self._certificate)) if self._certificate else None
+        try:
+            await self._listen()
+        finally:
+            if watching:
+                watching.cancel()
+
+    async def _listen(self) -> None:
         failures = 0
         while True:
             try:
@@ -134,8 +140,9 @@ class Switchboard:
                     log.info("lines: listening on %s%s", self.address, "" if self._certificate else " (without TLS)")
                     await asyncio.Event().wait()
             except DeviceError as error:
+                if str(error) != self.trouble:
+                    log.error("%s", error)
                 self.address, self.trouble = "", str(error)
-                log.error("%s", error)
                 await asyncio.sleep(BIND_S[min(failures, len(BIND_S) - 1)])
                 failures += 1
 
@@ -145,8 +152,13 @@ class Switchboard:
 
     # ------------------------------------------------------------------------------------------------ the door
 
+    @property
+    def full(self) -> bool:
+        """No further call may come in."""
+        return len(self.running) >= self._config.lines.max_calls
+
     def _admit(self, came: Came) -> Admitted | Answered:
-        if len(self.running) >= self._config.lines.max_calls:
+        if self.full:
             self._refuse(f"there are {self._config.lines.max_calls} calls already (lines.max_calls)")
             return Answered(503, "busy\n")
         decided = self._admission.upgrade(came, self.loop.time())
@@ -173,8 +185,7 @@ class Switchboard:
         if refused := self._admission.webhook(service, came):
             self._refuse(refused.why)
             return Answered(refused.status, "refused\n")
-        full = len(self.running) >= self._config.lines.max_calls
-        if full or (self._config.call.incoming == "card" and not (self._box and self._box.free)):
+        if self.full or (self._config.call.incoming == "card" and not (self._box and self._box.free)):
             return _document(documents.busy(service))
         calling = documents.calling(service, came.form)
         if calling is None:
@@ -188,9 +199,10 @@ class Switchboard:
 
     async def _attend(self, connection: ServerConnection, admitted: Admitted) -> None:
         """Be one connection. A mistake of ours in it ends the program, not only the call."""
-        await asyncio.wait([self._group.create_task(self._take(connection, admitted))])
+        running = self._register(connection, admitted)  # at once: those that knock meanwhile are to be counted right
+        await asyncio.wait([self._group.create_task(self._take(running, admitted))])
 
-    async def _take(self, connection: ServerConnection, admitted: Admitted) -> None:
+    def _register(self, connection: ServerConnection, admitted: Admitted) -> Running:
         barge_in = self._config.barge_in
         line = Line(
             LINES[admitted.service].service(),
@@ -202,13 +214,17 @@ class Switchboard:
         leg = LineLeg(line, connection)
         running = Running(f"{admitted.service}-{self._count}", admitted.service, leg, self.loop.time())
         self.running[running.name] = running
+        return running
+
+    async def _take(self, running: Running, admitted: Admitted) -> None:
+        leg = running.leg
         self._group.create_task(self._join(running, admitted))
         try:
             await leg.attend()
         finally:
             del self.running[running.name]
             self._changed.set()
-            closed = leg.closed
+            closed, faults = leg.closed, leg.line.service.faults
             assert closed is not None, "a leg that is not attended any more is closed"
             log.info(
                 "call %s over after %.1f s: %s (%s)%s",
@@ -216,7 +232,7 @@ class Switchboard:
                 self.loop.time() - running.since,
                 closed.reason,
                 closed.end.value,
-                f"; {line.service.faults} messages were not understood" if line.service.faults else "",
+                f"; {faults} messages were not understood" if faults else "",
             )
 
     async def _join(self, running: Running, admitted: Admitted) -> None:
@@ -226,7 +242,14 @@ class Switchboard:
             return
         if dialled := self._waiting_for(running, admitted):
             log.info("call %s: the call that was made has been answered", running.name)
+            running.joined = "card" if self._box else "nobody"
             dialled.answered(leg)
+            return
+        if admitted.ticket and admitted.ticket.call:
+            log.info(
+                "call %s: the call that was made has been answered, and nobody waits for it any more", running.name
+            )
+            leg.perform(HangUp("nobody waits for this call any more"), self.loop.time())
             return
         log.info("call %s comes in, for %s", running.name, self._config.call.incoming)
         if self._config.call.incoming == "card":
@@ -251,8 +274,10 @@ class Switchboard:
         call.on_tool = lambda called: self._tool(bridge, called)
         running.joined, running.call = agent, call
         ends = self.loop.call_later(self._config.call.max_s, self._time_is_up, bridge)
-        await bridge.run()
-        ends.cancel()
+        try:
+            await bridge.run()
+        finally:
+            ends.cancel()
         log.info("call %s with %s: %s", running.name, agent, call.figures.words)
 
     def _time_is_up(self, bridge: Bridge) -> None:
@@ -287,13 +312,13 @@ class Switchboard:
         visitor = Visitor(running.name, running.line, leg, self._allowed(running, admitted), answered=asyncio.Event())
         running.joined = "card: ringing"
         self._box.ring(visitor)
-        while not visitor.answered.is_set() and leg.closed is None:
+        ends = [self._group.create_task(visitor.answered.wait()), self._group.create_task(leg.over())]
+        done: set[asyncio.Task[bool]] = set()
+        while not done:
             leg.perform(Tone("ringing"), self.loop.time())
-            try:
-                async with asyncio.timeout(RING_S):
-                    await visitor.answered.wait()
-            except TimeoutError:
-                pass
+            done, _ = await asyncio.wait(ends, timeout=RING_S, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
         if not visitor.answered.is_set():
             self._box.left(visitor)
         running.joined = "card"
@@ -329,7 +354,11 @@ class Switchboard:
         try:
             yield dialling
         finally:
-            self._dialled.remove(dialling)
+            dialling.perform(HangUp("nobody waits for this call any more"), self.loop.time())
+            if dialling.may_come:
+                self.loop.call_later(RING_FOR_S, self._dialled.remove, dialling)
+            else:
+                self._dialled.remove(dialling)
 
     def _waiting_for(self, running: Running, admitted: Admitted) -> Dialling | None:
         began = running.leg.line.began
@@ -341,12 +370,14 @@ class Switchboard:
         return None
 
     async def hang_up(self, reason: str, within_s: float) -> None:
-        """End all calls, and wait until they have said goodbye, or `within_s`."""
-        for running in self.running.values():
-            running.leg.perform(HangUp(reason), self.loop.time())
+        """End all calls, those that ring somewhere too, and wait until they have said goodbye, or `within_s`."""
+        for dialled in self._dialled:
+            dialled.perform(HangUp(reason), self.loop.time())
         try:
             async with asyncio.timeout(within_s):
                 while self.running:
+                    for running in list(self.running.values()):
+                        running.leg.perform(HangUp(reason), self.loop.time())
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:

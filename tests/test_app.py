@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sys
 import threading
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -18,10 +21,13 @@ from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.config import Secret, load
 from edgevoice.doors import Doors
+from edgevoice.drivers.alsa import CardSettings
 from edgevoice.drivers.control import Press
+from edgevoice.drivers.profile_files import profile_texts
 from edgevoice.drivers.relay import Relays
 from edgevoice.errors import ConfigError
 from edgevoice.happenings import StopAsked
+from edgevoice.headless import Headless
 from edgevoice.schema import Config
 
 
@@ -169,5 +175,38 @@ def test_a_call_whose_key_is_gone_is_refused_and_the_box_lives_on(tmp_path: Path
             box.post(StopAsked())
             await living
         box.sound.stop()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("hat", "headless"), [("", True), ("codec-zero", False)])
+def test_a_box_with_a_hat_waits_for_its_card_and_one_without_any_is_a_server(
+    hat: str, headless: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "CARDS", tmp_path / "no sound")
+    answered = "lines.listen = '127.0.0.1:8080'\nline.elks.path_token_file = 'token'\ncall.incoming = 'parrot'\n"
+    config = load(f"{answered}device.hat = '{hat}'", profiles=profile_texts())
+    assert app.is_headless(config) is headless
+
+
+def test_a_hat_that_came_after_the_box_is_opened_by_the_id_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load("device.hat = 'codec-zero'", profiles=profile_texts())
+    opened: list[CardSettings] = []
+    monkeypatch.setattr(app, "open_card", opened.append)
+    for cards in ([], ["vc4hdmi", "IQaudIOCODEC"]):
+        monkeypatch.setattr(app, "card_ids", lambda cards=cards: cards)
+        app.open_configured(config)
+    assert [settings.capture for settings in opened] == ["hw:CARD=Zero", "hw:CARD=IQaudIOCODEC"]
+
+
+def test_a_crowd_at_the_door_does_not_end_the_program_and_a_mistake_of_ours_does() -> None:
+    async def story() -> None:
+        failed: list[BaseException] = []
+        loop = asyncio.get_running_loop()
+        app._let_mistakes_end_us(cast(Headless, SimpleNamespace(loop=loop, fail=failed.append)))
+        mistake = ZeroDivisionError("a mistake of ours")
+        for error in (OSError(errno.EMFILE, "Too many open files"), ConnectionResetError(), mistake):
+            loop.call_exception_handler({"message": "in a callback", "exception": error})
+        assert failed == [mistake]
 
     asyncio.run(story())

@@ -26,8 +26,8 @@ def test_it_says_its_version() -> None:
 
 def test_devices_names_every_kind_also_where_there_is_none() -> None:
     found = json.loads(edgevoice("devices", "--json").stdout)
-    assert [kind.partition(" ")[0] for kind in found] == ["capture", "playback", "mixer", "GPIO"]
-    assert edgevoice("devices").stdout.count(":\n") >= 4
+    assert [kind.partition(" ")[0] for kind in found] == ["capture", "playback", "mixer", "GPIO", "HAT"]
+    assert edgevoice("devices").stdout.count(":\n") >= 5
 
 
 def test_a_file_that_is_not_there_is_a_matter_of_configuration(tmp_path: Path) -> None:

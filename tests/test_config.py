@@ -30,9 +30,9 @@ call: button at_start incoming auto_answer max_s fallback
 agent.openai: url dialect model api_key_file voice instructions instructions_file language turn_detection
 agent.openai: vad_threshold vad_silence_ms tools greeting
 agent.elevenlabs: agent_id api_key_file url
-lines: listen certificate_file private_key_file max_calls
-line.elks: path_token_file allow_ip number api_credentials_file websocket_number allow
-line.twilio: path_token_file auth_token_file account_sid number allow
+lines: listen certificate_file private_key_file url max_calls
+line.elks: path_token_file allow_ip number api_credentials_file websocket_number allow api_url
+line.twilio: path_token_file auth_token_file account_sid number allow api_url
 line.vobiz: path_token_file auth_token_file allow
 line.plivo: path_token_file auth_token_file allow
 line.sip[]: registrar user password_file transport srtp codecs allow ca_file jitter_ms secret_header targets
@@ -107,10 +107,7 @@ def test_the_example_file_leaves_out_no_key_but_accounts_and_relays() -> None:
 
 def test_what_the_example_comments_out_is_spelled_right() -> None:
     everything = re.sub(r"^#(?=[a-z\[])", "", EXAMPLE, flags=re.MULTILINE)
-    assert problems(everything) == [
-        "$.relay.door: relays are not in this version; remove the table",
-        "$.line.sip[0]: phone lines are not in this version; remove targets",
-    ]
+    assert problems(everything) == ["$.line.sip[0]: SIP is not in this version; remove targets"]
 
 
 def test_every_key_of_the_contract_is_there_and_no_other() -> None:
@@ -190,7 +187,7 @@ def test_all_problems_are_reported_together_each_with_its_path() -> None:
         '$.card.volume: expected an integer from -1 to 100, got "loud"',
         '$.barge_in.confirm_ms: expected an integer from 20 to 2000, got "fast"',
         '$.agent.openai.vocie: unknown key; did you mean "voice"?',
-        "$.device.hat: HAT profiles are not in this version; leave it empty and set [card] and [panel]",
+        '$.device.hat: "codec-zero" is not known: there are none',
         '$.call.button: "parott" is not one of "openai", "parrot"; did you mean "parrot"?',
     ]
 
@@ -342,22 +339,19 @@ def test_nothing_is_concluded_from_a_key_that_is_wrong_itself() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("call.auto_answer = true", "$.call.auto_answer: phone lines are not in this version; use false"),
         (
             "agent.openai.tools = ['hang_up', 'open_relay']",
             '$.agent.openai.tools: "open_relay" is not in this version; use "hang_up" and "set_volume"',
         ),
         ("agent.elevenlabs.agent_id = 'x'", "$.agent.elevenlabs: this agent is not in this version; remove agent_id"),
-        ("lines.listen = '0.0.0.0:8443'", "$.lines: phone lines are not in this version; remove listen"),
-        (
-            "[line.twilio]\nnumber = '+4670'\npath_token_file = 'token'",
-            "$.line.twilio: phone lines are not in this version; remove path_token_file, number",
-        ),
         (
             "[[line.sip]]\n[[line.sip]]\nregistrar = 'sip:pbx.example.com'",
-            "$.line.sip[1]: phone lines are not in this version; remove registrar",
+            "$.line.sip[1]: SIP is not in this version; remove registrar",
         ),
-        ("[relay.door]", "$.relay.door: relays are not in this version; remove the table"),
+        (
+            "[relay.door]\nagent_may = true",
+            "$.relay.door.agent_may: agents cannot open relays in this version; use false",
+        ),
         (
             "status.listen = '127.0.0.1:8080'",
             "$.status.listen: health over HTTP is not in this version; leave it empty and use the socket",
@@ -368,23 +362,8 @@ def test_a_wish_for_a_part_that_is_not_here_is_never_ignored(text: str, problem:
     assert problems(text) == [problem]
 
 
-@pytest.mark.parametrize("provider", ["elks", "twilio", "vobiz", "plivo"])
-def test_no_provider_of_phone_lines_is_here_yet(provider: str) -> None:
-    assert problems(f"[line.{provider}]\npath_token_file = 'token'") == [
-        f"$.line.{provider}: phone lines are not in this version; remove path_token_file"
-    ]
-
-
 def test_an_account_without_anything_in_it_asks_for_nothing() -> None:
     assert len(load("[[line.sip]]\n[line.sip.targets]").line.sip) == 1
-
-
-@pytest.mark.parametrize("key", ["button", "at_start", "incoming", "fallback"])
-@pytest.mark.parametrize("target", ["sip:reception", "elks:+46700000000", "sip:"])
-def test_a_telephone_cannot_be_called_yet(key: str, target: str) -> None:
-    assert problems(f"call.{key} = '{target}'") == [
-        f'$.call.{key}: "{target}": phone lines are not in this version; use an agent'
-    ]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgevoice import catalogue
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
 from edgevoice.audio.resample import RATES
@@ -33,8 +34,14 @@ from edgevoice.events import (
     Uplink,
     Witness,
 )
+from edgevoice.lines.elks import Elks
+from edgevoice.lines.line import Line
+from edgevoice.lines.service import Service
+from edgevoice.lines.twilio import Twilio
+from edgevoice.lines.vobiz import Plivo, Vobiz
 from edgevoice.tools import TOOLS
 from edgevoice.wire import NOTHING, Reply, Wire
+from tests.fakes import LoudnessDetector
 
 KEY = "sk-very-secret-0123456789"
 
@@ -163,3 +170,112 @@ def test_no_message_and_no_command_breaks_it(service: str, steps: list[tuple[str
         over = over or any(isinstance(event, Closed) for event in reply.events)
         replies.append(reply)
     assert not any(KEY in str(message) for reply in replies for message in reply.send), "the key is in the header only"
+
+
+# --------------------------------------------------------------------------------------------- the phone services
+
+LINES: dict[str, tuple[Callable[[], Service], str]] = {
+    "elks": (Elks, '{"t":"hello","callid":"c1","from":"+46700000001","to":"+46700000002"}'),
+    "twilio": (Twilio, '{"event":"start","streamSid":"s1","start":{"callSid":"c1","customParameters":{"from":"+46"}}}'),
+    "vobiz": (Vobiz, '{"event":"start","streamId":"s1","callId":"c1","mediaFormat":{"encoding":"audio/x-l16"}}'),
+    "plivo": (Plivo, '{"event":"start","start":{"streamId":"s1","mediaFormat":{"encoding":"audio/x-mulaw"}}}'),
+}
+each_line = pytest.mark.parametrize("name", LINES)
+FROM_A_LINE = st.one_of(
+    MESSAGES,
+    st.sampled_from([begins for _, begins in LINES.values()]),
+    st.sampled_from(
+        [
+            '{"t":"audio","data":"AAA="}',
+            '{"t":"audio","data":"@@@"}',
+            '{"t":"sync"}',
+            '{"t":"bye"}',
+            '{"t":"hello","callid":"another"}',
+            '{"event":"media","media":{"payload":"AAA="}}',
+            '{"event":"media","media":{"payload":7}}',
+            '{"event":"mark","mark":{"name":"m1"}}',
+            '{"event":"playedStream","name":"m1"}',
+            '{"event":"clearedAudio"}',
+            '{"event":"dtmf","dtmf":{"digit":"5"}}',
+            '{"event":"stop"}',
+            '{"event":"start","start":{"callSid":"another"},"streamSid":"s2"}',
+        ]
+    ),
+)
+
+
+def line(name: str) -> Line:
+    """Return a call that has begun and was taken."""
+    service, begins = LINES[name]
+    line = Line(service(), LoudnessDetector())
+    line.opened(1.0)
+    line.receive(begins, 1.0)
+    assert line.perform(Answer(16_000), 1.0).events
+    return line
+
+
+def test_every_phone_service_of_the_catalogue_is_tried() -> None:
+    assert set(LINES) == set(catalogue.LINES)
+
+
+@each_line
+def test_its_rate_is_one_that_we_convert_too(name: str) -> None:
+    assert line(name).rate in RATES
+
+
+@each_line
+def test_hanging_up_a_line_ends_it_and_nothing_is_said_after(name: str) -> None:
+    call = line(name)
+    reply = call.perform(HangUp("enough"), 2.0)
+    assert reply.close
+    assert reply.events == (Closed(End.HUNG_UP, "enough"),)
+    for command in [*COMMANDS, HangUp("again")]:
+        assert call.perform(command, 3.0) == NOTHING
+    assert call.receive(LINES[name][1], 4.0) == NOTHING
+    assert call.expire(5.0) == NOTHING
+    assert call.deadline is None
+
+
+@each_line
+@pytest.mark.parametrize("code", [0, 1000, 1001, 1006, 1009, 1011, 4000])
+def test_every_end_of_a_line_has_a_sentence_and_no_secret(name: str, code: int) -> None:
+    closed = line(name).closed(code, f"{KEY} +46700000001", 2.0)
+    assert closed.reason
+    assert KEY not in closed.reason
+    assert "+46" not in closed.reason
+
+
+@each_line
+def test_the_numbers_and_keys_show_in_no_picture_of_a_line(name: str) -> None:
+    call = line(name)
+    reply = call.receive('{"event":"dtmf","dtmf":{"digit":"5"}}', 2.0)
+    assert "'5'" not in repr(reply)
+    assert "+46" not in repr(call.began)
+
+
+@each_line
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("receive"), FROM_A_LINE),
+            st.tuples(st.just("perform"), st.sampled_from(COMMANDS)),
+            st.tuples(st.just("expire"), st.just(0)),
+        ),
+        max_size=40,
+    )
+)
+def test_no_message_and_no_command_breaks_a_line(name: str, steps: list[tuple[str, object]]) -> None:
+    call, at, over = line(name), 1.0, False
+    for kind, value in steps:
+        at += 0.02
+        match kind, value:
+            case "receive", (str() | bytes()) as message:
+                reply = call.receive(message, at)
+            case "expire", _:
+                at = max(at, call.deadline or at)
+                reply = call.expire(at)
+            case _, command:
+                reply = call.perform(command, at)  # type: ignore[arg-type]
+        assert not (over and reply != NOTHING), "after the end there is nothing"
+        over = over or any(isinstance(event, Closed) for event in reply.events)

@@ -155,7 +155,7 @@ class Judge:
                 assert self.conversation.turn is not Turn.SUSPECTING, "nobody is answered before the verdict"
                 self.responds += 1
             case Witness():
-                assert self.conversation._suspicion.undecided
+                assert self.conversation.speaking, "a line tells of no suspicion, and has one only over a response"
             case _:
                 pass
 

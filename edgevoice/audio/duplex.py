@@ -273,11 +273,11 @@ class Duplex:
         """Carry out one command; those that the card has no part in are ignored."""
         match command:
             case Play(pcm, _, True) if self.half_duplex and level_dbfs(from_bytes(pcm)) < GATE_DBFS:
-                pass  # a line is never quite silent: while nobody speaks there, we are heard
+                self.playout.pause_live()  # a line is never quite silent: while nobody speaks there, we are heard
             case Play(pcm, response, live):
                 self.playout.play(pcm, response, live=live)
-            case Mark(name, response):
-                self.playout.mark(name, response)
+            case Mark(name, response, goes_on):
+                self.playout.mark(name, response, goes_on=goes_on)
             case Tone(name):
                 self.playout.tone(tone(name, self._rate))
             case Chirp():

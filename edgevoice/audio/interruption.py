@@ -147,7 +147,9 @@ class TalkOver:
         self._follow(self._heard)
         lately = (self._heard + self._last) * 0.5
         self._last = self._heard
-        self._expected = self._doubt * np.maximum(1, USUAL * self._usual) + NOISE * self._floor
+        self._expected = NOISE * self._floor
+        if path.sounding:
+            self._expected += self._doubt * np.maximum(1, USUAL * self._usual)
         self._above = int(np.count_nonzero(lately > self._margin * self._expected))
         self._levels.append(float(self._heard.sum()))
         self._rest = max(0, self._rest - 1)
@@ -197,6 +199,8 @@ class TalkOver:
 
     def _compare(self) -> None:
         """Learn how much of what may be echo usually is."""
+        if not self._path.sounding:
+            return
         usual = self._usual
         more = np.where(self._heard > usual * self._doubt, usual * USUAL_STEP, usual / USUAL_STEP)
         shows = self._doubt * np.maximum(usual, 0.1) > self._floor

@@ -4,6 +4,7 @@
 
 Rules
 * A network brings sound in jerks. What came first waits for START_MS of more; when nothing is left, that begins anew.
+  Where it is known that no more comes (`pause`), what is there is played: a short word does not wait for the next one.
 * Sound that waits longer than it must makes people talk over each other. While more than SPARE_MS wait, quiet pieces
   are left out; that also makes up for a far clock that is faster than ours. More than MOST_MS never wait.
 """
@@ -53,6 +54,10 @@ class Live:
             while self.waiting_ms > START_MS:
                 self._leave_out()
         self._flows = self._flows or self.waiting_ms >= START_MS
+
+    def pause(self) -> None:
+        """Take that nothing more comes for now."""
+        self._flows = bool(self._pieces)
 
     def take(self) -> Samples:
         """Return the next piece; only while it `flows`."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -33,7 +33,6 @@ DEAD_NAMES = 64  # more responses than a service ever has under way at once
 PIECE_MS = 10  # resampled at once: the work of one period
 FADE_MS = 5  # what goes on after a drop swells that long: shorter clicks
 
-_NOTHING: Samples = np.empty(0, np.int16)
 _NO_FADE: NDArray[np.float64] = np.empty(0)
 
 
@@ -45,6 +44,7 @@ class _Queued:
     chunks: deque[memoryview] = field(default_factory=deque)  # their rest can be cut off without copying it
     marks: list[str] = field(default_factory=list)
     ended: bool = False
+    goes_on: bool = False
 
 
 @dataclass(slots=True)
@@ -55,6 +55,7 @@ class _Span:
     end: int
     response: str
     pcm: Samples
+    live: bool
 
     @property
     def rest(self) -> Samples:
@@ -63,10 +64,11 @@ class _Span:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Frames of a response, at the card's rate."""
+    """Frames at the card's rate, of a response, a person (`live`), or neither: a tone, a recording."""
 
     pcm: Samples
     response: str
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,17 @@ class Playout:
         self._queued(response).chunks.append(memoryview(pcm))
         self._waiting_bytes += len(pcm)
 
-    def mark(self, name: str, response: str) -> None:
-        """End `response` and have `Played` reported when it was heard to its end."""
+    def pause_live(self) -> None:
+        """Take that a person pauses: nothing of their voice comes for now."""
+        self._live.pause()
+
+    def mark(self, name: str, response: str, *, goes_on: bool = False) -> None:
+        """End `response` and have `Played` reported when it was heard to its end. `goes_on`: a recording's piece."""
         if response in self._dead:
             return
         queued = self._queued(response)
         queued.marks.append(name)
-        queued.ended = True
+        queued.ended, queued.goes_on = True, goes_on
 
     def tone(self, pcm: Samples) -> None:
         """Play `pcm` (at the card's rate) before anything that waits; a dozen at most wait."""
@@ -143,13 +149,13 @@ class Playout:
         out = np.zeros(frames, np.int16)
         filled = 0
         while filled < frames:
-            piece, response = self._next(frames - filled)
-            if not len(piece):
+            if (piece := self._next(frames - filled)) is None:
                 break
-            out[filled : filled + len(piece)] = self._faded_in(piece) if response else piece
-            filled += len(piece)
-            self._spans.append(_Span(self.position, self.position + len(piece), response, piece))
-            self.position += len(piece)
+            pcm, end = piece.pcm, self.position + len(piece.pcm)
+            out[filled : filled + len(pcm)] = self._faded_in(pcm) if piece.response else pcm
+            filled += len(pcm)
+            self._spans.append(_Span(self.position, end, piece.response, pcm, piece.live))
+            self.position = end
         self.position += frames - filled
         self._finish_ended()
         self._place_marks()
@@ -161,20 +167,20 @@ class Playout:
         gains, self._fade = self._fade[: len(piece)], self._fade[len(piece) :]
         return _with_gains(piece, gains)
 
-    def _next(self, wanted: int) -> tuple[Samples, str]:
-        """Return up to `wanted` frames and whose they are ("" for a tone and for nameless sound)."""
+    def _next(self, wanted: int) -> _Piece | None:
+        """Return up to `wanted` frames, or None when there is nothing to play."""
         if self._tones:
             tone = self._tones.popleft()
             if len(tone) > wanted:
                 self._tones.appendleft(tone[wanted:])
-            return tone[:wanted], ""
+            return _Piece(tone[:wanted], "")
         while not self.on_hold and (self._ready or self._resample_more()):
             self._place_marks()
             if self._ready and isinstance(first := self._ready.popleft(), _Piece):
                 if len(first.pcm) > wanted:
-                    self._ready.appendleft(_Piece(first.pcm[wanted:], first.response))
-                return first.pcm[:wanted], first.response
-        return _NOTHING, ""
+                    self._ready.appendleft(replace(first, pcm=first.pcm[wanted:]))
+                return replace(first, pcm=first.pcm[:wanted])
+        return None
 
     def _place_marks(self) -> None:
         """Give the marks that come next their position."""
@@ -202,13 +208,13 @@ class Playout:
         if self._resampling != "":
             self._resampler.reset()
             self._resampling = ""
-        self._resample(self._live.take())
+        self._resample(self._live.take(), live=True)
         return True
 
-    def _resample(self, pcm: Samples) -> None:
+    def _resample(self, pcm: Samples, *, live: bool = False) -> None:
         resampled = self._resampler.process(pcm)
         if len(resampled):
-            self._ready.append(_Piece(resampled, self._resampling or ""))
+            self._ready.append(_Piece(resampled, self._resampling or "", live))
 
     def _pull(self, queued: _Queued) -> memoryview:
         """Take at most `PIECE_MS` from the front of `queued`."""
@@ -230,7 +236,7 @@ class Playout:
 
     def _finish(self, queued: _Queued) -> None:
         """Set the marks of a response behind its last sample, which the resampler still holds back."""
-        if queued.response == self._resampling:
+        if queued.response == self._resampling and not queued.goes_on:
             self._resample(np.zeros(math.ceil(self._resampler.delay_ms * self._source_rate / 1000), np.int16))
             self._resampler.reset()
         self._ready.extend(Played(name, queued.response) for name in queued.marks)
@@ -264,8 +270,8 @@ class Playout:
 
     @property
     def tone_sounds(self) -> bool:
-        """A tone, or nameless sound, is in the card, or about to be."""
-        return bool(self._tones) or any(not span.response for span in self._spans)
+        """A tone, or a recording, is in the card, or about to be."""
+        return bool(self._tones) or any(not (span.response or span.live) for span in self._spans)
 
     @property
     def sounding(self) -> str:

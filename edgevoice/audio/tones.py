@@ -41,7 +41,7 @@ TONES = {
     "ended": (Note(880, 90), Note(660, 140)),  # the call is over
     "ringing": (Note(440, 400, 100), Note(480, 400)),  # somebody calls; repeated until it is answered
     "busy": (Note(425, 250, 250), Note(425, 250)),  # they are in another call: try later
-    "no answer": (Note(425, 400, 200), Note(330, 400)),  # it rang, and nobody came
+    "no answer": (Note(425, 400, 200), Note(370, 400)),  # it rang, and nobody came
     "wrong number": (
         Note(950, 200),
         Note(1400, 200),

@@ -8,29 +8,39 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 5.0  # for each step
+WHOLE_S = 10.0  # for all of them: an answer that comes byte by byte has no end
 LARGEST = 256 * 1024  # bytes of an answer: those of phone services have one or two thousand
 AGENT = "edgevoice"
 
 
 async def ask(method: str, url: str, headers: Mapping[str, str], form: Sequence[tuple[str, str]]) -> tuple[int, bytes]:
     """Return the status and the body of the answer; status 0: it could not be reached, and why."""
-    return await asyncio.to_thread(_ask, method, url, headers, form)
+    try:
+        async with asyncio.timeout(WHOLE_S):
+            return await asyncio.to_thread(_ask, method, url, headers, form)
+    except TimeoutError:
+        return 0, b"no whole answer in time"
 
 
 def _ask(method: str, url: str, headers: Mapping[str, str], form: Sequence[tuple[str, str]]) -> tuple[int, bytes]:
     body = urllib.parse.urlencode(form).encode() if form else None
-    request = urllib.request.Request(url, body, {"User-Agent": AGENT, **headers}, method=method)
     try:
-        with _opener.open(request, timeout=TIMEOUT_S) as answer:
+        request = urllib.request.Request(url, body, {"User-Agent": AGENT, **headers}, method=method)
+        with _open(request) as answer:
             return answer.status, answer.read(LARGEST)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read(LARGEST)
-    # URLError is an OSError; ValueError: what cannot be an address; HTTPException: what is not HTTP
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: what cannot be an address
         return 0, str(getattr(error, "reason", error)).encode()
+
+
+def _open(request: urllib.request.Request) -> Any:
+    """Return the answer, whatever its status."""
+    try:
+        return _opener.open(request, timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as refused:
+        return refused
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -25,6 +25,7 @@ from edgevoice.wire import Reply
 log = logging.getLogger(__name__)
 
 OUTBOX_S = 5.0  # nobody waits longer on a silent line
+LET_GO_S = 2.0  # from the end to the torn connection, for a service that neither takes our goodbye nor closes
 
 Deliver = Callable[[Event, float], None]
 
@@ -56,6 +57,7 @@ class LineLeg:
             finally:
                 if self.closed is None:
                     self._end(self.line.closed(self._socket.close_code or 1006, "", self._loop.time()))
+                self._cancel_timer()
                 writer.cancel()
                 self._socket.transport.abort()
 
@@ -73,6 +75,10 @@ class LineLeg:
         """Wait until it is known which call this is; False: it is over before that."""
         await self._began.wait()
         return self.closed is None
+
+    async def over(self) -> bool:
+        """Wait until it is over."""
+        return await self._over.wait()
 
     async def run(self, deliver: Deliver, rate: int) -> None:
         """Take part in a call whose other side has `rate` Hz, until it is over."""
@@ -115,17 +121,23 @@ class LineLeg:
         self.closed = closed
         self._began.set()
         self._over.set()
-        self._set_timer()
+        self._cancel_timer()
+        self._timer = self._loop.call_later(LET_GO_S, self._socket.transport.abort)
         if self._deliver:
             self._deliver(closed, self._loop.time())
 
     def _set_timer(self) -> None:
+        """Wake at the deadline, or before: it moves on with many a message, and the timer follows when it fires."""
+        deadline = None if self.closed else self.line.deadline
+        if deadline is None or (self._timer and self._timer.when() <= deadline):
+            return
+        self._cancel_timer()
+        self._timer = self._loop.call_at(deadline, self._expired)
+
+    def _cancel_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        deadline = None if self.closed else self.line.deadline
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._expired)
 
     def _expired(self) -> None:
         self._timer = None

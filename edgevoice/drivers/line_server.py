@@ -5,6 +5,10 @@
 
 The library speaks HTTP only as far as an upgrade goes, and refuses a body. A service posts its webhooks, so a request
 that begins with another method than GET is read by h11 and answered here. Source: websockets 17, asyncio server.
+
+Rules
+* Whatever comes in, nothing raises: a stranger who could make one callback raise could end the program.
+* Every wait has an end: the library gives OPEN_S to TLS and to a request, posted or not, and CLOSE_S to our goodbye.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import h11
 from websockets.asyncio.server import ServerConnection, serve
@@ -25,6 +30,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from edgevoice.drivers.certificate import Certificate
+from edgevoice.drivers.outbox import let_go
 from edgevoice.errors import DeviceError
 from edgevoice.lines.admission import Admitted, Came
 
@@ -35,6 +41,9 @@ CLOSE_S = 1.0  # politeness towards a service that does not answer our goodbye
 PING_S = 10.0  # a connection that is half open is noticed after two of them
 LARGEST = 2**20  # bytes of a message: ten seconds of sound; services send fiftieths of a second
 LARGEST_BODY = 64 * 1024  # bytes of a webhook
+UNDECIDED = (
+    128  # connections that have not sent a whole request: a box with 64 calls and these has file descriptors left
+)
 WAITING = 32  # messages that are read and not yet taken
 UNSENT = 16 * 1024  # bytes that the kernel may hold unsent: what it holds, a `clear` cannot take back
 CERTIFICATE_S = 60.0  # how often the certificate's files are looked at
@@ -53,6 +62,8 @@ class Answered:
     type: str = "text/plain; charset=utf-8"
 
 
+NO_REQUEST = Answered(400, "this is no HTTP request\n")
+
 Admit: TypeAlias = Callable[[Came], Admitted | Answered]
 Answer: TypeAlias = Callable[[Came], Answered]
 Attend: TypeAlias = Callable[[ServerConnection, Admitted], Awaitable[None]]
@@ -70,8 +81,11 @@ async def serve_lines(
     host, _, port = listen.rpartition(":")
 
     async def decide(connection: ServerConnection, request: Request) -> Response | None:
+        connection.settled()  # type: ignore[attr-defined]
         came = _came(connection, base_url, request.method, request.path, request.headers)
-        if "upgrade" not in request.headers.get("Connection", "").lower():
+        if came is None:
+            return _response(NO_REQUEST)
+        if not any("upgrade" in value.lower() for value in request.headers.get_all("Connection")):
             return _response(answer(came))
         decided = admit(came)
         if isinstance(decided, Answered):
@@ -88,7 +102,7 @@ async def serve_lines(
             host.strip("[]") or None,
             int(port),
             process_request=decide,
-            create_connection=partial(_Connection, base_url=base_url, answer=answer),  # type: ignore[arg-type]  # any factory
+            create_connection=partial(_Connection, base_url=base_url, answer=answer, undecided=set()),  # type: ignore[arg-type]  # any factory
             ssl=certificate.context if certificate else None,
             compression=None,
             open_timeout=OPEN_S,
@@ -101,13 +115,12 @@ async def serve_lines(
             server_header=None,
             logger=_silent,
         )
-    except OSError as error:
-        raise DeviceError(f"the phone lines cannot listen on {listen}: {error.strerror or error}") from error
-    except OverflowError as error:
-        raise DeviceError(f"the phone lines cannot listen on {listen}: {error}") from error
+    except (OSError, OverflowError, UnicodeError) as error:  # the latter two: no such port, no such name
+        reason = getattr(error, "strerror", None) or error
+        raise DeviceError(f"the phone lines cannot listen on {listen}: {reason}") from error
     taken = server.sockets[0].getsockname()
     try:
-        yield f"{taken[0]}:{taken[1]}"
+        yield f"[{taken[0]}]:{taken[1]}" if ":" in taken[0] else f"{taken[0]}:{taken[1]}"
     finally:
         server.close()
         await server.wait_closed()
@@ -116,10 +129,13 @@ async def serve_lines(
 class _Connection(ServerConnection):
     """A connection that takes a posted form, too: the library itself ends there."""
 
-    def __init__(self, *arguments: Any, base_url: str, answer: Answer, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, base_url: str, answer: Answer, undecided: set[ServerConnection], **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
         self._base_url = base_url
         self._answer = answer
+        self._undecided = undecided  # of the whole server
         self._begins = b""  # the first bytes, until it is clear what they begin
         self._posted: _Posted | None = None
         self._decided = False
@@ -129,8 +145,25 @@ class _Connection(ServerConnection):
         tcp = transport.get_extra_info("socket")
         if tcp is not None:
             tcp.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
+        if len(self._undecided) >= UNDECIDED:
+            self.transport.abort()
+        self._undecided.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.settled()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        super().eof_received()
+        let_go(self)
+
+    def settled(self) -> None:
+        """A whole request has come, or none will."""
+        self._undecided.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():  # it is answered; over TLS there may be more
+            return
         if self._decided:
             super().data_received(data)
             return
@@ -149,17 +182,19 @@ class _Connection(ServerConnection):
         try:
             whole = posted.take(data)
         except h11.RemoteProtocolError:
-            self._end(posted, Answered(400, "this is no HTTP request\n"))
+            self._end(posted, NO_REQUEST)
             return
         except ValueError:
             self._end(posted, Answered(413, f"more than {LARGEST_BODY} bytes\n"))
             return
+        self.transport.write(posted.go_on())
         if whole:
             headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in posted.headers])
             came = _came(self, self._base_url, posted.method, posted.target, headers, posted.body)
-            self._end(posted, self._answer(came))
+            self._end(posted, self._answer(came) if came else NO_REQUEST)
 
     def _end(self, posted: _Posted, answered: Answered) -> None:
+        self.settled()
         self.transport.write(posted.written(answered))
         self.transport.close()
 
@@ -190,8 +225,14 @@ class _Posted:
                 case _:
                     return False
 
+    def go_on(self) -> bytes:
+        """Say that the body may come, to who waits for that."""
+        if not self._http.they_are_waiting_for_100_continue:
+            return b""
+        return self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
+
     def written(self, answered: Answered) -> bytes:
-        body = answered.body.encode()
+        body = b"" if self.method == "HEAD" else answered.body.encode()
         headers = [("Content-Type", answered.type), ("Content-Length", str(len(body))), ("Connection", "close")]
         try:
             start = self._http.send(h11.Response(status_code=answered.status, headers=headers)) or b""
@@ -202,11 +243,20 @@ class _Posted:
 
 def _came(
     connection: ServerConnection, base_url: str, method: str, target: str, headers: Headers, body: bytes = b""
-) -> Came:
+) -> Came | None:
+    """Return the request, or None if there is no telling where it leads."""
     secure = connection.transport.get_extra_info("ssl_object") is not None
-    base = base_url or f"{'https' if secure else 'http'}://{headers.get('Host', '')}"
+    hosts = headers.get_all("Host")
+    base = base_url or f"{'https' if secure else 'http'}://{hosts[0] if hosts else ''}"
+    url = base.rstrip("/") + target
     peer = connection.transport.get_extra_info("peername") or ("",)
-    return Came(method, base.rstrip("/") + target, dict(headers.raw_items()), str(peer[0]), body)
+    try:
+        urlsplit(url)
+    except ValueError:  # "http://["
+        return None
+    if not (target.startswith("/") and url.isascii()):
+        return None
+    return Came(method, url, dict(headers.raw_items()), str(peer[0]), body)
 
 
 def _response(answered: Answered) -> Response:
@@ -221,13 +271,9 @@ async def watch(certificate: Certificate) -> None:
     """Load a certificate that was renewed; say so, and say when it is about to expire."""
     told = ""
     while True:
-        try:
-            if certificate.reload():
-                log.info("lines: the certificate was loaded")
-            trouble = certificate.trouble
-        except DeviceError as error:
-            trouble = str(error)
-        if trouble and trouble != told:
-            log.warning("lines: %s", trouble)
-        told = trouble
+        if certificate.reload():
+            log.info("lines: the certificate was loaded")
+        if certificate.trouble and certificate.trouble != told:
+            log.warning("lines: %s", certificate.trouble)
+        told = certificate.trouble
         await asyncio.sleep(CERTIFICATE_S)

@@ -13,6 +13,16 @@ from websockets.exceptions import ConnectionClosed
 log = logging.getLogger(__name__)
 
 
+def let_go(connection: Connection) -> None:
+    """Tear a connection whose other side has sent its end, if something still waits to be sent there.
+
+    asyncio would close it when that is taken, and then fail (AttributeError in `abort`) whoever tears it afterwards, as
+    the library does. Source: CPython 3.11 to 3.13, `_SelectorTransport.close` and `_force_close`.
+    """
+    if connection.transport.can_write_eof() and connection.transport.get_write_buffer_size():  # TLS knows no half end
+        connection.transport.abort()
+
+
 class Outbox:
     """Messages in order. Called on the event loop."""
 

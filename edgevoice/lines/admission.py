@@ -10,7 +10,8 @@ Rules
 * Tokens and signatures are compared in constant time. What is wrong is told to the journal, not to who came.
 * A webhook's answer routes the call to a path with a ticket: good for one upgrade, for TICKET_S, by the service that
   fetched it. It says who calls, as the signed webhook told it.
-* An upgrade is good once: whoever repeats one, with the same key, is refused.
+* An upgrade is good once: whoever repeats one, with the same key, is refused. So is a signature that holds a nonce, for
+  a webhook as for an upgrade.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from urllib.parse import parse_qs, urlsplit
 
-from edgevoice.lines.signatures import Form, check, form, url_variants
+from edgevoice.lines.signatures import Form, check, form, single_use, url_variants
 
 TICKET_S = 120.0  # a service dials the socket within seconds of the webhook; a called person takes a minute to answer
 TICKETS = 256
-KEYS = 1024  # upgrades that are remembered, so that none is repeated
+KEYS = 1024  # upgrades, and signatures, that are remembered, so that none is repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Admission:
         self._doors = doors
         self._new_ticket = new_ticket
         self._tickets: OrderedDict[str, tuple[Ticket, float]] = OrderedDict()
-        self._keys: OrderedDict[str, None] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, ...], None] = OrderedDict()
 
     def issue(self, ticket: Ticket, at: float, *, for_s: float = TICKET_S) -> str:
         """Return the path, without the host, at which one call may come in."""
@@ -118,7 +119,8 @@ class Admission:
             return Refused(403, f"{service} does not call from that address")
         if door.secret and not check(service, door.secret, urls=url_variants(came.url), headers=came.headers):
             return Refused(403, f"a wrong signature, or none, for {service}")
-        if self._repeated(came.headers):
+        keys = [("key", value) for name, value in came.headers.items() if name.lower() == "sec-websocket-key"]
+        if self._repeated(*keys, *self._signatures("upgrade", service, door, came)):
             return Refused(409, f"an upgrade for {service} was repeated")
         ticket = self._redeem(name, service, at) if name else None
         if name and ticket is None:
@@ -133,8 +135,10 @@ class Admission:
         if not _within(came.address, door.addresses):
             return Refused(403, f"{service} does not call from that address")
         if door.secret:
-            good = check(service, door.secret, urls=(came.url,), headers=came.headers, body=came.body)
-            return None if good else Refused(403, f"a wrong signature, or none, for {service}")
+            if not check(service, door.secret, urls=(came.url,), headers=came.headers, body=came.body):
+                return Refused(403, f"a wrong signature, or none, for {service}")
+            repeated = self._repeated(*self._signatures("webhook", service, door, came))
+            return Refused(409, f"a webhook of {service} was repeated") if repeated else None
         token = parse_qs(urlsplit(came.url).query).get("token", [""])[0]
         return None if _same(token, door.token) else Refused(403, f"a wrong token for {service}")
 
@@ -142,10 +146,13 @@ class Admission:
         ticket, until = self._tickets.pop(name, (None, 0.0))
         return ticket if ticket and ticket.service == service and at <= until else None
 
-    def _repeated(self, headers: Mapping[str, str]) -> bool:
-        key = next((value for name, value in headers.items() if name.lower() == "sec-websocket-key"), "")
-        repeated = key in self._keys
-        self._keys[key] = None
+    def _signatures(self, kind: str, service: str, door: Door, came: Came) -> list[tuple[str, ...]]:
+        return [(kind, service, one) for one in single_use(service, came.headers)] if door.secret else []
+
+    def _repeated(self, *keys: tuple[str, ...]) -> bool:
+        """Remember them; tell whether one of them was known."""
+        repeated = any(key in self._keys for key in keys)
+        self._keys.update(dict.fromkeys(keys))
         while len(self._keys) > KEYS:
             self._keys.popitem(last=False)
         return repeated

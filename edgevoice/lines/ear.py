@@ -5,7 +5,8 @@
 
 Rules
 * A telephone takes out its own echo, and what it plays cannot be taken back. So a hint silences nothing here: the
-  same evidence as at the box is collected, and only then the line is cleared.
+  same evidence as at the box is collected, and only then the line is cleared. As a suspicion costs nothing, it may last
+  longer; and as there is no echo, that somebody speaks is a witness.
 * Nothing is judged that nobody wants to know: with another person at the other side there is no interruption.
 """
 
@@ -23,6 +24,7 @@ Samples = NDArray[np.int16]
 
 RATE = 16_000  # Hz: what the detector hears
 BLOCK = 160  # 10 ms
+WEIGH_MS = 1_000  # for a suspicion at least: given up in the middle of a word, it would have to begin anew
 WITNESS_MS = 500  # a service dates a voice up to so much before its first sound; what began earlier is something else
 _SILENCE = np.zeros(BLOCK, np.int16)
 
@@ -35,12 +37,13 @@ class Ear:
         self._rate = rate
         self._detector = detector
         self._delivery = Delivery(rate, pre_roll_ms=pre_roll_ms)
-        self._give_up = give_up_ms * RATE // 1000
+        self._give_up = max(give_up_ms, WEIGH_MS) * RATE // 1000
         self._to_16k = Resampler(rate, RATE)
         self._rest = np.zeros(0, np.int16)
         self._judges = True
         self._speaking = False
         self._suspected: int | None = None  # samples since the hint
+        self._voice_told = False  # in this suspicion the detector knows that somebody speaks
         self._kept = 0  # samples for which what was held while a barge-in was weighed waits for `Listen`
 
     @property
@@ -56,6 +59,9 @@ class Ear:
     def listen(self, uplink: Uplink, *, reflex: bool) -> list[Event]:
         """Change what leaves, and whether a voice may interrupt."""
         held = self._delivery.listen(uplink)
+        if reflex and not self._judges:
+            self._detector.forget()
+            self._rest = self._rest[:0]
         self._judges = reflex
         self._kept = 0
         if not (reflex and self._delivery.hears):
@@ -87,11 +93,14 @@ class Ear:
             self._weigh()
         elif self._detector.hint and self._delivery.hears:
             self._detector.suspect()
-            self._suspected = 0
+            self._suspected, self._voice_told = 0, False
 
     def _weigh(self) -> None:
         assert self._suspected is not None
         self._suspected += BLOCK
+        if self._detector.speaking and not self._voice_told:
+            self._voice_told = True
+            self._detector.witness()
         if self._detector.evident:
             self.evident = True
         elif self._detector.harmless or self._suspected >= self._give_up:

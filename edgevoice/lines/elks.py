@@ -24,7 +24,8 @@ from edgevoice.lines.service import Began, Meaning, Messages, Reached
 
 RATE = 16_000  # more than the telephone network carries (7 kHz at most), and what the voice detector listens at
 FORMAT = "pcm_16000"  # little endian: their own example passes such sound on as it is
-GRACE_S = 1.0  # an answer to what was interrupted comes by then: a journey there and back
+GRACE_S = 1.0  # an answer to what was interrupted comes by then: a journey there and back, until one was measured
+JOURNEYS, STUMBLE_S = 2, 0.2  # then it comes by so many of them, and a network that stumbles
 EARLY_S = 0.2  # so much less than its sound lasts may pass before a sync is answered: 46elks may run ahead of the ear
 LOST_S = 3.0  # after the sound must have been heard: nobody waits longer for an answer
 MOST_SYNCS = 1000  # remembered of each kind, for a 46elks that never answers: ten minutes of sound hold 600
@@ -162,53 +163,76 @@ class Syncs:
 
     Whether a sync is answered that stood in the queue when it was interrupted, is not documented; it was *flushed*.
     So an answer is one to the oldest of those
-    * within `GRACE_S` of the interrupt, even where it could be one to a newer sync: to be told too late that something
-      was heard costs a wait, to be told too early makes the agent believe that it was heard;
+    * within the time of grace after the interrupt, even where it could be one to a newer sync: to be told too late that
+      something was heard costs a wait, to be told too early makes the agent believe that it was heard;
     * later, if the sound before the oldest newer sync cannot have been played yet.
     Any other answer is one to the oldest newer sync, and then the flushed ones are forgotten: order forbids that they
     are still answered. So they are at the next interrupt. A misjudgement ends with the next pause: what is not answered
     `LOST_S` after its sound must have been heard counts as flushed, too.
+
+    When that time has passed without any answer, it is known: none will come after other interrupts either, but to what
+    was played before they came.
+    A sync that finds nothing to wait for measures the journey.
     """
 
     def __init__(self) -> None:
         self.now = -inf  # the time of the last message: what we do, we do then or a little later
         self._out: deque[tuple[str, float]] = deque(maxlen=MOST_SYNCS)  # the name, and when it is due at the earliest
+        self._into_silence = ""  # the last one that had nothing to wait for
+        self._grace_s = GRACE_S
         self._flushed: deque[str] = deque(maxlen=MOST_SYNCS)
         self._flushed_first_until = -inf
+        self._never = False  # an answer to a sync that an interrupt overtook
+        self._in_doubt = False  # if none comes by `_flushed_first_until`, there never will be one
         self._played_by = -inf  # all that was sent, at the earliest
 
     def sent(self, seconds: float) -> None:
         """So much more sound goes out."""
         if self.now > self._played_by:
             if self.now > self._played_by + LOST_S:
-                self._flush()
+                self._flush(self._played_by)
             self._played_by = self.now
         self._played_by += seconds
 
     def asked(self, name: str) -> None:
         """A sync goes out."""
-        self._out.append((name, self._played_by))
+        if self._in_doubt and self.now > self._flushed_first_until:
+            self._in_doubt, self._never = False, True
+            self._flushed.clear()
+        if self.now >= self._played_by:
+            self._into_silence = name
+        self._out.append((name, max(self.now, self._played_by)))
 
     def flushed(self, at: float) -> None:
         """An interrupt goes out."""
         if at > self._flushed_first_until:
             self._flushed.clear()
         self.now = self._played_by = at
-        self._flushed_first_until = at + GRACE_S
-        self._flush()
+        self._flushed_first_until = at + self._grace_s
+        while self._never and self._out and self._out[-1][1] > at + EARLY_S:
+            self._out.pop()  # what is left may have been answered before the interrupt came
+        self._in_doubt = bool(self._out)
+        self._flush(inf)
 
     def answered(self) -> str | None:
         """Return the name of the sync that was answered, or None if there is none."""
+        self._in_doubt = False
+        self._never = self._never and bool(self._out)
         if self._flushed and (self.now <= self._flushed_first_until or not self._out or self._early):
             return self._flushed.popleft()
         self._flushed.clear()
-        return self._out.popleft()[0] if self._out else None
+        if not self._out:
+            return None
+        name, due = self._out.popleft()
+        if name == self._into_silence:
+            self._grace_s = min(self._grace_s, JOURNEYS * (self.now - due) + STUMBLE_S)
+        return name
 
     @property
     def _early(self) -> bool:
         """The oldest sync that was not flushed cannot be answered yet."""
         return self.now < self._out[0][1] - EARLY_S
 
-    def _flush(self) -> None:
-        self._flushed.extend(name for name, _ in self._out)
-        self._out.clear()
+    def _flush(self, due: float) -> None:
+        while self._out and self._out[0][1] <= due:
+            self._flushed.append(self._out.popleft()[0])

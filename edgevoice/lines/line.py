@@ -46,6 +46,7 @@ from edgevoice.wire import NOTHING, Reply
 
 BEGIN_S = 10.0  # for a service to say which call it is
 SILENT_S = 30.0  # a line carries sound all the time, also of silence; after so long without it is dead
+LONGEST_S = 5.0  # of sound in one message: no line has so much to tell at once, and all calls would wait for it
 KEEP_MS = 1_000  # from a barge-in to the order to listen
 
 
@@ -59,7 +60,7 @@ class Line:
         self._detector = detector
         self._pre_roll_ms, self._give_up_ms = pre_roll_ms, give_up_ms
         self._ear: Ear | None = None
-        self._heard_at = 0.0  # when the last message came
+        self._opened_at = self._heard_at = 0.0  # when the last message came
         self._answered = False
         self._over = False
 
@@ -73,13 +74,13 @@ class Line:
         if self._over:
             return None
         if self.began is None:
-            return self._heard_at + BEGIN_S
+            return self._opened_at + BEGIN_S
         waits = (self._heard_at + SILENT_S, self.sending.playback.deadline, self.sending.deadline)
         return min(wait for wait in waits if wait is not None)
 
     def opened(self, at: float) -> Reply:
         """The socket is there."""
-        self._heard_at = at
+        self._opened_at = self._heard_at = at
         return NOTHING
 
     def receive(self, message: str | bytes, at: float) -> Reply:
@@ -140,7 +141,7 @@ class Line:
         if self._over:
             return NOTHING
         if self.began is None:
-            if at < self._heard_at + BEGIN_S:
+            if at < self._opened_at + BEGIN_S:
                 return NOTHING
             return self._end(Closed(End.BROKEN, f"the service did not say within {BEGIN_S:g} s which call it is"))
         if at >= self._heard_at + SILENT_S:
@@ -173,8 +174,11 @@ class Line:
     def _hear(self, pcm: bytes, at: float) -> Reply:
         if self._ear is None or not self._answered:
             return NOTHING
+        if len(pcm) > LONGEST_S * self.rate * 2:
+            self.service.faults += 1
+            return NOTHING
         events = self._ear.hear(from_bytes(pcm), sounding=bool(self.sending.sounding(at)))
-        heard = Reply(events=tuple(events))
+        heard = Reply(self.sending.ask_the_way(at), tuple(events))
         return _together(heard, self._interrupt(at)) if self._ear.evident else heard
 
     def _passed(self, played: list[Played]) -> Reply:

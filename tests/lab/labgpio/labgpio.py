@@ -24,7 +24,7 @@ import threading
 import time
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingUnixStreamServer
-from typing import Any
+from typing import Any, ClassVar
 
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
@@ -46,15 +46,20 @@ class LabPin(MockPWMPin):  # type: ignore[misc]
 
 
 class LabFactory(MockFactory):  # type: ignore[misc]
-    """Mock pins behind the socket named by LABGPIO_SOCKET."""
+    """Mock pins behind the socket named by LABGPIO_SOCKET. A program may have several: they share the socket."""
+
+    changed = threading.Condition()
+    _served: ClassVar[dict[str, list[LabFactory]]] = {}  # by socket, the newest first
 
     def __init__(self) -> None:
         super().__init__(pin_class=LabPin)
-        self.changed = threading.Condition()
         path = Path(os.environ["LABGPIO_SOCKET"])
+        self._together = self._served.setdefault(str(path), [])
+        self._together.insert(0, self)
+        if len(self._together) > 1:
+            return
         path.unlink(missing_ok=True)  # of a predecessor that was killed
-        self._server = _Server(str(path), self)
-        threading.Thread(target=self._server.serve_forever, name="labgpio", daemon=True).start()
+        threading.Thread(target=_Server(str(path), self).serve_forever, name="labgpio", daemon=True).start()
 
     def close(self) -> None:
         """Let go of the pins. They stay readable until the process ends: was the light off in the end?"""
@@ -84,7 +89,7 @@ class LabFactory(MockFactory):  # type: ignore[misc]
             return f"error: {error}"
 
     def _used(self, number: str) -> LabPin:
-        for pin in list(self.pins.values()):
+        for pin in [pin for factory in self._together for pin in factory.pins.values()]:
             if pin.info.name == f"GPIO{int(number)}":
                 return pin  # type: ignore[no-any-return]
         raise ValueError(f"the program does not use GPIO{number}")

@@ -1,0 +1,35 @@
+"""The profiles of sound HATs that are there: those of the package, and the owner's own beside the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgevoice.errors import ConfigError
+
+SHIPPED = Path(__file__).parent.parent / "hats"
+OWN = "profiles"  # a folder beside the configuration: its files take the place of ours of the same name
+CARDS = Path("/proc/asound/cards")
+
+
+def profile_texts(beside: Path | None = None) -> dict[str, str]:
+    """Return the TOML of each profile by its name; `beside` is the folder of the configuration."""
+    folders = [SHIPPED, *([beside / OWN] if beside else [])]
+    return {path.stem: _read(path) for folder in folders for path in sorted(folder.glob("*.toml"))}
+
+
+def card_ids(cards: Path = CARDS) -> list[str]:
+    """Return the ids of the sound cards that the kernel has now."""
+    try:
+        lines = cards.read_text().splitlines()
+    except OSError:  # a kernel without sound
+        return []
+    return [line.partition("[")[2].partition("]")[0].strip() for line in lines if line.strip()[:1].isdigit()]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 text: byte {error.start}"]) from error

@@ -1,0 +1,55 @@
+"""Calls that come and go leave nothing behind: no task, no socket, no file, no object."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections import Counter
+from pathlib import Path
+
+from tests.house import SILENCE, dialling_in, house, next_kind, run, say_hello, until
+
+AT_ONCE = 20
+WARM, ROUNDS = 3, 10  # batches before the first look, and after it
+CALLS = AT_ONCE * ROUNDS
+
+
+def objects() -> Counter[str]:
+    gc.collect()
+    return Counter(type(one).__name__ for one in gc.get_objects())
+
+
+async def one_call(box: object, number: int) -> None:
+    """Come in, be heard for a moment, and leave: politely, or torn."""
+    async with dialling_in(box) as socket:  # type: ignore[arg-type]
+        await say_hello(socket, f"c{number}")
+        assert await next_kind(socket) == "listening"
+        await socket.send(SILENCE)
+        if number % 3 == 0:
+            await socket.send('{"t":"bye","reason":"hangup"}')
+        elif number % 3 == 1:
+            socket.transport.abort()
+
+
+def test_hundreds_of_calls_leave_no_task_no_socket_and_no_object(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, max_calls=64) as box:
+
+            async def batch(number: int) -> None:
+                await asyncio.gather(*(one_call(box, number * AT_ONCE + call) for call in range(AT_ONCE)))
+                await until(lambda: not box.lines.running)
+
+            for number in range(WARM):
+                await batch(number)
+            await asyncio.sleep(0.05)
+            tasks, files, found = len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd")), objects()
+            for number in range(ROUNDS):
+                await batch(number)
+            await asyncio.sleep(0.05)
+            assert len(asyncio.all_tasks()) == tasks
+            assert len(os.listdir("/proc/self/fd")) == files
+            grown = {kind: count for kind, count in (objects() - found).items() if count >= CALLS // 4}
+            assert grown == {}, f"more than before after {CALLS} calls"
+
+    run(story(), within_s=60.0)
