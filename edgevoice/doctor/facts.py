@@ -87,6 +87,7 @@ class Sound:
     obtained: Obtained | None = None
     trouble: str = ""  # why it does not open, or the fault that the box shows
     mixer: MixerLook | None = None
+    hat_troubles: tuple[str, ...] = ()  # settings of the HAT's profile that its mixer does not take
     sounding: Sounding | None = None
     sounding_trouble: str = ""
     self_test: str = ""  # the box's last, in words

@@ -18,9 +18,11 @@ from edgevoice.doctor.facts import Cancelling, MixerLook, Obtained, Sound, Sound
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.drivers.capture_level import capture_level
 from edgevoice.drivers.mixer import UNTOUCHED, AlsaMixer, Mixer, NoMixer, mixer_device, open_mixer
+from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.sound_holders import holders, kernel_cards
 from edgevoice.drivers.switches import look
 from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.profiles import as_found
 from edgevoice.schema import Card, Config
 
 Box = Mapping[str, Any]  # the status of the running box
@@ -29,18 +31,30 @@ TRIES = 3  # a chirp in which the card lost frames is played again
 
 def sound(config: Config, box: Box | None, open_card: Callable[[], OpenedCard]) -> Sound:
     """Return what is found; what goes wrong is a part of it."""
-    found = Sound(config.card, kernel_cards(), platform.release(), holders())
-    if not config.card.simulate:
-        found = replace(found, mixer=_mixer(config.card))
+    cards = kernel_cards()
+    config = as_found(config, [card.id for card in cards])
+    found = Sound(config.card, cards, platform.release(), holders())
     if box is not None:
-        return _told_by(box, found)
+        return _told_by(box, found if config.card.simulate else replace(found, mixer=_mixer(config.card)))
+    hat_mixer = MixerSettings()
+    try:
+        if not config.card.simulate:
+            troubles = tuple(hat_mixer.apply(config.hat_mixer))
+            found = replace(found, hat_troubles=troubles, mixer=_mixer(config.card))
+        return _opened(open_card, found)
+    finally:
+        hat_mixer.restore()
+
+
+def _opened(open_card: Callable[[], OpenedCard], found: Sound) -> Sound:
+    """Open it and listen, with the mixer as the box sets it."""
     try:
         card = open_card()
     except DeviceError as error:
         return replace(found, trouble=str(error))
     found = replace(found, obtained=_obtained(card.rate, card.facts))
     try:
-        sounding, trouble = _sounded(config.card, card)
+        sounding, trouble = _sounded(found.card, card)
     finally:
         card.close()
     return replace(found, sounding=sounding, sounding_trouble=trouble)

@@ -10,6 +10,7 @@ from edgevoice.doctor.finding import Finding, Level, absent, failed, ok, warning
 
 OFFSET = 0.03  # of full scale: a microphone without its capacitor; a canceller copes, a level meter does not
 OVERLAY = "for a HAT: its dtoverlay in /boot/firmware/config.txt, then reboot; for USB: lsusb, another port"
+HAT_ADVICE = "is device.hat the right one? edgevoice devices names the profiles that fit"
 BUSY = "held by another program"  # what opening a card says of one that is taken
 SOUND_SERVERS = ("pipewire", "wireplumber", "pulseaudio")
 
@@ -240,4 +241,7 @@ def check_sound(sound: Sound) -> tuple[Finding, ...]:
     """Return all of that, in the order in which one thing needs the other."""
     mixer = (check_loudspeaker_level, check_microphone_level)
     of_a_card = () if sound.card.simulate else (check_holders, check_opening, *mixer)
-    return tuple(check(sound) for check in (check_card, *of_a_card, check_microphone, check_echo))
+    found = tuple(check(sound) for check in (check_card, *of_a_card, check_microphone, check_echo))
+    if not sound.hat_troubles or found[0].level is Level.FAILED:
+        return found
+    return *found, warning("HAT", "; ".join(sound.hat_troubles), HAT_ADVICE)

@@ -281,3 +281,11 @@ def test_a_simulated_room_is_listened_to_and_has_neither_card_nor_mixer() -> Non
         ("microphone", Level.OK),
         ("loudspeaker", Level.OK),
     ]
+
+
+def test_settings_that_the_mixer_of_a_hat_does_not_take_are_one_warning_unless_there_is_no_card() -> None:
+    odd = replace(HEALTHY, hat_troubles=("no control Playback", "no control Capture"))
+    found = check_sound(odd)[-1]
+    words = "no control Playback; no control Capture"
+    assert (found.name, found.level, found.sentence) == ("HAT", Level.WARNING, words)
+    assert "HAT" not in {found.name for found in check_sound(replace(odd, cards=()))}
