@@ -15,6 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgevoice.audio.calibration import Calibration, Calibrator, calibration
 from edgevoice.audio.findings import Finding, Setting, findings
@@ -31,6 +35,8 @@ from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.wav import write_wav
 from edgevoice.errors import DeviceError
 from edgevoice.schema import Config
+
+Samples = NDArray[np.int16]
 
 SOMETHING_WRONG = 1  # the exit code when a finding is grave
 STOP_IT = "stop the appliance first (sudo systemctl stop edgevoice), and start it again afterwards"
@@ -86,21 +92,31 @@ def measure(card: Card, say: Callable[[str], None]) -> Calibrator:
         if calibrator.doing != said:
             said = calibrator.doing
             say(said)
-        _run_a_period(card, reference, calibrator)
+        run_a_period(card, reference, calibrator)
         if calibrator.full:
             calibrator.judge()
     return calibrator
 
 
-def _run_a_period(card: Card, reference: Reference, calibrator: Calibrator) -> None:
+class Measuring(Protocol):
+    """What is played, and told what was heard beside it."""
+
+    def next(self, frames: int) -> Samples:
+        """Return the next (frames,) to write."""
+
+    def hear(self, captured: Samples, played: Samples, disturbances: int) -> None:
+        """Take a captured period and what was played beside it, (n,) each."""
+
+
+def run_a_period(card: Card, reference: Reference, measuring: Measuring) -> None:
     """As `duplex.cycle` does it: one period in, its reference beside it, one period out."""
     captured = card.read()
     held = card.queued()
     if reference.due(card.restarts):
         reference.anchor(card.position(), card.restarts)
-    calibrator.hear(captured, reference.take(len(captured)), card.restarts + reference.slips)
+    measuring.hear(captured, reference.take(len(captured)), card.restarts + reference.slips)
     if card.ahead > held:
-        pcm = calibrator.next(card.ahead - held)
+        pcm = measuring.next(card.ahead - held)
         card.write(pcm)
         reference.wrote(pcm)
 

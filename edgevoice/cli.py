@@ -25,6 +25,8 @@ from edgevoice.schema import Config
 EX_UNAVAILABLE, EX_CONFIG = 69, 78
 EX_INTERRUPTED = 128 + signal.SIGINT  # as shells count
 CONFIGURATION = Path("/etc/edgevoice/edgevoice.toml")
+# What the running service was handed, and where systemd looks for it. Source: systemd.exec(5), LoadCredential=
+CREDENTIALS = ("/run/credentials/edgevoice.service", "/etc/credstore", "/run/credstore", "/usr/lib/credstore")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--out", type=Path, metavar="DIR", help="write the picture and the recordings there, too")
     calibrate.add_argument("--json", action="store_true", help="print the result as one JSON object")
     calibrate.set_defaults(command=_calibrate)
+
+    doctor = commands.add_parser("doctor", help="what is wrong with this box, and what to do about it")
+    doctor.add_argument("-c", "--config", type=Path, metavar="FILE", help="the box that is looked at")
+    doctor.add_argument("--json", action="store_true", help="print the findings as one JSON object; asks nothing")
+    doctor.add_argument(
+        "--no-interaction", action="store_true", help="ask for no press of the button, and nothing else"
+    )
+    doctor.add_argument("--fix", action="store_true", help="mend what is safe to mend; asks before each command")
+    doctor.set_defaults(command=_doctor)
 
     devices = commands.add_parser("devices", help="sound cards, mixers, GPIO chips, and the profiles that fit")
     devices.add_argument("--json", action="store_true")
@@ -142,6 +153,30 @@ def _calibrate(chosen: argparse.Namespace) -> int:
 
     config = configuration(chosen.config)
     return calibrate.run(config, partial(app.open_configured, config), out=chosen.out, as_json=chosen.json)
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from edgevoice import app
+    from edgevoice.catalogue import Agents
+    from edgevoice.doctor import visit
+
+    problems: tuple[str, ...] = ()
+    try:
+        config = configuration(chosen.config)
+    except ConfigError as error:  # everything else can be looked at all the same
+        config, problems = load("", source="defaults"), error.problems
+    path = chosen.config or CONFIGURATION
+    return visit.run(
+        visit.Visit(
+            agents=Agents(config, _Files(path, CREDENTIALS)),
+            open_card=partial(app.open_configured, config),
+            source=str(path) if chosen.config or path.exists() else f"the defaults: there is no {path}",
+            problems=problems,
+            as_json=chosen.json,
+            interaction=not chosen.no_interaction,
+            fix=chosen.fix,
+        )
+    )
 
 
 def _devices(chosen: argparse.Namespace) -> int:
@@ -228,6 +263,7 @@ class _Files:
     """The files named by a configuration: in systemd's credentials first, then beside the configuration."""
 
     configuration: Path
+    handed_over: tuple[str, ...] = ()  # where secrets are, too, for who looks at what systemd hands to the service
 
     @property
     def _directories(self) -> list[str]:
@@ -235,7 +271,8 @@ class _Files:
         return [*([credentials] if credentials else []), str(self.configuration.parent)]
 
     def secret(self, name: str, key: str) -> Secret:
-        return secret(name, key, read=lambda path: Path(path).read_bytes(), directories=self._directories)
+        directories = [*self._directories, *self.handed_over]
+        return secret(name, key, read=lambda path: Path(path).read_bytes(), directories=directories)
 
     def path(self, name: str, key: str) -> Path:
         paths = [Path(directory) / name for directory in self._directories]

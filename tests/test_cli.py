@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice import __version__
+from edgevoice import __version__, cli
+from edgevoice.errors import ConfigError
 
 
 def edgevoice(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -92,3 +93,13 @@ def test_what_makes_no_sense_is_told_with_the_usage(words: list[str]) -> None:
     done = edgevoice(*words)
     assert done.returncode == 2
     assert done.stderr.startswith("usage:")
+
+
+def test_who_looks_from_outside_finds_the_key_that_systemd_hands_to_the_service(tmp_path: Path) -> None:
+    (tmp_path / "credstore").mkdir()
+    (tmp_path / "credstore" / "openai-api-key").write_text("sk-1\n")
+    configuration = tmp_path / "etc" / "edgevoice.toml"
+    outside = cli._Files(configuration, (str(tmp_path / "credstore"),))
+    assert outside.secret("openai-api-key", "agent.openai.api_key_file").reveal() == "sk-1"
+    with pytest.raises(ConfigError, match="there is no file"):
+        cli._Files(configuration).secret("openai-api-key", "agent.openai.api_key_file")

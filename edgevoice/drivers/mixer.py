@@ -91,7 +91,7 @@ class AlsaMixer:
 
     def __init__(self, device: str, control: str) -> None:
         self.facts = f'mixer "{control}" of {device}'
-        self._device, self._control = device, control
+        self.device, self.control = device, control
         self._touched = False
         with self._open() as mixer:
             if not PLAYBACK_VOLUME & set(mixer.volumecap()):
@@ -129,7 +129,7 @@ class AlsaMixer:
     @contextmanager
     def _open(self) -> Iterator[alsaaudio.Mixer]:
         try:
-            with closing(alsaaudio.Mixer(self._control, device=self._device)) as mixer:
+            with closing(alsaaudio.Mixer(self.control, device=self.device)) as mixer:
                 yield mixer
         except alsaaudio.ALSAAudioError as error:
             raise DeviceError(f"{self.facts}: {error}") from error

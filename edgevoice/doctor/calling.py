@@ -1,0 +1,145 @@
+"""Gathers what there is to know of the network: which services are configured, how far it is, whether keys are good."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from edgevoice.catalogue import AGENTS, Agents
+from edgevoice.config import is_line
+from edgevoice.doctor.facts import KeyAnswer, LineFacts, Reached
+from edgevoice.doctor.network import key_url
+from edgevoice.drivers.certificate import Certificate
+from edgevoice.drivers.http import ask
+from edgevoice.drivers.reach import port_trouble, reach
+from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.schema import Config
+
+PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+ENCRYPTED = Path("/etc/credstore.encrypted")  # only systemd reads these, for the service. systemd.exec(5)
+SECURE = ("https", "wss")
+# An address that costs nothing and wants the account's login. Sources: 46elks.se/docs/get-account;
+# twilio.com/docs/iam/api/account, fetch. Neither was asked for real.
+ACCOUNTS = {"elks": "{base}/me", "twilio": "{base}/Accounts/{sid}.json"}
+
+
+def called(config: Config) -> dict[str, str]:
+    """Return the address of each service that this configuration calls, by the name of agent or line."""
+    call = config.call
+    targets = {call.button, call.at_start, call.fallback} | ({call.incoming} if config.lines.listen else set())
+    found = {name: config.agent.openai.url for name in ("openai",) if name in targets & set(AGENTS)}
+    if config.line.elks.api_credentials_file:
+        found["elks"] = config.line.elks.api_url
+    if config.line.twilio.account_sid and config.line.twilio.auth_token_file:
+        found["twilio"] = config.line.twilio.api_url
+    dialled = {target.partition(":")[0] for target in targets if is_line(target)}
+    return found | {line: getattr(config.line, line).api_url for line in dialled if line in ACCOUNTS}
+
+
+def tried(name: str, url: str, agents: Agents) -> tuple[Reached, KeyAnswer]:
+    """Go to a service and show it the key, if it is there."""
+    parts = urlsplit(url)
+    tls = parts.scheme in SECURE
+    reached = reach(parts.hostname or "", parts.port or PORTS[parts.scheme], tls=tls)
+    try:
+        address, headers, model = _question(name, agents)
+    except (ConfigError, PermissionError) as error:
+        words = str(error)
+        unreadable = "Permission denied" in words or any(ENCRYPTED.glob("*"))
+        return reached, KeyAnswer(name, reached.host, trouble=words, missing=not unreadable, unreadable=unreadable)
+    if not headers:
+        return reached, KeyAnswer(name, reached.host)
+    if reached.dns_trouble or reached.trouble or reached.certificate_trouble:
+        return reached, KeyAnswer(name, reached.host, trouble="not tried: the service is not reached")
+    status, body = asyncio.run(ask("GET", address, headers, ()))
+    trouble = "" if status else body.decode(errors="replace")
+    for secret in headers.values():
+        trouble = trouble.replace(secret, "[key]")
+    return reached, KeyAnswer(name, reached.host, status, trouble, asked=True, model=model)
+
+
+def _question(name: str, agents: Agents) -> tuple[str, Mapping[str, str], str]:
+    """Return address, headers and model of a question that the key must answer; no headers: there is no key."""
+    config = agents.config
+    if name in ACCOUNTS:
+        section = getattr(config.line, name)
+        file, key = (
+            (section.api_credentials_file, "api_credentials_file")
+            if name == "elks"
+            else (section.auth_token_file, "auth_token_file")
+        )
+        login = agents.files.secret(file, f"line.{name}.{key}").reveal()
+        sid = getattr(section, "account_sid", "")
+        login = login if name == "elks" else f"{sid}:{login}"
+        url = ACCOUNTS[name].format(base=section.api_url.rstrip("/"), sid=sid)
+        return url, {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}, ""
+    agent = config.agent.openai
+    request = agents.make(name, time.monotonic).wire.request()
+    if request is None or not agent.api_key_file:
+        return "", {}, ""
+    url = key_url(agent.url, agent.model, named=agent.dialect == "ga")
+    return url, request.headers, agent.model if agent.dialect == "ga" else ""
+
+
+def line_facts(config: Config, box: Mapping[str, Any] | None, agents: Agents) -> LineFacts:
+    """Return how the phone lines stand: asked of the running box, else tried."""
+    lines = config.lines
+    if not lines.listen:
+        return LineFacts(lines)
+    told = (box or {}).get("lines") or {}
+    certificate, bad = _certificate(agents)
+    health, why = _health(lines.url) if box and lines.url else (None, "")
+    return LineFacts(
+        lines,
+        by_box=box is not None,
+        address=told.get("listen") or "",
+        trouble=_listening_trouble(told) if box else port_trouble(lines.listen),
+        certificate=certificate,
+        certificate_bad=bad,
+        secrets=tuple(_secrets(agents)),
+        health=health,
+        health_trouble=why,
+    )
+
+
+def _listening_trouble(told: Mapping[str, Any]) -> str:
+    """What the box says of its certificate is found by ourselves, too."""
+    trouble = str(told.get("trouble") or "")
+    return "" if "certificate" in trouble else trouble
+
+
+def _certificate(agents: Agents) -> tuple[str, bool]:
+    """Say what is wrong with the certificate, and whether callers are turned away for it."""
+    lines = agents.config.lines
+    if not lines.certificate_file:
+        return "", False
+    try:
+        files = agents.files
+        found = Certificate(
+            files.path(lines.certificate_file, "lines.certificate_file"),
+            files.path(lines.private_key_file, "lines.private_key_file"),
+        )
+    except PermissionError as error:
+        return f"{error.filename} may not be read by you: ask with sudo", False
+    except DeviceError as error:
+        return str(error), "ermission" not in str(error)
+    except ConfigError as error:
+        return str(error), True
+    return found.trouble, bool(found.trouble) and "expires in" not in found.trouble
+
+
+def _health(url: str) -> tuple[int, str]:
+    status, body = asyncio.run(ask("GET", f"{url.rstrip('/')}/health", {}, ()))
+    return status, body.decode(errors="replace") if status == 0 else ""
+
+
+def _secrets(agents: Agents) -> Iterator[str]:
+    try:
+        agents.doors()
+    except ConfigError as error:
+        yield from (problem for problem in error.problems if "Permission denied" not in problem)

@@ -1,0 +1,126 @@
+"""Checks of the machine: the service, power, disk, memory, versions, and the configuration itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgevoice.doctor.facts import Disk, Memory, Power, Unit, Versions
+from edgevoice.doctor.finding import Finding, absent, failed, ok, warning
+
+# The firmware's flags: those of now, and the same 16 bits higher, of some time since it started.
+# Source: raspberrypi.com/documentation/computers/os.html#get_throttled
+UNDER_VOLTAGE, CAPPED, THROTTLED, HOT = 1, 2, 4, 8
+SINCE = 16
+# Source: Raspberry Pi's own supplies: 15 W for the 4, 27 W for the 5. That of the 3 is third parties' word.
+SUPPLY = "a better supply or a shorter cable: 5.1 V, 2.5 A for a Pi 3, 3 A for a 4, 5 A for a 5"
+COOLER = "a heat sink, or holes in the enclosure"
+HOT_C = 80.0  # the firmware begins to slow down here. Source: as above, "Frequency management and thermal control"
+SMALL_BYTES, FULL_BYTES = 200 << 20, 20 << 20
+LOW_MEMORY_BYTES = 48 << 20
+
+
+def check_configuration(source: str, problems: Sequence[str]) -> tuple[Finding, ...]:
+    """Is the configuration good?"""
+    if not problems:
+        return (ok("configuration", source),)
+    advice = f"correct {source}; the rest was looked at with the defaults"
+    return tuple(failed("configuration", problem, advice) for problem in problems)
+
+
+def check_unit(unit: Unit | None, running: bool) -> Finding:
+    """Does systemd keep the box running?"""
+    name, restart = "service", "sudo systemctl restart edgevoice"
+    if unit is None:
+        return absent(name, "edgevoice runs, but not as a service" if running else "not installed as a service")
+    if unit.active == "failed":
+        because = f"{unit.result}, exit code {unit.exit_status}"
+        advice = "journalctl -u edgevoice -n 30 says why"
+        if unit.exit_status == 78:
+            advice = "see: configuration; then sudo systemctl start edgevoice"
+        return failed(name, f"it has failed ({because}) and is not started again", advice)
+    if unit.active != "active":
+        return warning(name, f"it is {unit.active}", f"{restart}, if it ought to run")
+    if not running:
+        return failed(name, "it is active, but does not answer on its socket", restart)
+    if unit.enabled not in ("enabled", "enabled-runtime"):
+        fix = ("systemctl", "enable", "edgevoice")
+        return warning(name, f"it runs, but does not start at boot ({unit.enabled})", "sudo " + " ".join(fix), fix)
+    if not unit.watchdog_s:
+        return warning(name, "it runs, but nobody watches it", "WatchdogSec=10 in its unit")
+    if unit.restarts:
+        times = f"{unit.restarts} time{'s' if unit.restarts > 1 else ''}"
+        return warning(
+            name, f"it runs, and was restarted {times} since it was loaded", "journalctl -u edgevoice -p warning"
+        )
+    return ok(name, f"active, starts at boot, watchdog {unit.watchdog_s:g} s")
+
+
+def check_fault(fault: str) -> tuple[Finding, ...]:
+    """Does the box itself show a fault?"""
+    return (
+        failed(
+            "fault", f"the box shows: {fault}", "it tries again by itself; if it stays: journalctl -u edgevoice -n 30"
+        ),
+    ) * bool(fault)
+
+
+def check_power(power: Power) -> Finding:
+    """Does it get enough voltage, and is it cool enough?"""
+    celsius = "" if power.celsius is None else f", {power.celsius:.0f} °C"
+    flags = power.throttled or 0
+    if flags & UNDER_VOLTAGE:
+        return failed("power", f"under-voltage now{celsius}: sound breaks off, the SD card suffers", SUPPLY)
+    if flags & (HOT | THROTTLED | CAPPED) or (power.celsius or 0) >= HOT_C:
+        return warning("power", f"it is slowed down because it is too hot{celsius}", COOLER)
+    if power.alarm or flags & UNDER_VOLTAGE << SINCE:
+        return warning("power", f"under-voltage since it started{celsius}", SUPPLY)
+    if flags & (HOT | THROTTLED) << SINCE:
+        return warning("power", f"it has been slowed down because it was too hot{celsius}", COOLER)
+    if power.throttled is None and power.alarm is None:
+        return absent("power", f"this machine does not tell its voltage{celsius}")
+    return ok("power", f"no under-voltage since it started{celsius}")
+
+
+def check_disk(disk: Disk) -> Finding:
+    """Is there room, and can be written what must be?"""
+    free = f"{_size(disk.free_bytes)} of {_size(disk.total_bytes)} free"
+    if disk.read_only and not disk.meant_read_only:
+        advice = "back it up now: dmesg | grep -i -e mmc -e ext4"
+        return failed("disk", "the root is read-only and was not meant to be: a failing SD card", advice)
+    if disk.state_trouble:
+        advice = "calibrate keeps its result there: make it writable, or mount something there"
+        return warning("disk", f"{disk.state} cannot be written: {disk.state_trouble}", advice)
+    if disk.read_only:
+        return ok("disk", f"read-only, as it is meant to be; {free}")
+    if disk.free_bytes < FULL_BYTES:
+        return failed("disk", f"it is full: {free}", "sudo journalctl --vacuum-size=50M; sudo apt clean")
+    if disk.free_bytes < SMALL_BYTES:
+        return warning("disk", f"it is nearly full: {free}", "sudo journalctl --vacuum-size=50M; sudo apt clean")
+    return ok("disk", free)
+
+
+def _size(count: int) -> str:
+    return f"{count / (1 << 30):.0f} GB" if count >= 10 << 30 else f"{count >> 20} MB"
+
+
+def check_memory(memory: Memory) -> Finding:
+    """Is there memory, and is none of it on the SD card?"""
+    free = f"{memory.available_bytes >> 20} MB of {memory.total_bytes >> 20} available"
+    if memory.available_bytes < LOW_MEMORY_BYTES:
+        return warning("memory", f"there is little: {free}", "free -m; systemctl status shows what runs beside us")
+    if memory.swaps:
+        words = f"{free}, swap on {', '.join(memory.swaps)}: it wears the SD card, and sound waits for it"
+        return warning(
+            "memory", words, "sudo swapoff -a; to keep it off: sudo apt remove dphys-swapfile, or zram in swap.conf(5)"
+        )
+    return ok("memory", free)
+
+
+def check_versions(versions: Versions) -> Finding:
+    """Name what runs here: what a report of trouble needs."""
+    model = f"{versions.model}, " if versions.model else ""
+    return ok(
+        "versions",
+        f"edgevoice {versions.edgevoice}, Python {versions.python}, alsa-lib {versions.alsa}, "
+        f"kernel {versions.kernel}, {model}{versions.system}",
+    )

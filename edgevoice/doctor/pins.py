@@ -1,0 +1,75 @@
+"""Checks of the button, the light and the pins they are on."""
+
+from __future__ import annotations
+
+from edgevoice.doctor.facts import Pins
+from edgevoice.doctor.finding import Finding, absent, failed, ok, warning
+
+
+def check_pins(found: Pins) -> Finding:
+    """Can the pins be had?"""
+    name, panel = "pins", found.panel
+    if panel.pins == "none":
+        return absent(name, 'panel.pins = "none"')
+    if panel.button < 0 and not panel.light:
+        return absent(name, "neither a button nor a light is configured")
+    if found.by_box:
+        return _of_the_box(found)
+    if panel.pins == "mock":
+        return warning(name, "they are pretended: nobody can press a button", 'panel.pins = "auto"')
+    if found.denied:
+        return failed(
+            name, f"{found.chips[0]} may not be used by you", "sudo usermod -aG gpio $USER and log in again, or sudo"
+        )
+    if "lgpio is not installed" in found.trouble + found.words:
+        advice = "sudo apt install python3-lgpio; in a virtual environment made with --system-site-packages"
+        return failed(name, found.trouble or found.words, advice)
+    if found.trouble:
+        return failed(name, found.trouble, "gpioinfo names who holds a pin")
+    if found.words.startswith("no pins"):
+        return absent(name, found.words.removeprefix("no pins: "))
+    return ok(name, f"{found.words}; {', '.join(found.chips) or 'no chip'}")
+
+
+def _of_the_box(found: Pins) -> Finding:
+    if found.words.startswith("no pins"):
+        return absent("pins", found.words.removeprefix("no pins: "))
+    if found.words.startswith("out of order"):
+        return failed("pins", found.words, "gpioinfo names who holds a pin; then sudo systemctl restart edgevoice")
+    return ok("pins", f"the box has them: {found.words}")
+
+
+def check_button(found: Pins) -> Finding:
+    """Does a press arrive?"""
+    name = f"button GPIO{found.panel.button}"
+    if found.panel.button < 0:
+        return absent("button", "none is configured")
+    match found.pressed:
+        case True:
+            return ok(name, "a press arrived")
+        case False:
+            return failed(
+                name,
+                "no press arrived",
+                f"is it wired to GPIO{found.panel.button} and "
+                f"{'ground' if found.panel.button_pull == 'up' else '3.3 V'}? hardware/README.md has the drawing",
+            )
+    return absent(name, _not_asked(found, "press it while the box rests: it calls"))
+
+
+def check_light(found: Pins) -> Finding:
+    """Was it seen to be lit?"""
+    if not found.panel.light:
+        return absent("light", "none is configured")
+    name = f"light {'+'.join(f'GPIO{pin}' for pin in found.panel.light)}"
+    match found.seen:
+        case True:
+            return ok(name, "it was seen to be lit")
+        case False:
+            advice = "its longer leg to the GPIO, a resistor, ground: hardware/README.md has the drawing"
+            return failed(name, "nobody saw it", advice)
+    return absent(name, _not_asked(found, "it flashes while the box starts"))
+
+
+def _not_asked(found: Pins, instead: str) -> str:
+    return f"not tried: the box has the pins; {instead}" if found.by_box else "not tried"

@@ -1,0 +1,154 @@
+"""Facts about this machine, from the kernel, systemd and the Pi's firmware. `root` is another one in tests."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+import tempfile
+from pathlib import Path
+
+from edgevoice import __version__
+from edgevoice.doctor.facts import Clock, Disk, Memory, Power, Unit, Versions
+from edgevoice.drivers.commands import said, told
+
+ROOT = Path("/")
+SD_CARD = "/dev/mmcblk"
+UNIT = "edgevoice.service"
+PROPERTIES = "LoadState,ActiveState,UnitFileState,NRestarts,WatchdogUSec,Result,ExecMainStatus"
+TIME = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def unit() -> Unit | None:
+    """Return how systemd sees the service, or None where it is not installed, or systemd does not run."""
+    return unit_of(said("systemctl", "show", UNIT, f"--property={PROPERTIES}"))
+
+
+def unit_of(shown: str) -> Unit | None:
+    """Read what `systemctl show` prints."""
+    found = dict(line.partition("=")[::2] for line in shown.splitlines())
+    if found.get("LoadState") != "loaded":
+        return None
+    return Unit(
+        active=found.get("ActiveState", ""),
+        enabled=found.get("UnitFileState", ""),
+        restarts=int(found.get("NRestarts") or 0),
+        watchdog_s=_span_s(found.get("WatchdogUSec", "")),
+        result=found.get("Result", ""),
+        exit_status=int(found.get("ExecMainStatus") or 0),
+    )
+
+
+def _span_s(text: str) -> float:
+    """Read a span of time as systemd prints it: "10s", "1min 30s", "infinity"."""
+    return sum(float(number) * TIME[unit] for number, unit in re.findall(r"([\d.]+)(us|ms|s|min|h)\b", text))
+
+
+def power(root: Path = ROOT) -> Power:
+    """Return what the firmware says of voltage and heat.
+
+    Source: kernel, Documentation/hwmon/raspberrypi-hwmon.rst (in0_lcrit_alarm of the chip "rpi_volt").
+    """
+    flags = re.search(r"throttled=0x([0-9a-fA-F]+)", said("vcgencmd", "get_throttled"))
+    alarms = [
+        told(chip / "in0_lcrit_alarm") == "1"
+        for chip in sorted((root / "sys/class/hwmon").glob("hwmon*"))
+        if told(chip / "name") == "rpi_volt"
+    ]
+    heat = told(root / "sys/class/thermal/thermal_zone0/temp")
+    return Power(
+        throttled=int(flags[1], 16) if flags else None,
+        alarm=any(alarms) if alarms else None,
+        celsius=int(heat) / 1000 if heat.lstrip("-").isdigit() else None,
+    )
+
+
+def disk(state: Path, root: Path = ROOT) -> Disk:
+    """Return how full the root is, and whether it, and the state directory, can be written."""
+    room = os.statvfs(root)
+    mounted = _options(told(root / "proc/mounts"))
+    meant = _options(told(root / "etc/fstab"))
+    return Disk(
+        free_bytes=room.f_bavail * room.f_frsize,
+        total_bytes=room.f_blocks * room.f_frsize,
+        read_only="ro" in mounted,
+        meant_read_only="ro" in meant or not meant,
+        state=str(state),
+        state_trouble=_unwritable(state),
+    )
+
+
+def _options(table: str) -> set[str]:
+    """Return the options of the root in a table of file systems; the last mount counts."""
+    rows = [line.split() for line in table.splitlines() if not line.lstrip().startswith("#")]
+    roots = [row[3] for row in rows if len(row) > 3 and row[1] == "/"]
+    return set(roots[-1].split(",")) if roots else set()
+
+
+def _unwritable(state: Path) -> str:
+    """Say why nothing can be kept there; "" when it can, or nobody has tried yet, or it is not for us to know."""
+    if not os.path.isdir(state):
+        return ""
+    try:
+        with tempfile.NamedTemporaryFile(dir=state):
+            return ""
+    except PermissionError:
+        return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def memory(root: Path = ROOT) -> Memory:
+    """Return how much there is, and what of it would be on an SD card."""
+    sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", told(root / "proc/meminfo"), re.MULTILINE))
+    swaps = [line.split()[0] for line in told(root / "proc/swaps").splitlines()[1:] if line.split()]
+    of_root = [line.split()[0] for line in told(root / "proc/mounts").splitlines() if line.split()[1:2] == ["/"]]
+    root_on_card = any(device == "/dev/root" or SD_CARD in device for device in of_root)
+    return Memory(
+        available_bytes=int(sizes.get("MemAvailable", 0)) << 10,
+        total_bytes=int(sizes.get("MemTotal", 0)) << 10,
+        swaps=tuple(swap for swap in swaps if SD_CARD in swap or (root_on_card and not swap.startswith("/dev/"))),
+    )
+
+
+def clock(root: Path = ROOT) -> Clock:
+    """Return what timedatectl knows of the clock."""
+    return clock_of(said("timedatectl", "show"), battery=any((root / "sys/class/rtc").glob("rtc*")))
+
+
+def clock_of(shown: str, *, battery: bool) -> Clock:
+    """Read what `timedatectl show` prints."""
+    found = dict(line.partition("=")[::2] for line in shown.splitlines())
+    known = {"yes": True, "no": False}
+    return Clock(
+        synchronised=known.get(found.get("NTPSynchronized", "")), ntp=known.get(found.get("NTP", "")), battery=battery
+    )
+
+
+def versions(root: Path = ROOT) -> Versions:
+    """Name what runs here."""
+    release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', told(root / "etc/os-release"), re.MULTILINE))
+    return Versions(
+        edgevoice=__version__,
+        python=platform.python_version(),
+        alsa=_alsa_version(),
+        kernel=f"{platform.release()} {platform.machine()}",
+        system=release.get("PRETTY_NAME", "unknown system"),
+        model=told(root / "proc/device-tree/model"),
+    )
+
+
+def _alsa_version() -> str:
+    try:
+        version = ctypes.CDLL("libasound.so.2").snd_asoundlib_version
+    except (OSError, AttributeError):
+        return "not there"
+    version.restype = ctypes.c_char_p
+    return str(version().decode())
+
+
+def chips(root: Path = ROOT) -> tuple[tuple[str, ...], bool]:
+    """Return the GPIO chips, and whether they may not be used by this user."""
+    found = tuple(str(path) for path in sorted((root / "dev").glob("gpiochip*")))
+    return found, bool(found) and not os.access(found[0], os.R_OK | os.W_OK)

@@ -1,0 +1,253 @@
+"""What the doctor says of pins, phone lines and machine, with facts that are made up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edgevoice.doctor.facts import (
+    Disk,
+    LineFacts,
+    Memory,
+    Pins,
+    Power,
+    Unit,
+    Versions,
+)
+from edgevoice.doctor.finding import Finding, Level
+from edgevoice.doctor.lines import check_lines
+from edgevoice.doctor.machine import (
+    check_configuration,
+    check_disk,
+    check_fault,
+    check_memory,
+    check_power,
+    check_unit,
+    check_versions,
+)
+from edgevoice.doctor.pins import check_button, check_light, check_pins
+from edgevoice.schema import Lines, Panel
+
+OK, WARNING, FAILED, ABSENT = Level.OK, Level.WARNING, Level.FAILED, Level.ABSENT
+MB = 1 << 20
+
+
+def told(found: Finding) -> tuple[Level, str]:
+    return found.level, found.sentence
+
+
+# ----------------------------------------------------------------------------------------------------------- pins
+
+PANEL = Panel()
+CLAIMED = Pins(PANEL, ("/dev/gpiochip0",), words="button GPIO17, light GPIO25, pins of lgpio")
+
+
+@pytest.mark.parametrize(
+    ("pins", "level", "words"),
+    [
+        (CLAIMED, OK, "button GPIO17, light GPIO25, pins of lgpio; /dev/gpiochip0"),
+        (Pins(Panel(pins="none")), ABSENT, 'panel.pins = "none"'),
+        (Pins(Panel(button=-1, light=())), ABSENT, "neither a button nor a light is configured"),
+        (replace(CLAIMED, panel=Panel(button=-1), words="light GPIO25"), OK, "light GPIO25; /dev/gpiochip0"),
+        (Pins(Panel(pins="mock")), WARNING, "they are pretended: nobody can press a button"),
+        (replace(CLAIMED, denied=True), FAILED, "/dev/gpiochip0 may not be used by you"),
+        (
+            replace(CLAIMED, words="no pins: lgpio is not installed: apt"),
+            FAILED,
+            "no pins: lgpio is not installed: apt",
+        ),
+        (Pins(PANEL, trouble="GPIO17 is in use"), FAILED, "GPIO17 is in use"),
+        (Pins(PANEL, words="no pins: this is no Raspberry Pi"), ABSENT, "this is no Raspberry Pi"),
+        (replace(CLAIMED, by_box=True), OK, "the box has them: button GPIO17, light GPIO25, pins of lgpio"),
+        (Pins(PANEL, by_box=True, words="no pins: the configuration says so"), ABSENT, "the configuration says so"),
+        (Pins(PANEL, by_box=True, words="out of order: GPIO17"), FAILED, "out of order: GPIO17"),
+    ],
+)
+def test_pins_that_cannot_be_had_are_told_apart_from_pins_that_are_not_there(
+    pins: Pins, level: Level, words: str
+) -> None:
+    assert told(check_pins(pins)) == (level, words)
+
+
+def test_a_press_that_does_not_arrive_says_how_the_button_is_wired() -> None:
+    assert told(check_button(replace(CLAIMED, pressed=True))) == (OK, "a press arrived")
+    assert check_button(replace(CLAIMED, pressed=False)).advice.startswith("is it wired to GPIO17 and ground?")
+    down = replace(CLAIMED, panel=Panel(button_pull="down"), pressed=False)
+    assert check_button(down).advice.startswith("is it wired to GPIO17 and 3.3 V?")
+    assert check_button(down).level is FAILED
+
+
+def test_without_somebody_to_press_nothing_is_said_against_the_button() -> None:
+    assert told(check_button(CLAIMED)) == (ABSENT, "not tried")
+    assert check_button(replace(CLAIMED, by_box=True)).sentence.startswith("not tried: the box has the pins")
+    assert told(check_button(replace(CLAIMED, panel=Panel(button=-1)))) == (ABSENT, "none is configured")
+
+
+def test_a_light_that_nobody_saw_fails() -> None:
+    assert told(check_light(replace(CLAIMED, seen=True))) == (OK, "it was seen to be lit")
+    assert told(check_light(replace(CLAIMED, seen=False))) == (FAILED, "nobody saw it")
+    assert check_light(CLAIMED).level is ABSENT
+    assert told(check_light(replace(CLAIMED, panel=Panel(light=())))) == (ABSENT, "none is configured")
+
+
+# ---------------------------------------------------------------------------------------------------- phone lines
+
+LINES = LineFacts(Lines(listen="0.0.0.0:8443", certificate_file="chain.pem", url="https://box.example.com:8443"))
+RUNNING = replace(LINES, by_box=True, address="0.0.0.0:8443", health=200)
+
+
+def rows(facts: LineFacts) -> dict[str, tuple[Level, str]]:
+    return {found.name: told(found) for found in check_lines(facts)}
+
+
+def test_a_box_without_phone_lines_has_one_line_that_says_so() -> None:
+    assert rows(LineFacts(Lines())) == {"phone lines": (ABSENT, "none is configured")}
+
+
+def test_lines_that_are_open_are_told() -> None:
+    assert rows(RUNNING) == {
+        "port": (OK, "the box listens on 0.0.0.0:8443"),
+        "certificate": (OK, "chain.pem"),
+        "address": (OK, "https://box.example.com:8443 leads to this box, seen from here"),
+    }
+    assert rows(LINES)["port"] == (OK, "0.0.0.0:8443 is free")
+    assert rows(LINES)["address"][0] is ABSENT
+
+
+def test_a_port_that_cannot_be_had_fails() -> None:
+    (port, *_) = check_lines(replace(LINES, trouble="0.0.0.0:8443: Address already in use"))
+    assert (port.level, port.advice) == (FAILED, "sudo ss -ltnp names who has it")
+    (port, *_) = check_lines(replace(LINES, trouble="0.0.0.0:443: Permission denied"))
+    assert "CAP_NET_BIND_SERVICE" in port.advice
+    assert rows(replace(RUNNING, address=""))["port"] == (FAILED, "the box does not listen on 0.0.0.0:8443")
+
+
+def test_a_certificate_that_turns_callers_away_fails_and_one_that_soon_will_is_a_warning() -> None:
+    assert rows(replace(RUNNING, certificate="has expired", certificate_bad=True))["certificate"][0] is FAILED
+    assert rows(replace(RUNNING, certificate="expires in 3 days"))["certificate"][0] is WARNING
+    behind = replace(RUNNING, lines=Lines(listen="127.0.0.1:8080", url="https://box.example.com"))
+    assert rows(behind)["certificate"][0] is ABSENT
+
+
+def test_an_address_that_does_not_lead_here_is_told() -> None:
+    unreached = rows(replace(RUNNING, health=0, health_trouble="timed out"))["address"]
+    assert unreached == (WARNING, "https://box.example.com:8443 cannot be reached from here: timed out")
+    elsewhere = rows(replace(RUNNING, health=404))["address"]
+    assert elsewhere == (FAILED, "https://box.example.com:8443 leads to something else (HTTP 404)")
+    assert rows(replace(RUNNING, lines=Lines(listen="0.0.0.0:8443")))["address"][0] is WARNING
+
+
+def test_a_token_that_is_missing_fails() -> None:
+    assert rows(replace(RUNNING, secrets=("$.line.elks: no file",)))["token"] == (FAILED, "$.line.elks: no file")
+
+
+# -------------------------------------------------------------------------------------------------------- machine
+
+UNIT = Unit("active", "enabled", watchdog_s=10.0, result="success")
+
+
+def test_each_problem_of_the_configuration_is_a_failure() -> None:
+    assert [told(found) for found in check_configuration("a.toml", ["$.x: no", "$.y: no"])] == [
+        (FAILED, "$.x: no"),
+        (FAILED, "$.y: no"),
+    ]
+    assert told(check_configuration("a.toml", [])[0]) == (OK, "a.toml")
+
+
+@pytest.mark.parametrize(
+    ("unit", "running", "level", "words"),
+    [
+        (UNIT, True, OK, "active, starts at boot, watchdog 10 s"),
+        (None, False, ABSENT, "not installed as a service"),
+        (None, True, ABSENT, "edgevoice runs, but not as a service"),
+        (
+            replace(UNIT, active="failed", result="exit-code", exit_status=78),
+            False,
+            FAILED,
+            "it has failed (exit-code, exit code 78) and is not started again",
+        ),
+        (replace(UNIT, active="inactive"), False, WARNING, "it is inactive"),
+        (replace(UNIT, active="activating"), False, WARNING, "it is activating"),
+        (UNIT, False, FAILED, "it is active, but does not answer on its socket"),
+        (replace(UNIT, enabled="disabled"), True, WARNING, "it runs, but does not start at boot (disabled)"),
+        (replace(UNIT, watchdog_s=0.0), True, WARNING, "it runs, but nobody watches it"),
+        (replace(UNIT, restarts=3), True, WARNING, "it runs, and was restarted 3 times since it was loaded"),
+        (replace(UNIT, restarts=1), True, WARNING, "it runs, and was restarted 1 time since it was loaded"),
+    ],
+)
+def test_a_service_that_does_not_run_by_itself_is_told(
+    unit: Unit | None, running: bool, level: Level, words: str
+) -> None:
+    assert told(check_unit(unit, running)) == (level, words)
+
+
+def test_a_service_that_stopped_over_its_configuration_sends_there_and_one_that_is_off_at_boot_is_mended() -> None:
+    wrong = replace(UNIT, active="failed", exit_status=78)
+    assert check_unit(wrong, False).advice.startswith("see: configuration")
+    assert check_unit(replace(wrong, exit_status=1), False).advice.startswith("journalctl")
+    assert check_unit(replace(UNIT, enabled="disabled"), True).fix == ("systemctl", "enable", "edgevoice")
+
+
+def test_the_fault_that_a_box_shows_is_repeated() -> None:
+    assert check_fault("") == ()
+    assert told(check_fault("the card is gone")[0]) == (FAILED, "the box shows: the card is gone")
+
+
+@pytest.mark.parametrize(
+    ("power", "level", "words"),
+    [
+        (Power(), ABSENT, "this machine does not tell its voltage"),
+        (Power(celsius=40.4), ABSENT, "this machine does not tell its voltage, 40 °C"),
+        (Power(0, False, 50.0), OK, "no under-voltage since it started, 50 °C"),
+        (Power(alarm=False), OK, "no under-voltage since it started"),
+        (Power(0x50005), FAILED, "under-voltage now: sound breaks off, the SD card suffers"),
+        (Power(0x50000), WARNING, "under-voltage since it started"),
+        (Power(alarm=True), WARNING, "under-voltage since it started"),
+        (Power(0x8), WARNING, "it is slowed down because it is too hot"),
+        (Power(0, celsius=85.0), WARNING, "it is slowed down because it is too hot, 85 °C"),
+        (Power(0x80000), WARNING, "it has been slowed down because it was too hot"),
+    ],
+)
+def test_the_flags_of_the_firmware_are_told_in_words(power: Power, level: Level, words: str) -> None:
+    assert told(check_power(power)) == (level, words)
+
+
+DISK = Disk(5000 * MB, 30_000 * MB, state="/var/lib/edgevoice")
+
+
+@pytest.mark.parametrize(
+    ("disk", "level", "words"),
+    [
+        (DISK, OK, "5000 MB of 29 GB free"),
+        (replace(DISK, free_bytes=100 * MB), WARNING, "it is nearly full: 100 MB of 29 GB free"),
+        (replace(DISK, free_bytes=5 * MB), FAILED, "it is full: 5 MB of 29 GB free"),
+        (
+            replace(DISK, read_only=True, meant_read_only=True),
+            OK,
+            "read-only, as it is meant to be; 5000 MB of 29 GB free",
+        ),
+        (
+            replace(DISK, read_only=True),
+            FAILED,
+            "the root is read-only and was not meant to be: a failing SD card",
+        ),
+        (replace(DISK, state_trouble="No space"), WARNING, "/var/lib/edgevoice cannot be written: No space"),
+    ],
+)
+def test_a_disk_that_fails_is_told_from_one_that_is_full(disk: Disk, level: Level, words: str) -> None:
+    assert told(check_disk(disk)) == (level, words)
+
+
+def test_memory_that_is_short_or_lies_on_the_sd_card_is_a_warning() -> None:
+    assert told(check_memory(Memory(300 * MB, 900 * MB))) == (OK, "300 MB of 900 available")
+    assert told(check_memory(Memory(20 * MB, 900 * MB)))[0] is WARNING
+    swapped = check_memory(Memory(300 * MB, 900 * MB, ("/var/swap",)))
+    assert swapped.level is WARNING
+    assert "swap on /var/swap" in swapped.sentence
+
+
+def test_the_versions_are_one_line_that_can_be_copied_into_a_report() -> None:
+    versions = Versions("0.1.0", "3.11.2", "1.2.8", "6.6.31 aarch64", "Debian 12", "Raspberry Pi 4")
+    words = "edgevoice 0.1.0, Python 3.11.2, alsa-lib 1.2.8, kernel 6.6.31 aarch64, Raspberry Pi 4, Debian 12"
+    assert told(check_versions(versions)) == (OK, words)

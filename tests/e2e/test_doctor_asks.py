@@ -1,0 +1,83 @@
+"""`edgevoice doctor` at a terminal: what is waited for, asked, pressed and consented to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.e2e.box import LED
+from tests.e2e.doctor import Terminal, configured, with_a_clock_that_nobody_sets
+from tests.fakes import noise
+from tests.lab.labcard.labcard import World
+from tests.lab.labgpio.pins import Pins
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with World(rate=48_000) as world:
+        world.air[:] = np.resize(noise(48_000, -60.0), len(world.air))
+        world.set_echo(0.02, 0.3)
+        yield world
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("y", "yes\n"), ("", "no\n")])
+def test_each_command_that_mends_is_asked_about(world: World, tmp_path: Path, answer: str, kept: str) -> None:
+    memory, env = with_a_clock_that_nobody_sets(tmp_path, world.env())
+    configuration = configured(tmp_path, '[panel]\npins = "none"\n')
+    terminal = Terminal([sys.executable, "-m", "edgevoice", "doctor", "-c", str(configuration), "--fix"], env)
+    try:
+        terminal.read_until("run `timedatectl set-ntp true`? [y/N] ")
+        terminal.type(f"{answer}\n")
+        assert terminal.read_to_the_end() == 0
+    finally:
+        terminal.close()
+    assert memory.read_text() == kept
+
+
+@pytest.fixture
+def terminal(world: World, tmp_path: Path) -> Iterator[tuple[Terminal, Pins]]:
+    pins = Pins(tmp_path / "pins.sock")
+    env = {**world.env(), **pins.env(), "TERM": "xterm", "COLUMNS": "100"}
+    env.pop("NO_COLOR", None)
+    command = [sys.executable, "-m", "edgevoice", "doctor", "-c", str(configured(tmp_path))]
+    terminal = Terminal(command, env)
+    yield terminal, pins
+    pins.close()
+    terminal.close()
+
+
+def press(pins: Pins) -> None:
+    try:
+        pins.press()
+    except ConnectionError:
+        pass  # it has seen the press, and ended before it answered us
+
+
+def test_a_person_sees_what_is_waited_for_and_the_light_and_their_press_arrives(
+    terminal: tuple[Terminal, Pins],
+) -> None:
+    seen, pins = terminal
+    seen.read_until("looking at: ")
+    seen.read_until("Do you see it? [Y/n] ")
+    assert pins.wait(LED, 1, 5.0), "the light flashes while it is asked about"
+    seen.type("y\n")
+    seen.read_until("Press the button")
+    press(pins)
+    assert seen.read_to_the_end() == 0
+    assert "\x1b[32mok     \x1b[0m  button GPIO17" in seen.shown
+    assert "a press arrived" in seen.shown
+    assert "it was seen to be lit" in seen.shown
+
+
+def test_a_light_that_the_person_does_not_see_is_a_failure(terminal: tuple[Terminal, Pins]) -> None:
+    seen, pins = terminal
+    seen.read_until("Do you see it? [Y/n] ")
+    seen.type("n\n")
+    seen.read_until("Press the button")
+    press(pins)
+    assert seen.read_to_the_end() == 1
+    assert "nobody saw it" in seen.shown
