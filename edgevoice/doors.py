@@ -34,7 +34,8 @@ class Doors:
                     perform(Tone(self._open(name, call)), now())
                 case Wrong():
                     log.warning("call %s: a wrong code", call)
-                    perform(Tone("refused"), now())
+                    if len(self._configured) == 1:  # else it may be the middle of a longer one
+                        perform(Tone("refused"), now())
                 case Blocked():
                     log.warning("call %s: too many wrong codes; no door opens any more in this call", call)
                     perform(Tone("refused"), now())

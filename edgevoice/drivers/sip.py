@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgevoice.drivers.packets import Packets
@@ -141,11 +143,13 @@ class Endpoint:
     async def _work(self) -> str:
         """Be one worker's life; say how it ended."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours, theirs:
+        # The library makes a directory of its own, and leaves it when it is ended hard. A service's is in memory.
+        memory = os.environ.get("RUNTIME_DIRECTORY")
+        with ours, theirs, TemporaryDirectory(prefix="edgevoice-sip-", dir=memory) as folder:
             try:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-m", "edgevoice.drivers.sip_worker", str(theirs.fileno()),
-                    pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL, env=os.environ | {"TMPDIR": folder},
                 )  # fmt: skip
             except OSError as error:
                 return f"no worker can be started ({error.strerror})"
