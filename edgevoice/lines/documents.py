@@ -236,7 +236,7 @@ def _twilio(known: TwilioSetup, token: str) -> list[str]:
     return [
         f"In Twilio's console open {number}: Phone Numbers, Manage, Active numbers.",
         'Under Voice, at "A call comes in", choose Webhook, enter this address and choose HTTP POST:\n\n'
-        f"  {known.base.rstrip('/')}{WEBHOOKS['twilio']}\n\n"
+        f"  {_webhook(known.base, 'twilio', token, signed=known.signed)}\n\n"
         "Or, without a webhook: choose TwiML Bin, and make one with this in it:\n\n"
         f"  {document}\n",
     ]
@@ -260,18 +260,24 @@ def _stream(known: StreamSetup, name: str, token: str) -> list[str]:
     return [
         f"In {name}'s console open the application of your number, or make one.",
         "As answer URL, with the method POST, enter:\n\n"
-        f"  {known.base.rstrip('/')}{WEBHOOKS[known.service]}\n\n"
+        f"  {_webhook(known.base, known.service, token, signed=known.signed)}\n\n"
         "Or, where another server of yours answers for the number, let it answer with this:\n\n"
         f"  {document}\n",
     ]
+
+
+def _webhook(base: str, service: Phone, token: str, *, signed: bool) -> str:
+    """Return the webhook's address; who does not sign shows the token."""
+    address = f"{base.rstrip('/')}{WEBHOOKS[service]}"
+    return address if signed else _filled(f"{address}?token={GAP}", token)
 
 
 def _signature(signed: bool, name: str) -> str:
     if signed:
         return f"The box has the auth token, and checks that it is {name} who asks."
     return (
-        f"The box cannot check that it is {name} who asks: write the auth token into a file, and name that in\n"
-        "auth_token_file."
+        f"The box tells by the token alone that it is {name} who asks. Better: write the auth token into a file, and\n"
+        "name that in auth_token_file; then the address needs no ?token=."
     )
 
 

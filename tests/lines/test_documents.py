@@ -147,8 +147,8 @@ def test_the_socket_is_where_the_public_address_is(base: str, url: str) -> None:
 
 def test_the_token_shows_only_when_the_owner_wants_it() -> None:
     assert TOKEN not in setup(KNOWN)
-    assert setup(KNOWN).count("<TOKEN>") == 5  # one for each service, and what it stands for
-    assert setup(KNOWN, show_token=True).count(TOKEN) == 4
+    assert setup(KNOWN).count("<TOKEN>") == 6  # one for each service, and what it stands for
+    assert setup(KNOWN, show_token=True).count(TOKEN) == 5
     assert "<TOKEN>" not in setup(KNOWN, show_token=True)
     assert TOKEN not in "".join(map(repr, KNOWN))
     assert setup([]) == ""
@@ -179,7 +179,7 @@ def test_a_quote_in_a_number_does_not_end_the_command() -> None:
     ("known", "webhook", "document"),
     [
         (KNOWN[1], f"{BASE}/twilio/voice", twiml(socket_url(BASE, "twilio", TOKEN), {})),
-        (KNOWN[2], f"{BASE}/vobiz/answer", stream(socket_url(BASE, "vobiz", TOKEN))),
+        (KNOWN[2], f"{BASE}/vobiz/answer?token={TOKEN}", stream(socket_url(BASE, "vobiz", TOKEN))),
         (KNOWN[3], f"{BASE}/plivo/answer", stream(socket_url(BASE, "plivo", TOKEN))),
     ],
 )
