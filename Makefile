@@ -30,8 +30,9 @@ run: $(VENV)/.run
 demo: $(VENV)/.run
 	$(BIN)/edgevoice demo
 
+# Two files at a time: most of their time is waited for, as sound takes its time.
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # SIP over a network that loses packets, goes away and changes its address: minutes, and a network namespace, so as root.
 test-sip: $(VENV)/.test
