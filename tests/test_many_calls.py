@@ -48,7 +48,7 @@ def test_hundreds_of_calls_leave_no_task_no_socket_and_no_object(tmp_path: Path)
                 await batch(number)
             await asyncio.sleep(0.05)
             assert len(asyncio.all_tasks()) == tasks
-            assert len(os.listdir("/proc/self/fd")) == files
+            assert len(os.listdir("/proc/self/fd")) <= files, "fewer: what tests before this one had left is gone"
             grown = {kind: count for kind, count in (objects() - found).items() if count >= CALLS // 4}
             assert grown == {}, f"more than before after {CALLS} calls"
 
