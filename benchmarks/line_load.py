@@ -120,6 +120,7 @@ class End(asyncio.Protocol):
             if kind == TEXT and size > SOUND:
                 self.heard.append((at, payload))
             elif kind == PING:
+                payload = unmasked(payload) if masked else payload  # or the answer is to another question
                 self.transport.write(bytes([PONG, size | 0x80 * (not masked)]) + bytes(4 * (not masked)) + payload)
             elif kind == TEXT:
                 self.told(json.loads(unmasked(payload) if masked else payload))
