@@ -92,8 +92,7 @@ class Headless:
     def _call(self, target: str) -> dict[str, object]:
         """Call somebody, and let the agent that answers calls talk with them."""
         problem = cannot_dial(self._config, target) if is_line(target) else f'there is no line in "{target}"'
-        if not problem and self.lines.full:
-            problem = f"there are {self._config.lines.max_calls} calls already (lines.max_calls)"
+        problem = problem or self.lines.full
         if problem:
             raise DeviceError(problem)
         self._group.create_task(self._converse(target))

@@ -49,6 +49,9 @@ BIND_S = (1.0, 2.0, 5.0, 10.0, 30.0)  # a port that is taken may be free again: 
 BUSY_S = 3.0  # of busy tone, before the line is let go
 RING_S = 3.0  # between ringing tones
 GOODBYE_S = 10.0  # an agent that hangs up may finish its sentence
+LOOK_S = 0.1  # how often it is looked whether this program has time
+LATE_S, OFTEN = 0.15, 4  # who is woken so late, that often in a row, has no time for another call
+LATELY_S = 3.0  # for so long no further call may come in then
 TOLD_S = 10.0  # one line in the journal that often, however many knock at the door
 WEBHOOKS: Mapping[str, documents.Phone] = {path: name for name, path in documents.WEBHOOKS.items()}
 
@@ -110,6 +113,7 @@ class Switchboard:
         self._count = 0
         self._changed = asyncio.Event()  # a call is over
         self._knocks, self._told_at = 0, -TOLD_S
+        self._late_until = 0.0
 
     def _load_certificate(self) -> Certificate | None:
         lines = self._config.lines
@@ -134,6 +138,17 @@ class Switchboard:
                 parts.create_task(watch(self._certificate))
             if self._config.lines.listen:
                 parts.create_task(self._listen())
+            parts.create_task(self._watch_load())
+
+    async def _watch_load(self) -> None:
+        """Notice that calls take all the time there is: those that are running must not wait for one more."""
+        late = 0
+        while True:
+            due = self.loop.time() + LOOK_S
+            await asyncio.sleep(LOOK_S)
+            late = late + 1 if self.running and self.loop.time() - due > LATE_S else 0
+            if late >= OFTEN:
+                self._late_until = self.loop.time() + LATELY_S
 
     async def _listen(self) -> None:
         """Serve phone services, and try again while the port cannot be had."""
@@ -158,13 +173,17 @@ class Switchboard:
     # ------------------------------------------------------------------------------------------------ the door
 
     @property
-    def full(self) -> bool:
-        """No further call may come in."""
-        return len(self.running) >= self._config.lines.max_calls
+    def full(self) -> str:
+        """Why no further call may come in, or ""."""
+        if len(self.running) >= self._config.lines.max_calls:
+            return f"there are {self._config.lines.max_calls} calls already (lines.max_calls)"
+        if self.loop.time() < self._late_until:
+            return f"{len(self.running)} calls take all the time that this machine has"
+        return ""
 
     def _admit(self, came: Came) -> Admitted | Answered:
         if self.full:
-            self._refuse(f"there are {self._config.lines.max_calls} calls already (lines.max_calls)")
+            self._refuse(self.full)
             return Answered(503, "busy\n")
         decided = self._admission.upgrade(came, self.loop.time())
         if isinstance(decided, Refused):
@@ -227,7 +246,7 @@ class Switchboard:
     def _sip_comes(self, leg: LineLeg, allowed: bool) -> bool:
         """Take a call that comes in over SIP, if there is room for it."""
         if self.full:
-            self._refuse(f"there are {self._config.lines.max_calls} calls already (lines.max_calls)")
+            self._refuse(self.full)
             return False
         admitted = Admitted("sip")
         self._group.create_task(self._take(self._enter(leg, admitted, allowed=allowed), admitted))

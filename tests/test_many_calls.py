@@ -8,6 +8,9 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from edgevoice import switchboard
 from tests.house import SILENCE, dialling_in, house, next_kind, run, say_hello, until
 
 AT_ONCE = 20
@@ -32,7 +35,11 @@ async def one_call(box: object, number: int) -> None:
             socket.transport.abort()
 
 
-def test_hundreds_of_calls_leave_no_task_no_socket_and_no_object(tmp_path: Path) -> None:
+def test_hundreds_of_calls_leave_no_task_no_socket_and_no_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switchboard, "LATE_S", 10.0)  # so many at once are refused, else
+
     async def story() -> None:
         async with house(tmp_path, max_calls=64) as box:
 

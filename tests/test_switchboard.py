@@ -77,6 +77,33 @@ def test_of_twenty_calls_at_the_same_moment_exactly_as_many_as_allowed_come_in(t
     run(story())
 
 
+def test_calls_that_take_all_the_time_there_is_leave_none_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(switchboard, "LATE_S", 0.01)
+    monkeypatch.setattr(switchboard, "LATELY_S", 0.5)
+
+    async def story() -> None:
+        async with house(tmp_path) as box, dialling_in(box) as socket:
+            await say_hello(socket)
+            assert await next_kind(socket) == "listening"
+            while not box.lines.full:
+                busy_until = box.loop.time() + 0.2
+                while box.loop.time() < busy_until:
+                    pass  # somebody keeps the loop: what is due waits
+                await asyncio.sleep(0)
+            with pytest.raises(InvalidStatus) as refused:
+                await dialling_in(box)
+            assert refused.value.response.status_code == 503
+            assert "1 calls take all the time that this machine has" in caplog.text
+            monkeypatch.setattr(switchboard, "LATE_S", 10.0)
+            await until(lambda: not box.lines.full)
+            async with dialling_in(box):
+                assert len(box.lines.running) == 2, "and there is time again"
+
+    run(story())
+
+
 def test_a_service_that_never_says_which_call_it_is_is_hung_up_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
