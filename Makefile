@@ -30,9 +30,11 @@ run: $(VENV)/.run
 demo: $(VENV)/.run
 	$(BIN)/edgevoice demo
 
-# Two files at a time: most of their time is waited for, as sound takes its time.
+# Two files at a time, as most of their time is waited for; but one at a time where the whole program plays and hears in
+# real time: beside another one it would be late, and hear its own echo.
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
+	$(BIN)/python -m pytest tests/e2e
 
 # SIP over a network that loses packets, goes away and changes its address: minutes, and a network namespace, so as root.
 test-sip: $(VENV)/.test
