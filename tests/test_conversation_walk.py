@@ -20,6 +20,7 @@ from edgevoice.events import (
     End,
     Event,
     Interrupt,
+    LinkDown,
     Listen,
     Listening,
     Mark,
@@ -29,6 +30,7 @@ from edgevoice.events import (
     Respond,
     ResponseDone,
     ResponseStarted,
+    Resumed,
     SpeechStarted,
     SpeechStopped,
     Suspected,
@@ -64,6 +66,8 @@ FAR_EVENTS = st.one_of(
     st.builds(ResponseStarted, RESPONSES),
     st.builds(Audio, st.just(SECOND), RESPONSES),
     st.builds(ResponseDone, RESPONSES),
+    st.just(LinkDown("gone")),
+    st.just(Resumed()),
     st.just(Closed(End.LINK_LOST, "gone")),
 )
 STEPS = st.lists(

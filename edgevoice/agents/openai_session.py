@@ -241,7 +241,7 @@ class Memory:
     """The last words of both sides, in the order in which they were begun; for a session that takes over."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, tuple[str, str]] = {}  # item -> who, text
+        self._lines: dict[str, tuple[str, str]] = {}  # item -> "person", "agent" or "tool"; text
 
     def begin(self, item: str, who: str) -> None:
         """Keep the place of an item whose words come later."""
@@ -272,7 +272,11 @@ class Memory:
                 kept.append((who, text[-room:]))
                 room -= len(text)
         for who, text in reversed(kept):
-            role, kind = ("user", "input_text") if who == "person" else ("assistant", "text" if beta else "output_text")
+            role, kind = {
+                "person": ("user", "input_text"),
+                "agent": ("assistant", "text" if beta else "output_text"),
+                "tool": ("system", "input_text"),
+            }[who]
             item = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
             yield message("conversation.item.create", item=item)
 
