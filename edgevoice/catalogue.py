@@ -11,7 +11,8 @@ from typing import Protocol
 
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
-from edgevoice.config import Secret, is_line
+from edgevoice.config import Secret, agents_relays, is_line
+from edgevoice.config import tools as tools_of
 from edgevoice.conversation import Detection
 from edgevoice.errors import ConfigError
 from edgevoice.lines.admission import Door
@@ -23,7 +24,7 @@ from edgevoice.lines.sip import Account, worker_account, worker_start
 from edgevoice.lines.twilio import Twilio
 from edgevoice.lines.vobiz import Plivo, Vobiz
 from edgevoice.schema import Config
-from edgevoice.tools import TOOLS
+from edgevoice.tools import Toolbox
 from edgevoice.wire import Wire
 
 UNSPEAKABLE = "the password holds a quotation mark or a backslash, which cannot be sent; choose another one"
@@ -68,6 +69,11 @@ LINES: Mapping[str, PhoneLine] = {
 }
 
 
+def toolbox(config: Config, agent: str) -> Toolbox:
+    """Return what that agent may use."""
+    return Toolbox(tools_of(config, agent), agents_relays(config), config.call.contacts)
+
+
 def _parrot(config: Config, files: Files, offset_s: float) -> Reachable:
     return Reachable(Parrot(), Detection.LOCAL)
 
@@ -92,7 +98,7 @@ def _openai(config: Config, files: Files, offset_s: float) -> Reachable:
         turn_detection="none" if manual else agent.turn_detection,
         vad_threshold=agent.vad_threshold,
         vad_silence_ms=agent.vad_silence_ms,
-        tools=tuple(TOOLS[name] for name in agent.tools),
+        tools=toolbox(config, "openai").offered,
         greeting=agent.greeting,
     )
     detection = {"local": Detection.LOCAL, "none": Detection.MANUAL}.get(agent.turn_detection, Detection.SERVICE)
@@ -123,6 +129,10 @@ class Agents:
         if not manual and made.detection is not Detection.MANUAL:
             return made
         return replace(made, detection=Detection.LOCAL if by_line else Detection.MANUAL)
+
+    def toolbox(self, name: str) -> Toolbox:
+        """Return what that agent may use."""
+        return toolbox(self.config, name)
 
     def doors(self) -> Mapping[str, Door]:
         """Return what each phone service that is set up must show. Raises ConfigError."""
@@ -211,11 +221,11 @@ class Agents:
     def check(self) -> None:
         """Raise ConfigError when an agent or a line that the configuration uses cannot be made."""
         call = self.config.call
-        for name in {call.button, call.at_start, call.fallback, call.incoming} & set(AGENTS):
+        for name in {call.button, call.at_start, call.fallback, call.incoming, *call.contacts.values()} & set(AGENTS):
             self.make(name, time.monotonic)
         self.doors()
         self.sip()
-        for target in filter(is_line, (call.button, call.at_start, call.fallback)):
+        for target in filter(is_line, (call.button, call.at_start, call.fallback, *call.contacts.values())):
             if target.startswith("sip:"):
                 continue
             self.dialer(target.partition(":")[0], "")

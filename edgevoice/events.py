@@ -312,7 +312,10 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
+    """Leave the call. `fades`: nobody wished it here, so what sounds fades away instead of being cut off."""
+
     reason: str
+    fades: bool = False
 
 
 Command: TypeAlias = (

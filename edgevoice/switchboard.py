@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from websockets.asyncio.server import ServerConnection
 
@@ -40,7 +40,7 @@ from edgevoice.lines.admission import Admission, Admitted, Came, Refused, Ticket
 from edgevoice.lines.line import Line
 from edgevoice.orders import Side
 from edgevoice.sip_lines import SipDialling, SipLines
-from edgevoice.tools import HangUpTool, SetVolume, parse
+from edgevoice.tools import CallTool, HangUpTool, OpenRelayTool, SetVolume
 from edgevoice.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -320,7 +320,7 @@ class Switchboard:
         call = Call(conversation, leg.perform, far.perform, reached.wire.rate)
         bridge = Bridge(call, leg, far)
         call.on_key = self._doors.listener(running.name, leg.perform, now)
-        call.on_tool = lambda called: self._tool(bridge, called)
+        call.on_tool = lambda called: self._tool(bridge, running, called)
         running.joined, running.call = agent, call
         ends = self.loop.call_later(self._config.call.max_s, self._time_is_up, bridge)
         try:
@@ -333,23 +333,27 @@ class Switchboard:
         at = self.loop.time()
         bridge.want(lambda machine: machine.leave("the longest time of a call is over", GOODBYE_S, at))
 
-    def _tool(self, bridge: Bridge, called: ToolCalled) -> None:
-        """Do what an agent asks of a line: to hang up is all that makes sense there."""
+    def _tool(self, bridge: Bridge, running: Running, called: ToolCalled) -> None:
+        """Do what an agent asks in a call over a line, or tell it why that cannot be."""
         at = self.loop.time()
         try:
-            if called.name not in self._config.agent.openai.tools:
-                raise ValueError(f"{called.name} is not allowed here")
-            wanted = parse(called.name, called.arguments)
+            wanted = self._agents.toolbox(running.joined).check(called.name, called.arguments)
         except ValueError as problem:
             outcome = f"error: {problem}"
-            bridge.want(lambda machine: machine.tool_result(called.id, outcome))
-            return
-        match wanted:
-            case HangUpTool():
-                bridge.want(lambda machine: machine.leave("the agent hung up", GOODBYE_S, at))
-            case SetVolume():
-                outcome = "error: a telephone's volume is set by who holds it"
-                bridge.want(lambda machine: machine.tool_result(called.id, outcome))
+        else:
+            match wanted:
+                case HangUpTool():
+                    bridge.want(lambda machine: machine.leave("the agent hung up", GOODBYE_S, at))
+                    return
+                case OpenRelayTool(relay):
+                    outcome = self._doors.open_for_agent(relay, running.name, at)
+                case SetVolume():
+                    outcome = "error: a telephone's volume is set by who holds it"
+                case CallTool():
+                    outcome = "error: who is on the telephone cannot be connected to anybody else"
+                case _:
+                    assert_never(wanted)
+        bridge.want(lambda machine: machine.tool_result(called.id, outcome))
 
     async def _ring(self, running: Running, admitted: Admitted) -> None:
         """Ring at the box until somebody answers, or the caller gives up."""

@@ -334,6 +334,19 @@ class Playout:
         self.on_hold = False
         self._fade = _swell(self.rate)
 
+    def fade_out(self) -> None:
+        """Let what sounds fade away behind what the card was given already; forget all the rest."""
+        last = [np.zeros(0, np.int16)]
+        wanted = self.rate * FADE_MS // 1000
+        while wanted and (piece := self._next(wanted)):
+            last.append(piece.pcm)
+            wanted -= len(piece.pcm)
+        in_card = self._spans
+        self._spans = deque()
+        self.discard()
+        self._spans = in_card
+        self._tones.append(_with_gains(np.concatenate(last)[::-1], _swell(self.rate))[::-1])
+
     def discard(self) -> tuple[str, float]:
         """Forget all that was not heard by the last `advance`, the card having been dropped now or by the hold.
 
