@@ -268,7 +268,7 @@ class Conversation:
     def _lose_link(self) -> Orders:
         """Nothing more comes of what was being said. It is heard as far as it came, and then a tone says so."""
         self._link_down = True
-        return [(Side.NEAR, Mark(name, name)) for name in self._responses.break_off()]
+        return [(Side.NEAR, Mark(name, name, fades=True)) for name in self._responses.break_off()]
 
     def _resume(self, at: float) -> Orders:
         if not self._link_down:

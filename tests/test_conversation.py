@@ -313,7 +313,7 @@ def test_a_sentence_without_end_does_not_keep_the_call_open() -> None:
 def test_a_lost_link_is_heard_and_seen_and_what_was_received_is_heard_to_its_end() -> None:
     story = opened()
     story.speaking("r1")
-    assert story.far(LinkDown("gone")) == [(NEAR, Mark("r1", "r1"))]
+    assert story.far(LinkDown("gone")) == [(NEAR, Mark("r1", "r1", fades=True))]
     assert story.turn is Turn.RECONNECTING
     assert story.conversation.speaking
     assert story.near(Played("r1", "r1")) == [(NEAR, Tone("trouble"))], "not into the sentence"

@@ -288,8 +288,8 @@ class Duplex:
                 self.playout.pause_live()  # a line is never quite silent: while nobody speaks there, we are heard
             case Play(pcm, response, live):
                 self.playout.play(pcm, response, live=live)
-            case Mark(name, response, goes_on):
-                self.playout.mark(name, response, goes_on=goes_on)
+            case Mark(name, response, goes_on, fades):
+                self.playout.mark(name, response, goes_on=goes_on, fades=fades)
             case Tone(name):
                 self.playout.tone(tone(name, self._rate))
             case Chirp():
