@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TypeAlias, assert_never
 
 from edgevoice.contact import Contact
+from edgevoice.errands import GOODBYE_S, errand
 from edgevoice.events import Closed, End, ToolCalled
 from edgevoice.happenings import (
     AnswerCall,
@@ -24,7 +25,6 @@ from edgevoice.happenings import (
     CallOpened,
     CardLost,
     CardReady,
-    Connect,
     Decline,
     Effect,
     EndCall,
@@ -33,7 +33,6 @@ from edgevoice.happenings import (
     HeldLong,
     Mute,
     MuteAsked,
-    OpenRelay,
     PlaceCall,
     PowerOff,
     Pressed,
@@ -46,15 +45,13 @@ from edgevoice.happenings import (
     Talk,
     ToolDone,
     TurnChanged,
-    TurnVolume,
 )
 from edgevoice.light import Box, Pattern, Turn, pattern
 from edgevoice.redial import REACH_S, Redial
-from edgevoice.tools import NO_TOOLS, CallTool, HangUpTool, OpenRelayTool, SetVolume, Toolbox
+from edgevoice.tools import NO_TOOLS, Toolbox
 
 FAULT_SHOWN_S = 30.0  # the light tells why a call failed for so long
 PUSH_IDLE_S = 60.0  # push to talk: nobody pressed for so long, the call ends
-GOODBYE_S = 10.0  # an agent that hangs up may finish its sentence
 DRAIN_S = 2.0  # the same when the box itself is stopped
 TICK_S = 2.0  # a soft tick that often while connecting
 RING_S = 3.0  # a tone of 0.9 s, then silence: as telephones ring
@@ -383,24 +380,11 @@ class Appliance:
         return [Mute(wanted)] if self.state is Box.IN_CALL else []
 
     def _tool(self, called: ToolCalled) -> Effects:
-        try:
-            if self._ending:
-                raise ValueError("the call is about to end")
-            wanted = self._tools.get(self.target, NO_TOOLS).check(called.name, called.arguments)
-        except ValueError as problem:
-            return [ToolDone(called.id, f"error: {problem}")]
-        match wanted:
-            case HangUpTool():
-                self._ending = True
-                return [EndCall("the agent hung up", GOODBYE_S)]
-            case SetVolume(percent):
-                return [TurnVolume(percent, called.id)]
-            case OpenRelayTool(relay):
-                return [OpenRelay(relay, called.id)]
-            case CallTool(to):
-                return [Connect(self._tools[self.target].contacts[to], GOODBYE_S, called.id)]
-            case _:
-                assert_never(wanted)
+        if self._ending:
+            return [ToolDone(called.id, "error: the call is about to end")]
+        effect = errand(self._tools.get(self.target, NO_TOOLS), called)
+        self._ending = isinstance(effect, EndCall)
+        return [effect]
 
     def _stop(self) -> Effects:
         self._stopping = True

@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import Protocol
 
 from websockets.asyncio.server import ServerConnection
 
@@ -33,14 +33,15 @@ from edgevoice.drivers.line_leg import LineLeg
 from edgevoice.drivers.line_server import Answered, serve_lines, watch
 from edgevoice.drivers.local import LocalLeg
 from edgevoice.drivers.websocket import WebSocketLeg
+from edgevoice.errands import GOODBYE_S, errand
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.events import HangUp, Tone, ToolCalled
+from edgevoice.happenings import Connect, EndCall, OpenRelay, ToolDone, TurnVolume
 from edgevoice.lines import documents
 from edgevoice.lines.admission import Admission, Admitted, Came, Refused, Ticket
 from edgevoice.lines.line import Line
 from edgevoice.orders import Side
 from edgevoice.sip_lines import SipDialling, SipLines
-from edgevoice.tools import CallTool, HangUpTool, OpenRelayTool, SetVolume
 from edgevoice.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,6 @@ log = logging.getLogger(__name__)
 BIND_S = (1.0, 2.0, 5.0, 10.0, 30.0)  # a port that is taken may be free again: the old process is ending
 BUSY_S = 3.0  # of busy tone, before the line is let go
 RING_S = 3.0  # between ringing tones
-GOODBYE_S = 10.0  # an agent that hangs up may finish its sentence
 LOOK_S = 0.1  # how often it is looked whether this program has time
 LATE_S, OFTEN = 0.15, 4  # who is woken so late, that often in a row, has no time for another call
 LATELY_S = 3.0  # for so long no further call may come in then
@@ -336,23 +336,18 @@ class Switchboard:
     def _tool(self, bridge: Bridge, running: Running, called: ToolCalled) -> None:
         """Do what an agent asks in a call over a line, or tell it why that cannot be."""
         at = self.loop.time()
-        try:
-            wanted = self._agents.toolbox(running.joined).check(called.name, called.arguments)
-        except ValueError as problem:
-            outcome = f"error: {problem}"
-        else:
-            match wanted:
-                case HangUpTool():
-                    bridge.want(lambda machine: machine.leave("the agent hung up", GOODBYE_S, at))
-                    return
-                case OpenRelayTool(relay):
-                    outcome = self._doors.open_for_agent(relay, running.name, at)
-                case SetVolume():
-                    outcome = "error: a telephone's volume is set by who holds it"
-                case CallTool():
-                    outcome = "error: who is on the telephone cannot be connected to anybody else"
-                case _:
-                    assert_never(wanted)
+        match errand(self._agents.toolbox(running.joined), called):
+            case EndCall(reason, within_s):
+                bridge.want(lambda machine: machine.leave(reason, within_s, at))
+                return
+            case OpenRelay(relay):
+                outcome = self._doors.open_for_agent(relay, running.name, at)
+            case TurnVolume():
+                outcome = "error: a telephone's volume is set by who holds it"
+            case Connect():
+                outcome = "error: who is on the telephone cannot be connected to anybody else"
+            case ToolDone(_, outcome):
+                pass
         bridge.want(lambda machine: machine.tool_result(called.id, outcome))
 
     async def _ring(self, running: Running, admitted: Admitted) -> None:

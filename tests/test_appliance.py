@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from edgevoice.appliance import (
     DRAIN_S,
     FAULT_SHOWN_S,
-    GOODBYE_S,
     PUSH_IDLE_S,
     TICK_S,
     Appliance,
 )
 from edgevoice.contact import BOUNCE_S, RELEASE_S
+from edgevoice.errands import GOODBYE_S
 from edgevoice.events import Closed, End, ToolCalled
 from edgevoice.happenings import (
     CallAsked,

@@ -56,7 +56,7 @@ LAYERS: list[list[str]] = [
         "doctor.chirp",
     ],
     ["lines.elks", "lines.twilio", "lines.vobiz", "lines.sip", "lines.sending", "lines.ear", "lines.admission"],
-    ["pictures", "calibration_picture", "nightly", "redial", "agents.openai_session", "lines.line"],
+    ["pictures", "calibration_picture", "nightly", "redial", "errands", "agents.openai_session", "lines.line"],
     ["scenes", "agents.openai_answers", "agents.openai_sound"],
     ["audio.duplex", "agents.parrot", "report"],
     ["conversation", "intercom", "appliance", "agents.openai"],

@@ -116,8 +116,8 @@ class WebSocketLeg:
                 ping_interval=PING_S,
                 ping_timeout=PONG_S,
             )
-            tcp = connection.transport.get_extra_info("socket")
-            tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(DEAD_S * 1000))
+            if tcp := connection.transport.get_extra_info("socket"):
+                tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(DEAD_S * 1000))
             return connection
         except InvalidStatus as error:
             body = error.response.body or b""
