@@ -157,6 +157,7 @@ def test_a_link_that_never_comes_back_gives_way_to_the_fallback(tmp_path: Path) 
         box.wait_for_sound(told_at + len(voice("question", RATE)))
 
 
+@pytest.mark.nightly
 def test_an_agent_hands_the_person_over_to_another_and_no_gap_is_heard(tmp_path: Path) -> None:
     contacts = '[call]\nbutton = "openai"\n[call.contacts]\n"the bird" = "parrot"\n'
     with (
