@@ -113,6 +113,11 @@ class Agents:
     def names(self) -> tuple[str, ...]:
         return tuple(AGENTS)
 
+    @property
+    def tools(self) -> Mapping[str, tuple[str, ...]]:
+        """Return which tools each agent may use, by its name."""
+        return {name: getattr(getattr(self.config.agent, name), "tools", ()) for name in AGENTS}
+
     def make(self, name: str, now: Callable[[], float], *, by_line: bool = False) -> Reachable:
         """Return the far side of a call to `name`; `now` is the monotonic clock. Raises ConfigError.
 

@@ -22,7 +22,8 @@ from math import inf
 from typing import assert_never
 
 from edgevoice.agents import openai_session as session
-from edgevoice.agents.openai_answers import Answers, Draft
+from edgevoice.agents.draft import Draft
+from edgevoice.agents.openai_answers import Answers
 from edgevoice.agents.openai_session import BYTES_PER_MS, RATE, Message, Settings
 from edgevoice.events import (
     Answer,
@@ -176,13 +177,8 @@ class OpenAI:
         return self._over or session.closing(self._settings, code, reason)  # maybe only a second connection's end
 
     def _reply(self) -> Reply:
-        send, events, renew = tuple(self._draft.send), tuple(self._draft.events), self._renew
-        if not (send or events or renew):
-            return NOTHING
-        self._draft.send.clear()
-        self._draft.events.clear()
-        self._renew = False
-        return Reply(send, events, renew=renew, close=self._over is not None)
+        renew, self._renew = self._renew, False
+        return self._draft.reply(renew=renew, close=self._over is not None)
 
     def _end(self, closed: Closed) -> None:
         self._over = closed

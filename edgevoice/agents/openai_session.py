@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from edgevoice.agents.draft import message
 from edgevoice.events import Closed, End
 from edgevoice.tools import Tool
 from edgevoice.wire import Request
@@ -167,11 +168,6 @@ def request(settings: Settings) -> Request:
     if settings.dialect == "beta":
         headers["OpenAI-Beta"] = "realtime=v1"
     return Request(urlunsplit(parts._replace(query=urlencode(query))), headers)
-
-
-def message(type: str, **fields: Any) -> str:
-    """Write one message."""
-    return msgspec.json.encode({"type": type, **fields}).decode()
 
 
 def session_update(settings: Settings, event_id: str, *, plain: bool = False) -> str:

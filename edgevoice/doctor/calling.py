@@ -32,7 +32,8 @@ def called(config: Config) -> dict[str, str]:
     """Return the address of each service that this configuration calls, by the name of agent or line."""
     call = config.call
     targets = {call.button, call.at_start, call.fallback} | ({call.incoming} if config.lines.listen else set())
-    found = {name: config.agent.openai.url for name in ("openai",) if name in targets & set(AGENTS)}
+    agents = {name: getattr(config.agent, name) for name in AGENTS if name in targets}
+    found = {name: agent.url for name, agent in agents.items() if hasattr(agent, "url")}
     if config.line.elks.api_credentials_file:
         found["elks"] = config.line.elks.api_url
     if config.line.twilio.account_sid and config.line.twilio.auth_token_file:
