@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.agent_service import OPENAI, AgentService
 from tests.e2e.box import TRUSTING, RunningBox, first_word, last_sound, likeness, similarity, voice
-from tests.e2e.openai_service import OpenAIService
 from tests.lab.labcard.labcard import World
 
 RATE = 48_000
@@ -15,7 +15,7 @@ KEY = "sk-this-must-never-be-seen"
 ANSWER = voice("story", 24_000)
 
 
-def boxed(world: World, service: OpenAIService, more: str = "", **keys: str) -> RunningBox:
+def boxed(world: World, service: AgentService, more: str = "", **keys: str) -> RunningBox:
     box = RunningBox(world, f"{more}\n{service.configuration(**keys)}")
     (box.folder / "key").write_text(f"{KEY}\n")  # with the newline that every editor leaves
     return box
@@ -25,7 +25,7 @@ def test_a_conversation_and_an_interruption(tmp_path: Path) -> None:
     question, interruption = voice("question", RATE), voice("interruption", RATE)
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, ANSWER) as service,
+        AgentService(OPENAI, tmp_path, ANSWER) as service,
         boxed(world, service, TRUSTING) as box,
     ):
         box.wait_until_awake()
@@ -57,7 +57,7 @@ def test_a_conversation_and_an_interruption(tmp_path: Path) -> None:
 
 def test_the_button_interrupts_a_response_that_is_made_already(tmp_path: Path) -> None:
     question = voice("question", RATE)
-    with World(rate=RATE) as world, OpenAIService(tmp_path, ANSWER) as service, boxed(world, service) as box:
+    with World(rate=RATE) as world, AgentService(OPENAI, tmp_path, ANSWER) as service, boxed(world, service) as box:
         box.call()
         said_at = box.say(question)
         replied_at = box.wait_for_sound(said_at + len(question))
@@ -74,7 +74,7 @@ def test_the_button_interrupts_a_response_that_is_made_already(tmp_path: Path) -
 
 
 def test_a_muted_box_sends_silence(tmp_path: Path) -> None:
-    with World(rate=RATE) as world, OpenAIService(tmp_path, ANSWER) as service, boxed(world, service) as box:
+    with World(rate=RATE) as world, AgentService(OPENAI, tmp_path, ANSWER) as service, boxed(world, service) as box:
         box.call()
         assert box.ask(do="mute", on=True)["muted"]
         box.wait_for_turn("muted")
@@ -89,7 +89,11 @@ def test_a_muted_box_sends_silence(tmp_path: Path) -> None:
 def test_push_to_talk_commits_the_turn_itself(tmp_path: Path) -> None:
     question = voice("question", RATE)
     panel = '[panel]\npress = "push_to_talk"\n'
-    with World(rate=RATE) as world, OpenAIService(tmp_path, ANSWER) as service, boxed(world, service, panel) as box:
+    with (
+        World(rate=RATE) as world,
+        AgentService(OPENAI, tmp_path, ANSWER) as service,
+        boxed(world, service, panel) as box,
+    ):
         box.wait_for_state("idle")
         box.pins.press()
         box.wait_for_turn("listening")
@@ -108,7 +112,7 @@ def test_tools_work_end_to_end(tmp_path: Path) -> None:
     question = voice("question", RATE)
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, ANSWER, "--tool", 'set_volume:{"percent":30}') as service,
+        AgentService(OPENAI, tmp_path, ANSWER, "--tool", 'set_volume:{"percent":30}') as service,
         boxed(world, service, tools='["set_volume", "hang_up"]') as box,
     ):
         box.call()
@@ -123,7 +127,7 @@ def test_tools_work_end_to_end(tmp_path: Path) -> None:
 def test_an_agent_may_hang_up(tmp_path: Path) -> None:
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, ANSWER, "--tool", "hang_up:{}") as service,
+        AgentService(OPENAI, tmp_path, ANSWER, "--tool", "hang_up:{}") as service,
         boxed(world, service, tools='["hang_up"]') as box,
     ):
         box.call()
@@ -143,7 +147,11 @@ def test_an_agent_may_hang_up(tmp_path: Path) -> None:
     ids=["bad key", "no credit", "wrong model", "beta closed"],
 )
 def test_a_refusal_has_its_own_words_and_is_not_retried(tmp_path: Path, options: list[str], words: str) -> None:
-    with World(rate=RATE) as world, OpenAIService(tmp_path, ANSWER, *options) as service, boxed(world, service) as box:
+    with (
+        World(rate=RATE) as world,
+        AgentService(OPENAI, tmp_path, ANSWER, *options) as service,
+        boxed(world, service) as box,
+    ):
         box.wait_for_state("idle")
         box.tap()
         fault = box.wait_for_state("fault")
@@ -156,7 +164,7 @@ def test_a_refusal_has_its_own_words_and_is_not_retried(tmp_path: Path, options:
 def test_a_server_that_closes_at_once_is_asked_less_and_less_often(tmp_path: Path) -> None:
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, ANSWER, "--close-at-once", "1011") as service,
+        AgentService(OPENAI, tmp_path, ANSWER, "--close-at-once", "1011") as service,
         boxed(world, service) as box,
     ):
         box.wait_for_state("idle")
@@ -171,7 +179,11 @@ def test_a_server_that_closes_at_once_is_asked_less_and_less_often(tmp_path: Pat
 @pytest.mark.parametrize("options", [["--garbage"], ["--two-responses"], ["--silent-response"]])
 def test_odd_services_do_not_end_a_call(tmp_path: Path, options: list[str]) -> None:
     question = voice("question", RATE)
-    with World(rate=RATE) as world, OpenAIService(tmp_path, ANSWER, *options) as service, boxed(world, service) as box:
+    with (
+        World(rate=RATE) as world,
+        AgentService(OPENAI, tmp_path, ANSWER, *options) as service,
+        boxed(world, service) as box,
+    ):
         box.call()
         box.say(question)
         service.wait_for("fake", "answered")
@@ -182,7 +194,7 @@ def test_odd_services_do_not_end_a_call(tmp_path: Path, options: list[str]) -> N
 def test_a_message_of_twenty_megabytes_ends_the_call_and_not_the_box(tmp_path: Path) -> None:
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, ANSWER, "--huge") as service,
+        AgentService(OPENAI, tmp_path, ANSWER, "--huge") as service,
         boxed(world, service) as box,
     ):
         box.wait_for_state("idle")
@@ -195,7 +207,7 @@ def test_a_session_that_ends_is_taken_over_and_the_person_notices_nothing(tmp_pa
     question = voice("question", RATE)
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, ANSWER[:48_000], "--expire-s", "64") as service,
+        AgentService(OPENAI, tmp_path, ANSWER[:48_000], "--expire-s", "64") as service,
         boxed(world, service) as box,
     ):
         box.call()
