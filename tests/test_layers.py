@@ -16,7 +16,7 @@ LAYERS: list[list[str]] = [
     ["events", "errors"],
     ["light", "orders"],
     ["wire", "schema", "tools", "happenings", "drawing", "responses", "suspicion", "person", "announcement", "relays"],
-    ["agents.draft"],
+    ["agents.draft", "agents.memory", "agents.ending"],
     ["lines.service", "lines.signatures", "lines.documents", "lines.playback", "lines.backlog", "lines.sip_words"],
     [
         "audio.pcm",

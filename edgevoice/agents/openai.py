@@ -23,6 +23,8 @@ from typing import assert_never
 
 from edgevoice.agents import openai_session as session
 from edgevoice.agents.draft import Draft
+from edgevoice.agents.ending import quoted
+from edgevoice.agents.memory import Memory
 from edgevoice.agents.openai_answers import Answers
 from edgevoice.agents.openai_session import BYTES_PER_MS, RATE, Message, Settings
 from edgevoice.events import (
@@ -74,7 +76,7 @@ class OpenAI:
         self._told_opened = False
         self._over: Closed | None = None
         self._draft = Draft()
-        self._memory = session.Memory()
+        self._memory = Memory()
         self._answers = Answers(self._draft, self._memory)
         self._senseless = 0
         # When to do something even if nothing comes
@@ -212,7 +214,7 @@ class OpenAI:
 
     def _take_over(self, at: float) -> None:
         """Tell a new session what was said, and what is just being said."""
-        self._draft.send += self._memory.messages(beta=self._settings.beta)
+        self._draft.send += session.remembered(self._memory, beta=self._settings.beta)
         since = self._speech_from if self._settings.service_ends_turns else self._committed
         sound = b"" if since is None else b"".join(self._frames)
         if since is not None:
@@ -232,7 +234,7 @@ class OpenAI:
         elif problem.code == "session_expired":
             self._end(Closed(End.LINK_LOST, f"{self._settings.host} ended the session: it has lasted too long"))
         elif problem.event_id == PLAIN_SETUP and not self._settings.beta:
-            said = session.quoted(self._settings, f"{problem.message or problem.code} {problem.param or ''}")
+            said = quoted(f"{problem.message or problem.code} {problem.param or ''}", self._settings.api_key)
             self._end(Closed(End.REFUSED, f"{self._settings.host} does not accept the session{said}"))
         else:
             self._answers.refused(problem, at)

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from math import inf
 
 from edgevoice.agents.draft import Draft
-from edgevoice.agents.openai_session import BYTES_PER_MS, Item, Memory, Message, Outcome, Problem
+from edgevoice.agents.memory import Memory
+from edgevoice.agents.openai_session import BYTES_PER_MS, Item, Message, Outcome, Problem
 from edgevoice.events import Audio, ResponseDone, ResponseStarted, ToolCalled, Transcript
 
 KEPT_RESPONSES = 32
