@@ -182,6 +182,21 @@ class ToolCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The connection to an agent is gone, and a new one is looked for; `Resumed` or `Closed` follows.
+
+    Until then what the person says is kept for it. `reason` is a sentence for the owner of the box.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The agent is there again and knows what was said; what the person said meanwhile is being sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The leg is gone; nothing comes after it. `reason` is a sentence for the owner of the box."""
 
@@ -208,6 +223,8 @@ Event: TypeAlias = (
     | Progress
     | Transcript
     | ToolCalled
+    | LinkDown
+    | Resumed
     | Closed
 )
 

@@ -22,6 +22,7 @@ from edgevoice.events import (
     Event,
     Interrupt,
     Interrupted,
+    LinkDown,
     Listen,
     Listening,
     Mark,
@@ -31,6 +32,7 @@ from edgevoice.events import (
     Respond,
     ResponseDone,
     ResponseStarted,
+    Resumed,
     SpeechStarted,
     SpeechStopped,
     Suspected,
@@ -68,6 +70,8 @@ FAR_EVENTS = st.one_of(
     st.builds(Audio, st.just(SECOND), RESPONSES),
     st.builds(ResponseDone, RESPONSES),
     st.builds(Interrupted, RESPONSES),
+    st.just(LinkDown("gone")),
+    st.just(Resumed()),
     st.just(Closed(End.LINK_LOST, "gone")),
 )
 STEPS = st.lists(

@@ -45,7 +45,7 @@ LAYERS: list[list[str]] = [
     ],
     ["lines.elks", "lines.twilio", "lines.vobiz", "lines.sip", "lines.sending", "lines.ear", "lines.admission"],
     ["pictures", "calibration_picture", "nightly", "agents.openai_session", "lines.line"],
-    ["scenes", "agents.openai_answers"],
+    ["scenes", "agents.openai_answers", "agents.openai_sound"],
     ["audio.duplex", "agents.parrot", "report"],
     ["conversation", "intercom", "appliance", "agents.openai"],
     ["call"],

@@ -7,7 +7,7 @@ REMEMBERED_CHARS = 16_000  # about 4,000 tokens: the smallest models hold 32,000
 
 
 class Memory:
-    """What was said, line by line, in the order in which the lines were begun. `who` is "person" or "agent"."""
+    """What was said, line by line, in the order in which the lines were begun. `who` is "person", "agent" or "tool"."""
 
     def __init__(self) -> None:
         self._lines: dict[str, tuple[str, str]] = {}  # item -> who, text

@@ -234,7 +234,11 @@ def _turn_detection(settings: Settings) -> dict[str, Any] | None:
 def remembered(memory: Memory, *, beta: bool) -> Iterator[str]:
     """Write what was said as items of a conversation, oldest first."""
     for who, text in memory.lines():
-        role, kind = ("user", "input_text") if who == "person" else ("assistant", "text" if beta else "output_text")
+        role, kind = {
+            "person": ("user", "input_text"),
+            "agent": ("assistant", "text" if beta else "output_text"),
+            "tool": ("system", "input_text"),
+        }[who]
         item = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
         yield message("conversation.item.create", item=item)
 

@@ -67,6 +67,9 @@ class CountingWire:
         self.deadline = None
         return Reply(send=("expired",))
 
+    def lost(self, at: float) -> bool:
+        return False
+
     def closed(self, code: int, reason: str, at: float) -> Closed:
         return Closed(End.LINK_LOST, f"{code} {reason}".strip())
 
