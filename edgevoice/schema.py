@@ -13,11 +13,11 @@ from msgspec import Meta, Struct
 
 Text = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]*\Z", description="text on one line")]
 NonEmpty = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]+\Z", description="text on one line, not empty")]
-# "sk-" and "sk_" begin the keys of OpenAI and ElevenLabs: pasted here, they would end up in messages about a file.
+# So begin the keys of OpenAI, ElevenLabs and Google: pasted here, they would end up in messages about a file.
 FileName = Annotated[
     str,
     Meta(
-        pattern=r"\A(?!sk[-_][A-Za-z0-9_-]{20})[^\x00-\x1f\x7f]*\Z",
+        pattern=r"\A(?!(sk[-_]|AIza|AQ\.)[A-Za-z0-9_-]{20})[^\x00-\x1f\x7f]*\Z",
         description="the name of a file, not what stands in it",
     ),
 ]
@@ -51,6 +51,7 @@ Listen = Annotated[
 Number = Annotated[str, Meta(pattern=r"\A(|\+[1-9][0-9]{5,14})\Z", description="a telephone number like +46701234567")]
 Keys = Annotated[str, Meta(pattern=r"\A[0-9A-D*#]*\Z", description="keys of a telephone: 0-9, A-D, * and #")]
 Pin = Annotated[int, Meta(ge=0, le=27)]  # BCM: those on the 40-pin header
+AgentTool = Literal["open_relay", "hang_up", "set_volume", "call"]
 PinOrNone = Annotated[int, Meta(ge=-1, le=27)]
 
 
@@ -138,7 +139,7 @@ class OpenAI(Section, frozen=True):
     turn_detection: Literal["server_vad", "semantic_vad", "local", "none"] = "server_vad"
     vad_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
     vad_silence_ms: Annotated[int, Meta(ge=50, le=10000)] = 500
-    tools: tuple[Literal["open_relay", "hang_up", "set_volume", "call"], ...] = ()
+    tools: tuple[AgentTool, ...] = ()
     greeting: str = ""
 
 
@@ -150,12 +151,32 @@ class ElevenLabs(Section, frozen=True):
     url: WebSocketUrl = "wss://api.elevenlabs.io/v1/convai/conversation"
 
 
+class Gemini(Section, frozen=True):
+    """An agent of Google's Live API. An empty `voice` or `language` leaves it to the model."""
+
+    url: WebSocketUrl = (
+        "wss://generativelanguage.googleapis.com/ws/"
+        "google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+    )
+    model: NonEmpty = "gemini-3.8-live"
+    api_key_file: FileName = "gemini-api-key"
+    voice: Text = "Kore"
+    instructions: str = ""
+    instructions_file: FileName = ""
+    language: Text = ""
+    turn_detection: Literal["local", "server_vad"] = "local"
+    vad_silence_ms: Annotated[int, Meta(ge=50, le=10000)] = 500
+    tools: tuple[AgentTool, ...] = ()
+    greeting: str = ""
+
+
 class Agent(Section, frozen=True):
     """Whom a call can reach over the internet, or inside the box."""
 
     parrot: Parrot = Parrot()
     openai: OpenAI = OpenAI()
     elevenlabs: ElevenLabs = ElevenLabs()
+    gemini: Gemini = Gemini()
 
 
 class Lines(Section, frozen=True):
