@@ -494,6 +494,7 @@ class RunningBox:
             "turn": box.turn.value if box.state is Box.IN_CALL else None,
             "light": box.light.name,
             "fault": box.fault or None,
+            "link": (self._bridge.call.trouble or None) if self._bridge else None,
             "call": box.target.partition(":")[0] if box.call_since is not None else None,
             "call_s": call_s,
             "muted": box.muted,

@@ -50,7 +50,7 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     alone: bool = False  # a second connection may not stand beside the first: `renew` gives that up before
-    pong_s: float = 20.0  # for so long a ping may stay unanswered
+    pong_s: float = 0.0  # a ping may stay unanswered for so long; 0: as long as is usual
 
 
 class Wire(Protocol):

@@ -15,7 +15,19 @@ PHONE = ROOT / "tests" / "phone"  # the services at the other end of a line
 LAYERS: list[list[str]] = [
     ["events", "errors"],
     ["light", "orders"],
-    ["wire", "schema", "tools", "happenings", "drawing", "responses", "suspicion", "person", "announcement", "relays"],
+    [
+        "wire",
+        "schema",
+        "tools",
+        "happenings",
+        "drawing",
+        "responses",
+        "suspicion",
+        "person",
+        "announcement",
+        "relays",
+        "link",
+    ],
     ["agents.draft", "agents.memory", "agents.ending"],
     ["lines.service", "lines.signatures", "lines.documents", "lines.playback", "lines.backlog", "lines.sip_words"],
     [
