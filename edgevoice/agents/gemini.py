@@ -96,6 +96,7 @@ class Gemini:
         if self._over:
             return NOTHING
         self._lose()
+        self._answers.take_over()
         self._setup_by = at + SETUP_S
         self._resuming = bool(self._handle)
         said = () if self._resuming else self._memory.lines()
@@ -197,7 +198,6 @@ class Gemini:
         """The session stands: the first time the agent may greet, later it is told what the person is saying."""
         self._ready, self._setup_by = True, inf
         if self._told_opened:
-            self._answers.take_over()
             self._send(self._turn.take_over())
             self._draft.events.append(Resumed())
             return
