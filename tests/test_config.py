@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from edgevoice.config import Secret, check, load, secret
+from edgevoice.config import AGENTS, Secret, check, load, secret
 from edgevoice.errors import ConfigError
 from edgevoice.schema import Call, Config, Section, Tables
 
@@ -30,6 +30,8 @@ call: button at_start incoming auto_answer max_s fallback
 agent.openai: url dialect model api_key_file voice instructions instructions_file language turn_detection
 agent.openai: vad_threshold vad_silence_ms tools greeting
 agent.elevenlabs: agent_id api_key_file url
+agent.gemini: url model api_key_file voice instructions instructions_file language turn_detection vad_silence_ms
+agent.gemini: tools greeting
 lines: listen certificate_file private_key_file url max_calls
 line.elks: path_token_file allow_ip number api_credentials_file websocket_number allow api_url
 line.twilio: path_token_file auth_token_file account_sid number allow api_url
@@ -191,7 +193,7 @@ def test_all_problems_are_reported_together_each_with_its_path() -> None:
         '$.barge_in.confirm_ms: expected an integer from 20 to 2000, got "fast"',
         '$.agent.openai.vocie: unknown key; did you mean "voice"?',
         '$.device.hat: "codec-zero" is not known: there are none',
-        '$.call.button: "parott" is not one of "openai", "parrot"; did you mean "parrot"?',
+        '$.call.button: "parott" is not one of "gemini", "openai", "parrot"; did you mean "parrot"?',
     ]
 
 
@@ -322,6 +324,10 @@ def test_brackets_without_end_are_told_and_do_not_exhaust_the_stack() -> None:
             "agent.openai.instructions = 'Be brief.'\nagent.openai.instructions_file = 'prompt.txt'",
             "$.agent.openai.instructions_file: instructions are given as well; remove one of the two",
         ),
+        (
+            "agent.gemini.instructions = 'Be brief.'\nagent.gemini.instructions_file = 'prompt.txt'",
+            "$.agent.gemini.instructions_file: instructions are given as well; remove one of the two",
+        ),
     ],
 )
 def test_keys_that_contradict_each_other_are_told(text: str, problem: str) -> None:
@@ -345,6 +351,10 @@ def test_nothing_is_concluded_from_a_key_that_is_wrong_itself() -> None:
         (
             "agent.openai.tools = ['hang_up', 'open_relay']",
             '$.agent.openai.tools: "open_relay" is not in this version; use "hang_up" and "set_volume"',
+        ),
+        (
+            "agent.gemini.tools = ['call']",
+            '$.agent.gemini.tools: "call" is not in this version; use "hang_up" and "set_volume"',
         ),
         ("agent.elevenlabs.agent_id = 'x'", "$.agent.elevenlabs: this agent is not in this version; remove agent_id"),
         (
@@ -371,11 +381,14 @@ def test_an_account_of_which_nothing_is_said_is_none() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("call.button = ''", '$.call.button: "" is not one of "openai", "parrot"'),
-        ("call.button = 'card'", '$.call.button: "card" is not one of "openai", "parrot"'),
-        ("call.at_start = 'elevenlabs'", '$.call.at_start: "elevenlabs" is not one of "openai", "parrot", ""'),
-        ("call.incoming = ''", '$.call.incoming: "" is not one of "openai", "parrot", "card"'),
-        ("call.fallback = 'openia'", '"openia" is not one of "openai", "parrot", ""; did you mean "openai"?'),
+        ("call.button = ''", '$.call.button: "" is not one of "gemini", "openai", "parrot"'),
+        ("call.button = 'card'", '$.call.button: "card" is not one of "gemini", "openai", "parrot"'),
+        (
+            "call.at_start = 'elevenlabs'",
+            '$.call.at_start: "elevenlabs" is not one of "gemini", "openai", "parrot", ""',
+        ),
+        ("call.incoming = ''", '$.call.incoming: "" is not one of "gemini", "openai", "parrot", "card"'),
+        ("call.fallback = 'openia'", '"openia" is not one of "gemini", "openai", "parrot", ""; did you mean "openai"?'),
     ],
 )
 def test_nobody_is_called_whom_the_box_does_not_know(text: str, problem: str) -> None:
@@ -403,7 +416,7 @@ def told_of(text: str) -> tuple[str, ...]:
         config = load(text)
     except ConfigError as error:
         return error.problems or ("nothing was told",)
-    assert check(config, ["parrot", "openai"]) == []
+    assert check(config, AGENTS) == []
     return ()
 
 
@@ -537,8 +550,9 @@ def test_a_secret_shows_itself_only_when_asked_to() -> None:
     assert hidden.reveal() == "sk-1"
 
 
-def test_a_key_pasted_in_place_of_its_file_is_refused_and_not_repeated() -> None:
-    pasted = "sk-proj-" + "a1B2_" * 10
+@pytest.mark.parametrize("begins", ["sk-proj-", "sk_", "AIza", "AQ."])
+def test_a_key_pasted_in_place_of_its_file_is_refused_and_not_repeated(begins: str) -> None:
+    pasted = begins + "a1B2_" * 10
     told = problems(f"[agent.openai]\napi_key_file = '{pasted}'\napi_key = '{pasted}'")
     assert told == [
         '$.agent.openai.api_key: unknown key; did you mean "api_key_file"?',
