@@ -21,6 +21,7 @@ FileName = Annotated[
         description="the name of a file, not what stands in it",
     ),
 ]
+ToolName = Literal["open_relay", "hang_up", "set_volume", "call"]
 # The name becomes part of a SIP User-Agent and of MQTT topics, where other signs have a meaning.
 BoxName = Annotated[
     str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,63}\Z", description="1 to 63 letters, digits, dots, hyphens and underscores")
@@ -51,7 +52,6 @@ Listen = Annotated[
 Number = Annotated[str, Meta(pattern=r"\A(|\+[1-9][0-9]{5,14})\Z", description="a telephone number like +46701234567")]
 Keys = Annotated[str, Meta(pattern=r"\A[0-9A-D*#]*\Z", description="keys of a telephone: 0-9, A-D, * and #")]
 Pin = Annotated[int, Meta(ge=0, le=27)]  # BCM: those on the 40-pin header
-AgentTool = Literal["open_relay", "hang_up", "set_volume", "call"]
 PinOrNone = Annotated[int, Meta(ge=-1, le=27)]
 
 
@@ -139,7 +139,7 @@ class OpenAI(Section, frozen=True):
     turn_detection: Literal["server_vad", "semantic_vad", "local", "none"] = "server_vad"
     vad_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
     vad_silence_ms: Annotated[int, Meta(ge=50, le=10000)] = 500
-    tools: tuple[AgentTool, ...] = ()
+    tools: tuple[ToolName, ...] = ()
     greeting: str = ""
 
 
@@ -166,7 +166,7 @@ class Gemini(Section, frozen=True):
     language: Text = ""
     turn_detection: Literal["local", "server_vad"] = "local"
     vad_silence_ms: Annotated[int, Meta(ge=50, le=10000)] = 500
-    tools: tuple[AgentTool, ...] = ()
+    tools: tuple[ToolName, ...] = ()
     greeting: str = ""
 
 

@@ -183,6 +183,7 @@ class Gemini:
         if message.go_away:
             self._go_away(message.go_away.left_s, at)
         if message.voice_activity and message.voice_activity.voice_activity_type == "ACTIVITY_START":
+            self._answers.hear()
             self._draft.events.append(SpeechStarted())
         if message.tool_call_cancellation:
             self._answers.cancel(message.tool_call_cancellation.ids)

@@ -65,6 +65,7 @@ class Answers:
         self._begun = 0
         self._turn_open = False  # of the agent: it has not told that the turn is complete
         self._expected = False  # an answer was asked for, and has not begun
+        self._hearing = False  # the service hears the person, and has not answered
         self._calls: dict[str, tuple[str, str]] = {}  # id -> the answer's name, the tool's
         self._person_lines = 1
         self._cancelled_by = inf
@@ -76,12 +77,16 @@ class Answers:
 
     @property
     def paused(self) -> bool:
-        """The service neither speaks nor is about to."""
-        return not (self._turn_open or self._expected or self._calls)
+        """The service neither hears anybody nor speaks nor is about to."""
+        return not (self._turn_open or self._expected or self._hearing or self._calls)
 
     def expire(self, at: float) -> None:
         if at >= self._cancelled_by:
             self._finish()
+
+    def hear(self) -> None:
+        """The service hears the person."""
+        self._hearing = True
 
     def expect(self) -> None:
         """An answer was asked for."""
@@ -97,7 +102,8 @@ class Answers:
     def take_over(self) -> None:
         """Go on in another session: what the old one did not finish it never will."""
         self._finish()
-        self._turn_open = False
+        self._turn_open = self._hearing = False
+        self._late_until = 0.0
         self._calls.clear()
         self._expected = self._turn.over  # it is told again, and answered then
 
@@ -137,7 +143,7 @@ class Answers:
     def _begin(self) -> _Answer:
         if self._unasked and not self._expected:
             self._draft.events.append(TurnCommitted())
-        self._expected, self._turn_open = False, True
+        self._expected, self._hearing, self._turn_open = False, False, True
         self._begun += 1
         answer = self._answers[f"answer_{self._begun}"] = _Answer(f"answer_{self._begun}")
         while len(self._answers) > KEPT_ANSWERS:
@@ -198,6 +204,7 @@ class Answers:
 
     def _turn_over(self) -> None:
         was_open, self._turn_open = self._turn_open, False
+        self._hearing, self._late_until = False, 0.0
         self._finish()
         self._person_lines += was_open
         if self._expected and not was_open:
@@ -210,6 +217,7 @@ class Answers:
         return f"person_{self._person_lines}"
 
     def _person_said(self, text: str) -> None:
+        self._hearing = self._unasked and not self._turn_open
         self._memory.add(self._person_line, "person", text)
         self._draft.events.append(Transcript("person", text, final=False))
 

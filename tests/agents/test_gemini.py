@@ -247,7 +247,8 @@ def test_an_interrupted_answer_is_never_heard_again_and_the_service_is_stopped_b
     assert story(service) == [ResponseStarted("answer_1"), ResponseDone("answer_1")]
     service.does(Play(sound(600)), Respond())
     assert service.turns() == ["600 ms", "activityEnd"], "the turn has begun already"
-    service.speaks(200)
+    service.speaks(200).speaks(300)
+    assert service.heard("answer_2") == sound(200) + sound(300), "the next one is heard whole"
     assert story(service) == [ResponseStarted("answer_2")]
 
 
@@ -378,6 +379,20 @@ def test_a_session_that_cannot_be_resumed_now_is_resumed_when_it_can() -> None:
     service.passes(1)
     assert not service.renew
     service.gives_handle("h2").passes(0.3)
+    assert service.renew
+
+
+@pytest.mark.parametrize("witness", [{"inputTranscription": {"text": "Where"}}, None])
+def test_a_person_whom_the_service_hears_is_not_cut_in_two(witness: dict[str, object] | None) -> None:
+    service = opened(SERVER_VAD).gives_handle("h1")
+    if witness:
+        service.says(serverContent=witness)
+    else:
+        service.says(voiceActivity={"voiceActivityType": "ACTIVITY_START"})
+    service.says(goAway={"timeLeft": "50s"})
+    service.passes(3)
+    assert not service.renew
+    service.speaks(100).ends().passes(0.3)
     assert service.renew
 
 

@@ -20,20 +20,26 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parent.parent.parent
 
 Line = dict[str, Any]
+SOUND = {"input_audio_buffer.append", "audio"}  # types of lines that say nothing to who reads the log
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An agent's name in the configuration, its fake server, the Hz of the server's sound, and the path of its url."""
+    """An agent's name in the configuration, its fake server, the Hz of the server's sound, and the path of its url.
+
+    `heard_rate` is that of the person's sound.
+    """
 
     name: str
     server: str
     rate: int
     path: str
+    heard_rate: int
     keys: str = ""
 
 
-OPENAI = Agent("openai", "tests.fake_openai", 24_000, "/v1/realtime")
+OPENAI = Agent("openai", "tests.fake_openai", 24_000, "/v1/realtime", 24_000)
+GEMINI = Agent("gemini", "tests.fake_gemini", 24_000, "/ws/live", 16_000)
 
 
 class AgentService:
@@ -67,7 +73,7 @@ class AgentService:
         assert self._process.stdout
         self._process.stdout.close()
         if kind:
-            print("".join(f"{line}\n" for line in self.lines() if line["type"] != "input_audio_buffer.append"))
+            print("".join(f"{line}\n" for line in self.lines() if line["type"] not in SOUND))
 
     def configuration(self, **more: str) -> str:
         """Return the tables that make the button call this service; the key is expected beside the file."""
@@ -93,6 +99,6 @@ class AgentService:
         raise AssertionError(f"not in the service's log within {within_s} s: {what}")
 
     def heard(self) -> NDArray[np.int16]:
-        """Return all the sound that the service was sent, at its rate."""
+        """Return all the sound that the service was sent, at `heard_rate`."""
         pcm = self.record.read_bytes()
         return np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
