@@ -90,6 +90,22 @@ class FaithfulWire(CountingWire):
         return True
 
 
+class LonelyWire(FaithfulWire):
+    """Its service takes no second connection beside the first."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.leaving = asyncio.Event()
+
+    def receive(self, message: str | bytes, at: float) -> Reply:
+        if message == "renew":
+            self.leaving.set()
+        return super().receive(message, at)
+
+    def request(self) -> Request:
+        return Request(f"ws://127.0.0.1:{self._port}/", alone=True)
+
+
 class Call:
     """A leg in a task group of its own, and what it told."""
 
@@ -435,5 +451,79 @@ def test_a_dead_network_is_noticed_by_what_is_not_acknowledged() -> None:
             assert call.leg._socket is not None
             tcp = call.leg._socket.transport.get_extra_info("socket")
             assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+
+    asyncio.run(story())
+
+
+def test_a_service_that_takes_one_connection_is_left_and_called_again_and_nobody_is_told() -> None:
+    heard: list[list[str | bytes]] = []
+    standing = 0
+    again, ready = asyncio.Event(), asyncio.Event()
+
+    async def service(socket: ServerConnection) -> None:
+        nonlocal standing
+        standing += 1
+        assert standing == 1, "two connections at a time"
+        mine: list[str | bytes] = []
+        heard.append(mine)
+        mine.append(await socket.recv())
+        if len(heard) == 1:
+            await socket.send("renew")
+            await _listen(socket, mine)
+            standing -= 1
+            return
+        again.set()
+        await ready.wait()
+        await socket.send("welcome")
+        await _listen(socket, mine)
+
+    async def story() -> None:
+        async with calling(service, LonelyWire) as (call, _, task):
+            await call.opened.wait()
+            await again.wait()
+            call.leg.perform(Play(b"ab"), 0.0)
+            ready.set()
+            await call.told(Resumed)
+            call.leg.perform(Play(b"cd"), 0.0)
+            call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert [type(event) for event in call.events] == [Opened, Resumed, Closed]
+
+    asyncio.run(story())
+    assert heard == [["hello 1"], ["hello 2", b"ab", b"cd", "goodbye"]]
+
+
+def test_a_service_that_is_left_and_does_not_answer_again_is_a_lost_link() -> None:
+    async def service(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send("renew")
+        await socket.wait_closed()
+
+    async def story() -> None:
+        async with calling(service, LonelyWire) as (call, wire, task):
+            await call.opened.wait()
+            wire._port = 9
+            await call.told(LinkDown)
+            call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert [type(event) for event in call.events] == [Opened, LinkDown, Closed]
+
+    asyncio.run(story())
+
+
+def test_hanging_up_while_a_connection_is_being_left_ends_it() -> None:
+    async def service(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send("renew")
+        socket.transport.pause_reading()  # our goodbye is not answered
+        await socket.wait_closed()
+
+    async def story() -> None:
+        async with calling(service, LonelyWire) as (call, wire, task):
+            assert isinstance(wire, LonelyWire)
+            await wire.leaving.wait()
+            call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert call.events == [Opened(), Closed(End.HUNG_UP, "enough")]
 
     asyncio.run(story())
