@@ -154,7 +154,7 @@ class Answers:
         self._silent_at = at + GREETING_S
 
     def nothing(self) -> None:
-        """The agent has decided to be silent: tell of an empty response, so that nobody waits for one."""
+        """The agent is done with the person's turn without a word: tell so, that nobody waits for an answer."""
         self._names += 1
         name = f"nothing_{self._names}"
         self._draft.events += [ResponseStarted(name), ResponseDone(name)]
@@ -212,7 +212,7 @@ class Answers:
             return
         words = self._memory.text(response.name).strip()[-TOLD_CHARS:] if heard_ms else ""
         told = (
-            f"The person stopped you {heard_ms / 1000:.1f} s after you began your last answer, and heard no more of it."
+            f"The person stopped you {heard_ms / 1000:.2f} s after you began your last answer, and heard no more of it."
         )
         self._draft.say("contextual_update", text=told + (f' The last they heard was: "{words}"' if words else ""))
 
@@ -227,8 +227,10 @@ class Answers:
             del self._calls[next(iter(self._calls))]
         if self._current and self._current.dead:
             self.tool_result(call.tool_call_id, f"error: {INTERRUPTED}")
-        else:
-            self._draft.events.append(ToolCalled(call.tool_call_id, call.tool_name, call.arguments))
+            return
+        if self._current is None:  # it does something instead of answering, and may have nothing to say
+            self.nothing()
+        self._draft.events.append(ToolCalled(call.tool_call_id, call.tool_name, call.arguments))
 
     def tool_result(self, id: str, output: str) -> None:
         if id in self._calls:

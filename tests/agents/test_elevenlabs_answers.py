@@ -190,7 +190,7 @@ def test_the_service_is_told_which_words_were_heard_by_the_letter() -> None:
     stage.does(Interrupt("response_1", 850))
     (context,) = stage.fields("contextual_update")
     assert context["text"] == (
-        "The person stopped you 0.8 s after you began your last answer, and heard no more of it. "
+        "The person stopped you 0.85 s after you began your last answer, and heard no more of it. "
         'The last they heard was: "Hello you"'
     )
 
@@ -207,7 +207,7 @@ def test_of_an_answer_that_was_not_heard_at_all_no_words_are_told() -> None:
         Stage().opens().hears(agent_response("one two three"), audio(1, sound(3000))).does(Interrupt("response_1", 0))
     )
     (context,) = stage.fields("contextual_update")
-    assert context["text"] == "The person stopped you 0.0 s after you began your last answer, and heard no more of it."
+    assert context["text"] == "The person stopped you 0.00 s after you began your last answer, and heard no more of it."
 
 
 def test_who_has_heard_it_all_has_missed_nothing() -> None:
@@ -272,7 +272,7 @@ def test_whatever_comes_no_dead_sound_is_heard_and_every_response_ends_once(step
         new = stage.told[before:]
         assert not [event for event in new if isinstance(event, Audio) and event.response in dead]
         dead |= {event.response for event in new if isinstance(event, Interrupted)}
-    stage.passes(60.0)
+    stage.passes(12.0)
     begun = [event.response for event in stage.told_of(ResponseStarted)]
     assert begun == [event.response for event in stage.told_of(ResponseDone)]
 
@@ -287,6 +287,15 @@ def test_a_tool_is_called_once_and_its_result_is_told() -> None:
     stage.does(ToolResult("c1", "the volume is 30 per cent"), ToolResult("c1", "again"), ToolResult("c9", "whose?"))
     result = {"tool_call_id": "c1", "result": "the volume is 30 per cent", "is_error": False}
     assert stage.fields("client_tool_result") == [result]
+
+
+def test_an_agent_that_uses_a_tool_without_a_word_is_not_waited_for() -> None:
+    stage = Stage().opens().hears(user_transcript("hang up"), tool_call("c1", "hang_up", {}))
+    assert stage.told[-3:] == [
+        ResponseStarted("nothing_1"),
+        ResponseDone("nothing_1"),
+        ToolCalled("c1", "hang_up", "{}"),
+    ]
 
 
 def test_a_tool_that_failed_is_told_so() -> None:

@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.e2e.box import RunningBox
+from tests.lab.labcard.labcard import World
+
 ROOT = Path(__file__).parent.parent.parent
 
 Line = dict[str, Any]
@@ -33,7 +36,10 @@ class Agent:
     keys: str = ""
 
 
-OPENAI = Agent("openai", "tests.fake_openai", 24_000, "/v1/realtime")
+OPENAI = Agent("openai", "tests.fake_openai", 24_000, "/v1/realtime", 'api_key_file = "key"\n')
+ELEVENLABS = Agent("elevenlabs", "tests.fake_elevenlabs", 16_000, "/v1/convai/conversation", 'agent_id = "agent_1"\n')
+SOUND = ("input_audio_buffer.append", "user_audio_chunk")  # what is in the log fifty times a second
+KEY = "sk-this-must-never-be-seen"
 
 
 class AgentService:
@@ -67,11 +73,11 @@ class AgentService:
         assert self._process.stdout
         self._process.stdout.close()
         if kind:
-            print("".join(f"{line}\n" for line in self.lines() if line["type"] != "input_audio_buffer.append"))
+            print("".join(f"{line}\n" for line in self.lines() if line["type"] not in SOUND))
 
     def configuration(self, **more: str) -> str:
-        """Return the tables that make the button call this service; the key is expected beside the file."""
-        values = {"url": f'"ws://127.0.0.1:{self.port}{self.agent.path}"', "api_key_file": '"key"', **more}
+        """Return the tables that make the button call this service."""
+        values = {"url": f'"ws://127.0.0.1:{self.port}{self.agent.path}"', **more}
         keys = "".join(f"{name} = {value}\n" for name, value in values.items())
         return f'[call]\nbutton = "{self.agent.name}"\n\n[agent.{self.agent.name}]\n{self.agent.keys}{keys}'
 
@@ -96,3 +102,10 @@ class AgentService:
         """Return all the sound that the service was sent, at its rate."""
         pcm = self.record.read_bytes()
         return np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
+
+
+def boxed(world: World, service: AgentService, more: str = "", **keys: str) -> RunningBox:
+    """Return a box whose button calls the service, with a key for it."""
+    box = RunningBox(world, f"{more}\n{service.configuration(**keys)}")
+    (box.folder / "key").write_text(f"{KEY}\n")  # with the newline that every editor leaves
+    return box
