@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from edgevoice import schema
+from edgevoice.agents.elevenlabs import ElevenLabs
+from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
 from edgevoice.config import Secret, is_line
@@ -95,6 +97,22 @@ def _openai(config: Config, files: Files, offset_s: float) -> Reachable:
     return Reachable(OpenAI(settings, clock_offset_s=offset_s), detection, agent.vad_silence_ms)
 
 
+def _elevenlabs(config: Config, files: Files, offset_s: float) -> Reachable:
+    agent = config.agent.elevenlabs
+    key, instructions = _key_and_instructions("elevenlabs", agent, files)
+    settings = ElevenLabsSettings(
+        agent_id=agent.agent_id,
+        api_key=key,
+        url=agent.url,
+        instructions=instructions,
+        language=agent.language,
+        voice=agent.voice,
+        greeting=agent.greeting,
+        variables=agent.variables,
+    )
+    return Reachable(ElevenLabs(settings), Detection.SERVICE)
+
+
 def _gemini(config: Config, files: Files, offset_s: float) -> Reachable:
     from edgevoice.agents import gemini  # only where it is called: memory counts
 
@@ -117,8 +135,10 @@ def _gemini(config: Config, files: Files, offset_s: float) -> Reachable:
     return Reachable(gemini.Gemini(settings), detection, agent.vad_silence_ms)
 
 
-def _key_and_instructions(name: str, agent: schema.OpenAI | schema.Gemini, files: Files) -> tuple[str, str]:
-    key = ""  # a server of one's own may want none
+def _key_and_instructions(
+    name: str, agent: schema.OpenAI | schema.ElevenLabs | schema.Gemini, files: Files
+) -> tuple[str, str]:
+    key = ""  # a server of one's own, or a public agent, may want none
     if agent.api_key_file:
         key = files.secret(agent.api_key_file, f"agent.{name}.api_key_file").reveal()
     if agent.instructions_file:
@@ -129,6 +149,7 @@ def _key_and_instructions(name: str, agent: schema.OpenAI | schema.Gemini, files
 AGENTS: Mapping[str, Callable[[Config, Files, float], Reachable]] = {
     "parrot": _parrot,
     "openai": _openai,
+    "elevenlabs": _elevenlabs,
     "gemini": _gemini,
 }
 

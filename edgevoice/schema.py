@@ -21,6 +21,12 @@ FileName = Annotated[
         description="the name of a file, not what stands in it",
     ),
 ]
+AgentId = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?!sk[-_]|AIza)[A-Za-z0-9_-]*\Z", description="an agent's id, like agent_0123456789, and not a key"
+    ),
+]
 ToolName = Literal["open_relay", "hang_up", "set_volume", "call"]
 # The name becomes part of a SIP User-Agent and of MQTT topics, where other signs have a meaning.
 BoxName = Annotated[
@@ -144,11 +150,18 @@ class OpenAI(Section, frozen=True):
 
 
 class ElevenLabs(Section, frozen=True):
-    """An agent at ElevenLabs. Only a private one has a key."""
+    """An agent at ElevenLabs. Only a private one has a key; what is empty is as the agent is set there."""
 
-    agent_id: Text = ""
+    agent_id: AgentId = ""
     api_key_file: FileName = ""
     url: WebSocketUrl = "wss://api.elevenlabs.io/v1/convai/conversation"
+    voice: Text = ""
+    instructions: str = ""
+    instructions_file: FileName = ""
+    language: Text = ""
+    greeting: str = ""
+    variables: Mapping[str, str] = {}
+    tools: tuple[ToolName, ...] = ()
 
 
 class Gemini(Section, frozen=True):

@@ -22,7 +22,7 @@ command is performed at once, and what the wire would send while there is no con
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -45,12 +45,18 @@ NOTHING = Reply()
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Where to connect. The headers hold secrets and are not shown."""
+    """Where to connect. The headers hold secrets and are not shown, and so is a url that is `secret`.
 
-    url: str
+    With `leads_to` the url is no socket's: it is asked for (GET), and status (0: not reached) and body of the answer
+    say where to connect, or why not.
+    """
+
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     alone: bool = False  # a second connection may not stand beside the first: `renew` gives that up before
     pong_s: float = 0.0  # a ping may stay unanswered for so long; 0: as long as is usual
+    secret: bool = False
+    leads_to: Callable[[int, bytes], Request | Closed] | None = field(default=None, repr=False)
 
 
 class Wire(Protocol):

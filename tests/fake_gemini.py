@@ -159,6 +159,8 @@ class Session:
             self._input(body)
         elif kind == "toolResponse":
             self._tool_response(body)
+        elif kind == "clientContent":
+            self._words(body)
         else:
             self._violation(f"{kind} is not known", message)
 
@@ -241,6 +243,13 @@ class Session:
             else:
                 self._respond()
 
+    def _words(self, body: dict[str, Any]) -> None:
+        """Take words into the conversation: whatever is being said stops."""
+        self._log_client("clientContent", {"clientContent": body}, text=body["turns"][0]["parts"][0]["text"])
+        self._interrupt()
+        if body.get("turnComplete"):
+            self._respond()
+
     def _interrupt(self) -> None:
         self._cut_off.set()
 
@@ -272,9 +281,12 @@ class Session:
                 self._server.tool_pending = False
                 self._call_tool()
             elif not self._options.silent:
+                started = time.monotonic()
                 sent_ms = await self._speak()
+                self._server.log(self._number, "fake", "answered", sent_ms=sent_ms)
+                await self._cut_off_by(started + sent_ms / 1000)  # to the end of the playback
             self._end_turn()
-            self._server.log(self._number, "fake", "answered", sent_ms=sent_ms, cut_off=self._cut_off.is_set())
+            self._server.log(self._number, "fake", "turned", cut_off=self._cut_off.is_set())
 
     def _end_turn(self) -> None:
         if self._cut_off.is_set():
@@ -295,7 +307,7 @@ class Session:
         self._send("toolCall", {"functionCalls": [{"id": call, "name": name, "args": json.loads(arguments)}]})
 
     async def _speak(self) -> float:
-        """Send a voice faster than it can be heard, and wait for the end of the playback; return the ms that it has."""
+        """Send a voice faster than it can be heard; return the ms that it has."""
         number = next(self._server.replies)
         voice = self._server.voices[number % len(self._server.voices)]
         started, late, sent_ms = time.monotonic(), 0, 0.0
@@ -311,8 +323,6 @@ class Session:
             content = {"modelTurn": {"parts": [{"inlineData": blob}]}, "outputTranscription": {"text": f"w{number} "}}
             self._send("serverContent", content, ms=sent_ms)
         self._content(generationComplete=True)
-        self._server.log(self._number, "fake", "made", sent_ms=sent_ms)
-        await self._cut_off_by(started + sent_ms / 1000)
         return sent_ms
 
     async def _cut_off_by(self, at: float) -> None:

@@ -20,14 +20,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pydantic
 from openai.types.realtime import RealtimeClientEvent
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from tests.fake_service import Close, Connection, Ear, Log, decode, hum, read_voice, unknown_fields
+from tests.fake_service import Close, Connection, Ear, Log, decode, hum, read_voice, run, unknown_fields
 
 RATE = 24_000
 BYTES_PER_MS = RATE * 2 // 1000
@@ -471,25 +471,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def main(options: argparse.Namespace, log: TextIO | None) -> None:
-    voices = [read_voice(path, RATE) for path in options.voice] or [hum(RATE)]
-    server = Server(options, Log(log), voices)
-    async with serve(
-        server.connect,
-        "127.0.0.1",
-        options.port,
-        process_request=server.admit,
-        max_size=None,
-        compression=None,
-    ) as listening:
-        print(json.dumps({"port": next(iter(listening.sockets)).getsockname()[1]}), flush=True)
-        await listening.serve_forever()
-
-
 if __name__ == "__main__":
-    arguments = _options()
-    if arguments.log:
-        with open(arguments.log, "w") as file:
-            asyncio.run(main(arguments, file))
-    else:
-        asyncio.run(main(arguments, None))
+    options = _options()
+    voices = [read_voice(path, RATE) for path in options.voice] or [hum(RATE)]
+    run(lambda log: Server(options, log, voices), options.port, options.log)

@@ -13,13 +13,15 @@ import math
 import time
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 import pydantic
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 FRAME_MS = 20  # of the voice detector
 ONSET_FRAMES = 3  # 60 ms: a click is shorter
@@ -169,3 +171,27 @@ def read_voice(path: str, rate: int) -> bytes:
 def hum(rate: int) -> bytes:
     """Make two seconds of 220 Hz, for whoever does not care what the agent says."""
     return (8000 * np.sin(np.arange(2 * rate) * 2 * np.pi * 220 / rate)).astype("<i2").tobytes()
+
+
+class Server(Protocol):
+    """What a stand-in shares between its connections."""
+
+    async def connect(self, socket: ServerConnection) -> None:
+        """Serve one client until it has left."""
+
+    def admit(self, socket: ServerConnection, request: Request) -> Response | None:
+        """Let a client in (None), or answer it otherwise."""
+
+
+def run(make: Callable[[Log], Server], port: int, log: str | None) -> None:
+    """Be the process: print the port, and serve until somebody ends it. `log` names a file."""
+    with open(log, "w") if log else nullcontext() as file:
+        asyncio.run(_serve(make(Log(file)), port))
+
+
+async def _serve(server: Server, port: int) -> None:
+    async with serve(
+        server.connect, "127.0.0.1", port, process_request=server.admit, max_size=None, compression=None
+    ) as listening:
+        print(json.dumps({"port": next(iter(listening.sockets)).getsockname()[1]}), flush=True)
+        await listening.serve_forever()

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice import catalogue
+from edgevoice.agents.elevenlabs import ElevenLabs
+from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
 from edgevoice.agents.gemini import Gemini
 from edgevoice.agents.gemini import Settings as GeminiSettings
 from edgevoice.agents.openai import OpenAI, Settings
@@ -79,6 +81,8 @@ SERVICES: dict[str, Callable[[], Wire]] = {
     "openai beta": lambda: openai("beta"),
     "openai azure": lambda: openai("azure"),
     "openai push to talk": lambda: openai("ga", "none"),
+    "elevenlabs": lambda: ElevenLabs(ElevenLabsSettings(agent_id="agent_1", api_key=KEY)),
+    "elevenlabs public": lambda: ElevenLabs(ElevenLabsSettings(agent_id="agent_1")),
     "gemini": lambda: gemini("local"),
     "gemini server vad": lambda: gemini("server_vad"),
 }
@@ -116,6 +120,13 @@ MESSAGES = st.one_of(
             '{"toolCall": {"functionCalls": [{"id": "1", "name": "set_volume", "args": {"percent": []}}]}}',
             '{"goAway": {"timeLeft": "0s"}}',
             '{"sessionResumptionUpdate": {"newHandle": "h", "resumable": true}}',
+            '{"type": "conversation_initiation_metadata"}',
+            '{"type": "audio", "audio_event": {"audio_base_64": "AAAAAA==", "event_id": 1}}',
+            '{"type": "audio", "audio_event": {"audio_base_64": "@@@", "event_id": 1e300}}',
+            '{"type": "interruption", "interruption_event": {"event_id": 1}}',
+            '{"type": "ping", "ping_event": {"event_id": 1}}',
+            '{"type": "user_transcript", "user_transcription_event": {"user_transcript": "?"}}',
+            '{"type": "client_tool_call", "client_tool_call": {"tool_name": "x", "tool_call_id": "1"}}',
         ]
     ),
 )

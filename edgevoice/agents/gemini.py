@@ -122,7 +122,8 @@ class Gemini:
             case Respond():
                 self._respond()
             case Interrupt(response, heard_ms):
-                if self._answers.interrupt(response, heard_ms, at) and self._ready:
+                tell = self._ready and self._settings.takes_words
+                if self._answers.interrupt(response, heard_ms, at, tell=tell) and self._ready:
                     self._send(self._turn.interrupt())
             case ToolResult(id, output):
                 self._answers.tool_result(id, output)

@@ -9,7 +9,7 @@
 * The service goes through them in order, so what comes between an interruption and the end of the answer belongs to it.
 * Between generationComplete and turnComplete it waits for what it takes to be the end of the playback. An interruption
   is of use until then.
-* It was not told what was heard of an interrupted answer: there is no message for that. Our own memory is cut.
+* It takes for said what it has sent, and there is no message to cut it to what was heard: it is told so in words.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from math import inf
 import msgspec
 
 from edgevoice.agents.draft import Draft
-from edgevoice.agents.gemini_session import RATE, Blob, FunctionCall, ServerContent, message
+from edgevoice.agents.gemini_session import RATE, Blob, FunctionCall, ServerContent, message, told
 from edgevoice.agents.gemini_turn import PersonsTurn
-from edgevoice.agents.memory import Memory
+from edgevoice.agents.memory import Memory, stopped
 from edgevoice.audio.pcm import from_bytes, to_bytes
 from edgevoice.audio.resample import RATES, Resampler
 from edgevoice.events import (
@@ -40,6 +40,7 @@ BYTES_PER_MS = RATE * 2 // 1000
 KEPT_ANSWERS = 32
 KEPT_CALLS = 64
 CANCELLED_S = 3.0  # an interrupted answer of which nothing came for so long has ended
+WHOLE_MS = 20.0  # who has missed no more has heard all
 ERROR = "error: "  # so begins the result of a tool that could not be run
 
 
@@ -221,21 +222,31 @@ class Answers:
         self._memory.add(self._person_line, "person", text)
         self._draft.events.append(Transcript("person", text, final=False))
 
-    def interrupt(self, name: str, heard_ms: float, at: float) -> bool:
-        """Let an answer, and those begun after it, be heard no more; tell whether the service is to be stopped, too."""
+    def interrupt(self, name: str, heard_ms: float, at: float, *, tell: bool) -> bool:
+        """Let an answer, and those begun after it, be heard no more; return whether the service is to be stopped, too.
+
+        `tell`: it is told how much was heard.
+        """
         if name not in self._answers:
             return False
         names = list(self._answers)
+        known = self._answers[name].dead
         for later in names[names.index(name) :]:
             answer = self._answers[later]
             heard = max(0.0, heard_ms) * BYTES_PER_MS if later == name else 0.0
             if not answer.dead:
                 answer.dead = True
                 self._memory.keep(later, heard / max(1, answer.received))
+        if tell and not known and not self._heard_whole(self._answers[name], heard_ms):
+            self._draft.send.append(told(stopped(heard_ms, self._memory.text(name))))
         self._calls = {id: call for id, call in self._calls.items() if not self._dead(call[0])}
         if self._making():
             self._cancelled_by = at + CANCELLED_S
         return self._turn_open
+
+    @staticmethod
+    def _heard_whole(answer: _Answer, heard_ms: float) -> bool:
+        return answer.done and heard_ms >= answer.received / BYTES_PER_MS - WHOLE_MS
 
     def _dead(self, name: str) -> bool:
         return name not in self._answers or self._answers[name].dead

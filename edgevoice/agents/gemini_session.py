@@ -76,6 +76,15 @@ class Settings:
         return self.turn_detection == "server_vad"
 
     @property
+    def takes_words(self) -> bool:
+        """Whether it can be told, between two turns, how much of its answer was heard.
+
+        Models of the 3.1 series take words before a conversation only. Source: ai.google.dev/gemini-api/docs/live-guide
+        and docs/models/gemini-3.8-live. Where the service ends the turns it is not known what they would set off.
+        """
+        return not self.service_ends_turns and "gemini-3.1" not in self.model
+
+    @property
     def host(self) -> str:
         """Who the sentences for the owner are about."""
         return urlsplit(self.url).hostname or self.url
@@ -231,6 +240,12 @@ def setup(settings: Settings, handle: str, said: Sequence[tuple[str, str]]) -> s
     if settings.tools:
         body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in settings.tools]}]
     return message("setup", body)
+
+
+def told(words: str) -> str:
+    """Add words to the conversation, without asking for an answer."""
+    turn = {"role": "user", "parts": [{"text": words}]}
+    return message("clientContent", {"turns": [turn], "turnComplete": False})
 
 
 def _detection(settings: Settings) -> dict[str, Any]:

@@ -259,6 +259,35 @@ def test_the_turn_that_an_interruption_began_waits_for_words_after_a_touch_of_th
     assert service.turns() == ["200 ms", "activityEnd"]
 
 
+def told(service: GeminiService) -> list[str]:
+    """Return what was said to the service in words, none of which wants an answer."""
+    contents = [event["clientContent"] for event in service.sent if "clientContent" in event]
+    assert not any(content["turnComplete"] for content in contents)
+    return [content["turns"][0]["parts"][0]["text"] for content in contents]
+
+
+def test_the_service_is_told_in_words_how_much_was_heard() -> None:
+    service = asked().speaks(1000, "one two three four").does(Interrupt("answer_1", 500.0))
+    assert told(service) == [
+        "The person stopped you 0.50 s after you began your last answer, and heard no more of it. "
+        'The last they heard was: "one two"'
+    ]
+    assert list(service.sent[-1]["realtimeInput"]) == ["activityStart"], "before the turn"
+    service.does(Interrupt("answer_1", 500.0))
+    assert len(told(service)) == 1, "once"
+
+
+def test_who_has_heard_all_of_an_answer_has_missed_nothing() -> None:
+    service = asked().speaks(1000).ends().does(Interrupt("answer_1", 990.0))
+    assert told(service) == []
+
+
+@pytest.mark.parametrize("settings", [SERVER_VAD, Settings(model="gemini-3.1-flash-live-preview")])
+def test_who_takes_no_words_in_mid_call_is_told_none(settings: Settings) -> None:
+    service = opened(settings).speaks(1000).does(Interrupt("answer_1", 500.0))
+    assert told(service) == []
+
+
 def test_an_answer_that_the_service_has_finished_is_only_ours_to_stop() -> None:
     service = asked().speaks(1000).ends().does(Interrupt("answer_1", 300.0))
     assert service.turns() == []

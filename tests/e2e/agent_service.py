@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.e2e.box import RunningBox
+from tests.lab.labcard.labcard import World
+
 ROOT = Path(__file__).parent.parent.parent
 
 Line = dict[str, Any]
-SOUND = {"input_audio_buffer.append", "audio"}  # types of lines that say nothing to who reads the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,14 @@ class Agent:
     keys: str = ""
 
 
-OPENAI = Agent("openai", "tests.fake_openai", 24_000, "/v1/realtime", 24_000)
-GEMINI = Agent("gemini", "tests.fake_gemini", 24_000, "/ws/live", 16_000)
+KEY_FILE = 'api_key_file = "key"\n'
+OPENAI = Agent("openai", "tests.fake_openai", 24_000, "/v1/realtime", 24_000, KEY_FILE)
+ELEVENLABS = Agent(
+    "elevenlabs", "tests.fake_elevenlabs", 16_000, "/v1/convai/conversation", 16_000, 'agent_id = "agent_1"\n'
+)
+GEMINI = Agent("gemini", "tests.fake_gemini", 24_000, "/ws/live", 16_000, KEY_FILE)
+SOUND = ("input_audio_buffer.append", "user_audio_chunk", "audio")  # what is in the log fifty times a second
+KEY = "sk-this-must-never-be-seen"
 
 
 class AgentService:
@@ -76,8 +84,8 @@ class AgentService:
             print("".join(f"{line}\n" for line in self.lines() if line["type"] not in SOUND))
 
     def configuration(self, **more: str) -> str:
-        """Return the tables that make the button call this service; the key is expected beside the file."""
-        values = {"url": f'"ws://127.0.0.1:{self.port}{self.agent.path}"', "api_key_file": '"key"', **more}
+        """Return the tables that make the button call this service."""
+        values = {"url": f'"ws://127.0.0.1:{self.port}{self.agent.path}"', **more}
         keys = "".join(f"{name} = {value}\n" for name, value in values.items())
         return f'[call]\nbutton = "{self.agent.name}"\n\n[agent.{self.agent.name}]\n{self.agent.keys}{keys}'
 
@@ -102,3 +110,10 @@ class AgentService:
         """Return all the sound that the service was sent, at `heard_rate`."""
         pcm = self.record.read_bytes()
         return np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
+
+
+def boxed(world: World, service: AgentService, more: str = "", **keys: str) -> RunningBox:
+    """Return a box whose button calls the service, with a key for it."""
+    box = RunningBox(world, f"{more}\n{service.configuration(**keys)}")
+    (box.folder / "key").write_text(f"{KEY}\n")  # with the newline that every editor leaves
+    return box
