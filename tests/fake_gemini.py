@@ -187,13 +187,13 @@ class Session:
         self._setup = setup
         self._turns = self._server.handles.get(handle, 0)
         self._marks = bool(setup["realtimeInputConfig"]["automaticActivityDetection"].get("disabled"))
+        if self._options.huge:
+            self._send("usageMetadata", {"padding": "x" * 20_000_000})
         self._send("setupComplete", {}, turns=self._turns)
         if self._options.go_away_s and self._number == 1:
             self._connection.tasks.create_task(self._go_away())
         if self._options.garbage:
             self._litter()
-        if self._options.huge:
-            self._send("usageMetadata", {"padding": "x" * 20_000_000})
 
     def _input(self, body: dict[str, Any]) -> None:
         if len(body) != 1 or not body.keys() <= INPUTS:
