@@ -13,6 +13,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
 from edgevoice.contact import Contact
@@ -76,7 +77,7 @@ class Appliance:
         max_s: float = 600.0,
         power_off: bool = False,
         auto_answer: bool = False,
-        tools: Mapping[str, Toolbox] | None = None,
+        tools: Mapping[str, Toolbox] = MappingProxyType({}),
     ) -> None:
         self.state = Box.STARTING
         self.turn = Turn.OPENING
@@ -94,7 +95,7 @@ class Appliance:
         self._max_s = max_s
         self._power_off = power_off
         self._auto_answer = auto_answer
-        self._tools = tools or {}  # what each agent may ask for
+        self._tools = tools  # what each agent may ask for
         self._card = False
         self._awake = False  # a card has been there before
         self._contact = Contact()
@@ -380,7 +381,7 @@ class Appliance:
         return [Mute(wanted)] if self.state is Box.IN_CALL else []
 
     def _tool(self, called: ToolCalled) -> Effects:
-        if self._ending:
+        if self._ending or self.state is not Box.IN_CALL:
             return [ToolDone(called.id, "error: the call is about to end")]
         effect = errand(self._tools.get(self.target, NO_TOOLS), called)
         self._ending = isinstance(effect, EndCall)

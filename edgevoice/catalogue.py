@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from edgevoice import schema
+from edgevoice.agents.elevenlabs import ElevenLabs
+from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
 from edgevoice.config import Secret, agents_relays, is_line
@@ -81,12 +84,7 @@ def _parrot(config: Config, files: Files, offset_s: float) -> Reachable:
 def _openai(config: Config, files: Files, offset_s: float) -> Reachable:
     agent = config.agent.openai
     manual = config.panel.press == "push_to_talk"
-    instructions = agent.instructions
-    if agent.instructions_file:
-        instructions = files.text(agent.instructions_file, "agent.openai.instructions_file")
-    key = ""  # a server of one's own may want none
-    if agent.api_key_file:
-        key = files.secret(agent.api_key_file, "agent.openai.api_key_file").reveal()
+    key, instructions = _key_and_instructions("openai", agent, files)
     settings = Settings(
         url=agent.url,
         dialect=agent.dialect,
@@ -105,7 +103,61 @@ def _openai(config: Config, files: Files, offset_s: float) -> Reachable:
     return Reachable(OpenAI(settings, clock_offset_s=offset_s), detection, agent.vad_silence_ms)
 
 
-AGENTS: Mapping[str, Callable[[Config, Files, float], Reachable]] = {"parrot": _parrot, "openai": _openai}
+def _elevenlabs(config: Config, files: Files, offset_s: float) -> Reachable:
+    agent = config.agent.elevenlabs
+    key, instructions = _key_and_instructions("elevenlabs", agent, files)
+    settings = ElevenLabsSettings(
+        agent_id=agent.agent_id,
+        api_key=key,
+        url=agent.url,
+        instructions=instructions,
+        language=agent.language,
+        voice=agent.voice,
+        greeting=agent.greeting,
+        variables=agent.variables,
+    )
+    return Reachable(ElevenLabs(settings), Detection.SERVICE)
+
+
+def _gemini(config: Config, files: Files, offset_s: float) -> Reachable:
+    from edgevoice.agents import gemini  # only where it is called: memory counts
+
+    agent = config.agent.gemini
+    manual = config.panel.press == "push_to_talk"
+    key, instructions = _key_and_instructions("gemini", agent, files)
+    settings = gemini.Settings(
+        url=agent.url,
+        model=agent.model,
+        api_key=key,
+        voice=agent.voice,
+        instructions=instructions,
+        language=agent.language,
+        turn_detection="local" if manual else agent.turn_detection,
+        vad_silence_ms=agent.vad_silence_ms,
+        tools=toolbox(config, "gemini").offered,
+        greeting=agent.greeting,
+    )
+    detection = Detection.SERVICE if agent.turn_detection == "server_vad" else Detection.LOCAL
+    return Reachable(gemini.Gemini(settings), detection, agent.vad_silence_ms)
+
+
+def _key_and_instructions(
+    name: str, agent: schema.OpenAI | schema.ElevenLabs | schema.Gemini, files: Files
+) -> tuple[str, str]:
+    key = ""  # a server of one's own, or a public agent, may want none
+    if agent.api_key_file:
+        key = files.secret(agent.api_key_file, f"agent.{name}.api_key_file").reveal()
+    if agent.instructions_file:
+        return key, files.text(agent.instructions_file, f"agent.{name}.instructions_file")
+    return key, agent.instructions
+
+
+AGENTS: Mapping[str, Callable[[Config, Files, float], Reachable]] = {
+    "parrot": _parrot,
+    "openai": _openai,
+    "elevenlabs": _elevenlabs,
+    "gemini": _gemini,
+}
 
 
 @dataclass(frozen=True)

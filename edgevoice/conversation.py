@@ -2,7 +2,8 @@
 
 Rules
 * One owner of interruptions: the near leg. One `BargedIn` makes exactly one `Interrupt`. While it suspects one, nothing
-  is decided here: deadlines of what is to be heard stand still, and a turn that ends waits for the verdict.
+  is decided here: deadlines of what is to be heard stand still, and a turn that ends waits for the verdict. A service
+  that interrupts itself makes no more of the response, so that the near leg is told to forget the rest of it.
 * A turn is answered by `Respond`: when the service says the turn is over (SERVICE), when the person has paused (LOCAL),
   or when the button is released (MANUAL). A turn that ends while a response sounds gets none: the person would have
   interrupted it. One that ends while an interrupted response is still being made waits for its end; one that ends
@@ -23,6 +24,7 @@ from edgevoice.events import (
     Audio,
     BargedIn,
     BargeIn,
+    Clear,
     Cleared,
     Closed,
     Digit,
@@ -30,6 +32,7 @@ from edgevoice.events import (
     Event,
     HangUp,
     Interrupt,
+    Interrupted,
     LinkDown,
     Listen,
     Listening,
@@ -109,7 +112,7 @@ class Conversation:
     @property
     def speaking(self) -> bool:
         """A response sounds, or is held, also where the light shows something more important."""
-        return self._responses.sounding
+        return bool(self._responses.sounding)
 
     @property
     def deadline(self) -> float | None:
@@ -157,8 +160,10 @@ class Conversation:
                     self._responses.hold(at)
             case TakenBack():
                 self._take_back(at)
-            case BargedIn(response, heard_ms) | Cleared(response, heard_ms):
+            case BargedIn(response, heard_ms):
                 orders += self._barged_in(response, heard_ms, at)
+            case Cleared(response, heard_ms):  # without a name: nothing of what waited had sounded
+                orders += self._barged_in(response or self._responses.sounding, heard_ms, at)
             case Played(_, response):
                 self._responses.heard(response)
             case Listening(uplink):
@@ -171,6 +176,7 @@ class Conversation:
                 | TurnCommitted()
                 | ResponseStarted()
                 | ResponseDone()
+                | Interrupted()
                 | Transcript()
                 | ToolCalled()
                 | Digit()
@@ -214,6 +220,9 @@ class Conversation:
                 orders += self._response_started(response, at)
             case ResponseDone(response):
                 orders += self._made(response)
+            case Interrupted(response):
+                if response in self._responses:
+                    orders.append((Side.NEAR, Clear()))
             case SpeechStarted(ago_ms):
                 self._suspicion.service_heard(ago_ms, at)
                 if ago_ms is not None and self.speaking and self._service_ends_turns:

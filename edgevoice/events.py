@@ -127,6 +127,13 @@ class ResponseDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The service has cut `response` off by itself: what waits to be heard of it is not to be."""
+
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
 class Played:
     """Everything sent before the mark was heard."""
 
@@ -209,6 +216,7 @@ Event: TypeAlias = (
     | BargedIn
     | ResponseStarted
     | ResponseDone
+    | Interrupted
     | Played
     | Cleared
     | Digit

@@ -63,9 +63,9 @@ class Responses:
         return bool(self._live)
 
     @property
-    def sounding(self) -> bool:
-        """Some of a live response has been sent to the loudspeaker."""
-        return any(response.sounds for response in self._live.values())
+    def sounding(self) -> str:
+        """The oldest live response of which some has been sent to the loudspeaker; "": there is none."""
+        return next((name for name, response in self._live.items() if response.sounds), "")
 
     @property
     def ending(self) -> bool:

@@ -9,10 +9,13 @@ from edgevoice.events import (
     Audio,
     BargedIn,
     BargeIn,
+    Clear,
+    Cleared,
     Closed,
     End,
     HangUp,
     Interrupt,
+    Interrupted,
     LinkDown,
     Listen,
     Listening,
@@ -67,6 +70,31 @@ def test_one_barge_in_makes_one_interrupt_and_late_audio_is_not_played() -> None
     assert story.far(ResponseDone("r1")) == []
     assert story.far(Audio(SECOND, "r1")) == [], "dead is dead, also after its end"
     assert story.turn is Turn.LISTENING
+
+
+def test_a_service_that_interrupts_itself_silences_the_loudspeaker_and_hears_what_was_heard() -> None:
+    story = opened()
+    story.speaking("r1")
+    assert story.far(Interrupted("r1")) == [(NEAR, Clear())]
+    assert story.turn is Turn.SPEAKING, "until the loudspeaker says that it is silent"
+    assert story.near(Cleared("r1", 730.0)) == [(FAR, Interrupt("r1", 730.0))]
+    assert story.far(Audio(SECOND, "r1")) == []
+    assert story.turn is Turn.LISTENING
+
+
+def test_what_waits_to_be_heard_is_forgotten_before_it_has_sounded() -> None:
+    story = opened()
+    story.speaking("r1")
+    assert story.far(Interrupted("r1"), ResponseDone("r1")) == [(NEAR, Clear()), (NEAR, Mark("r1", "r1"))]
+    assert story.near(Cleared("", 0.0)) == [(FAR, Interrupt("r1", 0.0))]
+    assert story.turn is Turn.LISTENING
+
+
+def test_a_service_that_interrupts_what_is_over_or_was_never_heard_of_changes_nothing() -> None:
+    story = opened()
+    story.speaking("r1")
+    story.near(BargedIn("r1", 10.0))
+    assert story.far(Interrupted("r1"), Interrupted("r7")) == []
 
 
 def test_a_response_begun_after_the_interrupted_one_is_dead_too() -> None:

@@ -20,7 +20,10 @@ from math import inf
 from typing import assert_never
 
 from edgevoice.agents import openai_session as session
-from edgevoice.agents.openai_answers import Answers, Draft
+from edgevoice.agents.draft import Draft
+from edgevoice.agents.ending import quoted
+from edgevoice.agents.memory import Memory
+from edgevoice.agents.openai_answers import Answers
 from edgevoice.agents.openai_session import RATE, Message, Settings
 from edgevoice.agents.openai_sound import Sound
 from edgevoice.events import (
@@ -68,7 +71,7 @@ class OpenAI:
         self._told_opened = False
         self._over: Closed | None = None
         self._draft = Draft()
-        self._memory = session.Memory()
+        self._memory = Memory()
         self._answers = Answers(self._draft, self._memory)
         self._senseless = 0
         # When to do something even if nothing comes
@@ -173,13 +176,8 @@ class OpenAI:
         return self._over or session.closing(self._settings, code, reason)  # maybe only a second connection's end
 
     def _reply(self) -> Reply:
-        send, events, renew = tuple(self._draft.send), tuple(self._draft.events), self._renew
-        if not (send or events or renew):
-            return NOTHING
-        self._draft.send.clear()
-        self._draft.events.clear()
-        self._renew = False
-        return Reply(send, events, renew=renew, close=self._over is not None)
+        renew, self._renew = self._renew, False
+        return self._draft.reply(renew=renew, close=self._over is not None)
 
     def _end(self, closed: Closed) -> None:
         self._over = closed
@@ -215,7 +213,7 @@ class OpenAI:
 
     def _take_over(self, at: float) -> None:
         """Tell a new session what was said, and what is just being said."""
-        self._draft.send += self._memory.messages(beta=self._settings.beta)
+        self._draft.send += session.remembered(self._memory, beta=self._settings.beta)
         self._draft.send += self._sound.take_over(lost=self._lost, waiting=self._answers.waiting)
         self._lost = False
         self._answers.take_over(at)
@@ -229,7 +227,7 @@ class OpenAI:
         elif problem.code == "session_expired":  # a session that could not be renewed in time
             self._end(Closed(End.LINK_LOST, f"{self._settings.host} ended the session: it has lasted too long"))
         elif problem.event_id == PLAIN_SETUP and not self._settings.beta:
-            said = session.quoted(self._settings, f"{problem.message or problem.code} {problem.param or ''}")
+            said = quoted(f"{problem.message or problem.code} {problem.param or ''}", self._settings.api_key)
             self._end(Closed(End.REFUSED, f"{self._settings.host} does not accept the session{said}"))
         else:
             self._answers.refused(problem, at)

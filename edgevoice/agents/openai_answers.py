@@ -20,25 +20,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
-from edgevoice.agents.openai_session import BYTES_PER_MS, Item, Memory, Message, Outcome, Problem, message
-from edgevoice.events import Audio, Event, ResponseDone, ResponseStarted, ToolCalled, Transcript
+from edgevoice.agents.draft import Draft
+from edgevoice.agents.memory import Memory
+from edgevoice.agents.openai_session import BYTES_PER_MS, Item, Message, Outcome, Problem
+from edgevoice.events import Audio, ResponseDone, ResponseStarted, ToolCalled, Transcript
 
 KEPT_RESPONSES = 32
 KEPT_CALLS = 64
 BEGUN_S = 10.0  # a response.create without any answer by then is lost
 CANCELLED_S = 3.0  # a cancelled response whose end is not told by then has ended
 RETRY_S = 1.0  # after this the service may be done with a response that we know nothing of
-
-
-@dataclass(slots=True)
-class Draft:
-    """The reply under construction."""
-
-    send: list[str] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-
-    def say(self, type: str, **fields: object) -> None:
-        self.send.append(message(type, **fields))
 
 
 @dataclass(slots=True)

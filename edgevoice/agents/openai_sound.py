@@ -12,7 +12,8 @@ from __future__ import annotations
 import binascii
 from collections import deque
 
-from edgevoice.agents.openai_session import BYTES_PER_MS, PREFIX_MS, message
+from edgevoice.agents.draft import message
+from edgevoice.agents.openai_session import BYTES_PER_MS, PREFIX_MS
 
 FRAME = 20 * BYTES_PER_MS  # of one append: small enough that the service notices a voice at once
 SHORTEST_TURN = 100 * BYTES_PER_MS  # the service refuses to commit less

@@ -182,6 +182,7 @@ class KeyAnswer:
     unreadable: bool = False  # there is a key file, but not for this user
     asked: bool = False
     model: str = ""
+    invalid: bool = False  # the service says in words that it is no key
 
 
 # ---------------------------------------------------------------------------------------------------- phone lines

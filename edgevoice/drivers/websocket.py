@@ -19,10 +19,11 @@ from collections.abc import Callable, Coroutine
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 
+from edgevoice.drivers.http import ask
 from edgevoice.drivers.outbox import Outbox, let_go
 from edgevoice.events import Closed, Command, End, Event, HangUp, LinkDown, Resumed
 from edgevoice.link import RESUME_S, Link
-from edgevoice.wire import Reply, Wire
+from edgevoice.wire import Reply, Request, Wire
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +60,12 @@ class WebSocketLeg:
         self._link = Link(wire.rate)
         self._outbox = Outbox(OUTBOX_S)
         self._done = asyncio.Event()
+        self._alone = False  # the service takes no second connection beside this one
         self._leaving = False  # close when the outbox is empty
         self._timer: asyncio.TimerHandle | None = None
         self._renewing: asyncio.TimerHandle | None = None
         self._giving_up: asyncio.TimerHandle | None = None  # while the link is down
+        self._told_down = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._deliver: Callable[[Event, float], None] = lambda event, at: None
@@ -102,8 +105,10 @@ class WebSocketLeg:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, open_s: float = OPEN_S) -> ClientConnection | Closed:
-        request = self._wire.request()
-        assert request is not None, "a wire without a request has no use for a socket"
+        request = await self._asked_for()
+        if isinstance(request, Closed):
+            return request
+        self._alone = request.alone
         at = self._loop.time
         try:
             connection = await _Connect(
@@ -115,7 +120,7 @@ class WebSocketLeg:
                 close_timeout=CLOSE_S,
                 max_size=LARGEST,
                 ping_interval=PING_S,
-                ping_timeout=PONG_S,
+                ping_timeout=request.pong_s or PONG_S,
             )
             if tcp := connection.transport.get_extra_info("socket"):
                 tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(DEAD_S * 1000))
@@ -124,9 +129,18 @@ class WebSocketLeg:
             body = error.response.body or b""
             return self._wire.closed(error.response.status_code, bytes(body).decode(errors="replace"), at())
         except (ValueError, InvalidURI, InvalidProxy) as error:  # ValueError: a port or a name that cannot be
-            return Closed(End.REFUSED, f"the address of the service, or of the proxy, is wrong: {error}")
+            why = "" if request.secret else f": {error}"
+            return Closed(End.REFUSED, f"the address of the service, or of the proxy, is wrong{why}")
         except (OSError, TimeoutError, InvalidHandshake) as error:
             return self._wire.closed(0, str(error) or type(error).__name__, at())
+
+    async def _asked_for(self) -> Request | Closed:
+        """Return the socket's address, which some services must be asked for."""
+        request = self._wire.request()
+        assert request is not None, "a wire without a request has no use for a socket"
+        if request.leads_to is None:
+            return request
+        return request.leads_to(*await ask("GET", request.url, request.headers, ()))
 
     async def _open(self) -> None:
         connected = await self._connect()
@@ -138,8 +152,13 @@ class WebSocketLeg:
         self._spawn(self._write())
         self._carry_out(self._wire.opened(self._loop.time()))
 
-    async def _reconnect(self, at: float) -> None:
+    async def _reconnect(self, at: float, after: ClientConnection | None) -> None:
         """Have a connection for the same conversation, at that time; unless there is one by then."""
+        if after:
+            try:
+                await after.close()
+            finally:
+                after.transport.abort()
         await asyncio.sleep(at - self._loop.time())
         if self._socket:
             return
@@ -168,6 +187,13 @@ class WebSocketLeg:
         self._move_to(connected)
         if old:
             await old.close()
+
+    def _move(self) -> None:
+        """Give the connection up for another one, where the service does not take both: nobody needs to know."""
+        assert self._socket is not None
+        old, self._socket = self._socket, None
+        self._outbox.forget()
+        self._look_for_link(Closed(End.LINK_LOST, "the service ends each connection after a while"), after=old)
 
     def _renew_again(self) -> None:
         if self._socket and not self._done.is_set():
@@ -208,18 +234,21 @@ class WebSocketLeg:
         else:
             self._look_for_link(closed)
 
-    def _look_for_link(self, closed: Closed) -> None:
+    def _look_for_link(self, closed: Closed, *, after: ClientConnection | None = None) -> None:
+        """Try to go on; `after` the connection that we give up ourselves, of which nobody is told."""
         was_up = self._link.down is None
         again_at = self._link.lost(closed, self._loop.time()) if closed.end is End.LINK_LOST else None
         if again_at is None or self._link.deadline is None:
             self._end(closed)
             return
         if was_up:
-            log.warning("the link is lost: %s; trying to go on for %g s", closed.reason, RESUME_S)
             self._giving_up = self._loop.call_at(self._link.deadline, self._give_up)
+        if not (after or self._told_down):
+            self._told_down = True
+            log.warning("the link is lost: %s; trying to go on for %g s", closed.reason, RESUME_S)
             self._deliver(LinkDown(closed.reason), self._loop.time())
         if not self._done.is_set():
-            self._spawn(self._reconnect(again_at))
+            self._spawn(self._reconnect(again_at, after))
 
     def _give_up(self) -> None:
         if self._link.down:
@@ -230,6 +259,7 @@ class WebSocketLeg:
         if self._link.down is None:  # a session that was only renewed
             return
         away_s, kept = self._link.back(at)
+        self._told_down = False
         if self._giving_up:
             self._giving_up.cancel()
         log.info("the link is back after %.1f s", away_s)
@@ -261,7 +291,10 @@ class WebSocketLeg:
             else:
                 self._deliver(event, at)
         if reply.renew and self._socket:
-            self._spawn(self._renew())
+            if self._alone:
+                self._move()
+            else:
+                self._spawn(self._renew())
         self._set_timer()
 
     def _set_timer(self) -> None:

@@ -24,9 +24,13 @@ class Service:
         key: str = f"Bearer {KEY}",
         path: str = "/v1/models/m",
         silent: bool = False,
+        header: str = "Authorization",
+        refusal: tuple[int, bytes] = (401, b""),
     ) -> None:
         self.asked: list[tuple[str, str, str]] = []  # method, path, key
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(self, ahead_s, key, path, silent))
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), _answering(self, ahead_s, (header, key), path, silent, refusal)
+        )
         self._server.daemon_threads = True
         self._server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]
         if files:
@@ -50,7 +54,11 @@ class Service:
         self._thread.join()
 
 
-def _answering(service: Service, ahead_s: float, key: str, path: str, silent: bool) -> type[BaseHTTPRequestHandler]:
+def _answering(
+    service: Service, ahead_s: float, key: tuple[str, str], path: str, silent: bool, refusal: tuple[int, bytes]
+) -> type[BaseHTTPRequestHandler]:
+    header, right = key
+
     class Answering(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self._answer(404)
@@ -58,16 +66,17 @@ def _answering(service: Service, ahead_s: float, key: str, path: str, silent: bo
         def do_GET(self) -> None:
             if silent:
                 self.close_connection = True
-            elif self.headers.get("Authorization") != key:
-                self._answer(401)
+            elif self.headers.get(header) != right:
+                self._answer(*refusal)
             else:
                 self._answer(200 if self.path == path else 404)
 
-        def _answer(self, status: int) -> None:
-            service.asked.append((self.command, self.path, self.headers.get("Authorization", "")))
+        def _answer(self, status: int, body: bytes = b"") -> None:
+            service.asked.append((self.command, self.path, self.headers.get(header, "")))
             self.send_response(status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         def date_time_string(self, timestamp: float | None = None) -> str:
             return formatdate(time.time() + ahead_s, usegmt=True)

@@ -13,8 +13,8 @@ import pytest
 from edgevoice.audio.resample import Resampler
 from edgevoice.events import End
 from edgevoice.light import BOX_PATTERNS, CAUSE_PATTERNS, Box
+from tests.e2e.agent_service import OPENAI, AgentService
 from tests.e2e.box import LED, RunningBox, likeness, voice
-from tests.e2e.openai_service import OpenAIService
 from tests.e2e.telephone import Telephone, boxed, hears_tone
 from tests.lab.labcard.labcard import World
 
@@ -39,7 +39,7 @@ def certificate(folder: Path) -> Path:
 
 
 def calling(
-    world: World, at: int, port: int, lines: str = "", more: str = "", agent: OpenAIService | None = None
+    world: World, at: int, port: int, lines: str = "", more: str = "", agent: AgentService | None = None
 ) -> RunningBox:
     """Return a box whose button calls somebody over the service whose REST API is at the port `at`.
 
@@ -186,7 +186,7 @@ def test_an_agent_gives_way_to_somebody_on_the_telephone(tmp_path: Path, how: st
     tool = ["--tool", 'call:{"to": "the owner"}'] if how == "the agent connects them" else ["--reject", "429"]
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, voice("story", 24_000), *tool) as agent,
+        AgentService(OPENAI, tmp_path, voice("story", 24_000), *tool) as agent,
         rest(tmp_path / "a", "answer", *options, says=answer, rate=16_000) as service,
         calling(world, service.ready["rest"], free_port(), files, agent=agent) as box,
     ):

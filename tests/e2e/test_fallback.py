@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edgevoice.light import TURN_PATTERNS, Turn
+from tests.e2e.agent_service import OPENAI, AgentService, Line
 from tests.e2e.box import TRUSTING, RunningBox, Samples, likeness, voice
 from tests.e2e.cable import Cable
-from tests.e2e.openai_service import Line, OpenAIService
 from tests.e2e.telephone import hears_tone
 from tests.lab.labcard.labcard import World
 
@@ -48,7 +48,7 @@ def nothing_clicked(box: RunningBox, since: int) -> Samples:
     return heard
 
 
-def in_session(service: OpenAIService, connection: int, type: str, origin: str = "fake") -> list[Line]:
+def in_session(service: AgentService, connection: int, type: str, origin: str = "fake") -> list[Line]:
     return [line for line in service.lines(origin, type) if line["connection"] == connection]
 
 
@@ -60,7 +60,7 @@ def longest_silence_s(heard: Samples) -> float:
 def test_an_agent_without_credit_gives_way_to_the_fallback(tmp_path: Path) -> None:
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, HUM, "--reject", "429") as service,
+        AgentService(OPENAI, tmp_path, HUM, "--reject", "429") as service,
         boxed(world, service.port) as box,
     ):
         wait_until_awake(box)
@@ -100,7 +100,7 @@ def test_a_link_that_dies_in_mid_response_is_taken_up_again_and_nothing_said_is_
     question, meanwhile = voice("question", RATE), voice("interruption", RATE)
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, HUM[: 2 * 24_000], "--speed", "1.5") as service,
+        AgentService(OPENAI, tmp_path, HUM[: 2 * 24_000], "--speed", "1.5") as service,
         Cable(service.port) as cable,
         boxed(world, cable.port) as box,
     ):
@@ -140,7 +140,7 @@ def test_a_link_that_dies_in_mid_response_is_taken_up_again_and_nothing_said_is_
 
 @pytest.mark.nightly
 def test_a_link_that_never_comes_back_gives_way_to_the_fallback(tmp_path: Path) -> None:
-    with World(rate=RATE) as world, OpenAIService(tmp_path, HUM) as service, boxed(world, service.port) as box:
+    with World(rate=RATE) as world, AgentService(OPENAI, tmp_path, HUM) as service, boxed(world, service.port) as box:
         wait_until_awake(box)
         since = world.now()
         box.call()
@@ -162,7 +162,7 @@ def test_an_agent_hands_the_person_over_to_another_and_no_gap_is_heard(tmp_path:
     contacts = '[call]\nbutton = "openai"\n[call.contacts]\n"the bird" = "parrot"\n'
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, HUM, "--tool", 'call:{"to": "the bird"}', "--delay-ms", "200") as service,
+        AgentService(OPENAI, tmp_path, HUM, "--tool", 'call:{"to": "the bird"}', "--delay-ms", "200") as service,
         boxed(world, service.port, contacts, tools='["call"]') as box,
     ):
         wait_until_awake(box)
@@ -185,7 +185,7 @@ def test_an_agent_opens_a_door_that_it_may_open_and_says_so(tmp_path: Path) -> N
     relay = '[call]\nbutton = "openai"\n[relay.door]\npin = 5\npulse_s = 0.5\nagent_may = true\n'
     with (
         World(rate=RATE) as world,
-        OpenAIService(tmp_path, HUM[:24_000], "--tool", 'open_relay:{"relay": "door"}') as service,
+        AgentService(OPENAI, tmp_path, HUM[:24_000], "--tool", 'open_relay:{"relay": "door"}') as service,
         boxed(world, service.port, relay, tools='["open_relay"]') as box,
     ):
         box.call()
