@@ -367,7 +367,8 @@ def test_nothing_is_concluded_from_a_key_that_is_wrong_itself() -> None:
         ),
         (
             "[call.contacts]\nbird = 'parot'",
-            '$.call.contacts.bird: "parot" is not one of "elevenlabs", "gemini", "openai", "parrot"; did you mean "parrot"?',
+            '$.call.contacts.bird: "parot" is not one of "elevenlabs", "gemini", "openai", "parrot"; did you mean '
+            '"parrot"?',
         ),
         (
             f"[call.contacts]\n'{'x' * 41}' = 'parrot'",
