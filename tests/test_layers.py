@@ -74,7 +74,7 @@ LAYERS: list[list[str]] = [
         "drivers.sip_door",
         "drivers.commands",
     ],
-    ["drivers.sip_accounts"],
+    ["drivers.sip_accounts", "drivers.alarm"],
     ["bridge", "drivers.*", "catalogue"],
     ["dialling", "doors", "recordings", "sip_lines"],
     ["switchboard"],
