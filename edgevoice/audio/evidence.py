@@ -27,13 +27,14 @@ BANDS = len(BAND_HZ) - 1
 STAND_OUT = 3  # bands: fewer are a tone, or the resonance of a case
 
 SMOOTHING = 0.2  # of each new block: 50 ms
+_FOLLOWS = (0.0, SMOOTHING, 1 - (1 - SMOOTHING) ** 2)
 FLOOR_BLOCKS, FLOOR_PARTS = 10, 15  # the lowest of 1.5 s, as in `speech`
 NOISE = 0.8  # of that floor (a minimum) counts like doubt: the margin is meant for echo, noise is steadier
 FLOOR = 100.0  # power of a bin, in units of int16: less is rounding
 
 PITCH_SAMPLES = 240  # 30 ms: two periods of a low voice
 PITCH_HZ = (70, 400)
-LAGS = np.arange(RATE // PITCH_HZ[1], RATE // PITCH_HZ[0] + 1)
+LAGS = (RATE // PITCH_HZ[1], RATE // PITCH_HZ[0])
 FADED = 10 ** (-12 / 10)  # below the loudest since the hint: that is the room, not the voice
 LASTING_BLOCKS = 8  # 80 ms: a burst has faded by then
 SHAPE_BLOCKS = 3  # 30 ms: a spectrum of one block is mostly chance
@@ -71,16 +72,19 @@ class Noise:
         self.floor: Floats = np.full(BANDS, 1e4, np.float32)
         self._smooth = self._lowest = self.floor
         self._parts = np.full((FLOOR_PARTS, BANDS), 1e4, np.float32)
-        self._blocks = 0
+        self._part = 0
+        self._blocks = 0  # of the next part
 
-    def follow(self, power: Floats) -> bool:
-        """Take the next block; tell whether the floor is another one now."""
-        self._smooth = self._smooth + SMOOTHING * (power - self._smooth)
+    def follow(self, power: Floats, blocks: int = 1) -> bool:
+        """Take the mean of the next block or two; tell whether the floor is another one now."""
+        self._smooth = self._smooth + _FOLLOWS[blocks] * (power - self._smooth)
         self._lowest = np.minimum(self._lowest, self._smooth)
-        self._blocks += 1
-        if self._blocks % FLOOR_BLOCKS:
+        self._blocks += blocks
+        if self._blocks < FLOOR_BLOCKS:
             return False
-        self._parts[self._blocks // FLOOR_BLOCKS % FLOOR_PARTS] = self._lowest
+        self._blocks -= FLOOR_BLOCKS
+        self._part = (self._part + 1) % FLOOR_PARTS
+        self._parts[self._part] = self._lowest
         self.floor = np.maximum(self._parts.min(axis=0), FLOOR)
         self._lowest = self._smooth
         return True
@@ -122,10 +126,10 @@ class Evidence:
         """The power of the last block, of all bands."""
         return self._levels[-1]
 
-    def hear(self, heard: Floats) -> None:
-        """Take the power (BANDS,) of the next block."""
+    def hear(self, level: float) -> None:
+        """Take the power of the next block, of all bands."""
         self._blocks += 1
-        self._levels.append(float(heard.sum()))
+        self._levels.append(level)
         if self._rest:
             self._rest -= 1
         if not self.suspecting:
@@ -188,14 +192,13 @@ def harmonicity(x: Floats) -> float:
 
     1 for a vowel. Both parts that are compared count with the energy of their own.
     """
-    size = len(x)
-    padded = np.zeros(size + LAGS[-1] + 1, np.float32)
-    padded[:size] = x
-    later = np.ndarray((len(LAGS), size), np.float32, padded, 4 * LAGS[0], (4, 4))
-    energy = np.zeros(size + 1)
-    np.cumsum(x * x, out=energy[1:])
-    both = energy[size - LAGS] * (energy[-1] - energy[LAGS])
-    return float(((later @ x) / np.sqrt(both + 1e-3)).max())
+    first, last = LAGS
+    later = np.zeros(PITCH_SAMPLES + last - first, np.float32)
+    later[: PITCH_SAMPLES - first] = x[first:]
+    energy = np.cumsum(x * x)
+    both = energy[PITCH_SAMPLES - 1 - first : PITCH_SAMPLES - 2 - last : -1] * (energy[-1] - energy[first - 1 : last])
+    both += 1e-3
+    return float((np.correlate(later, x) / np.sqrt(both)).max())
 
 
 def bands() -> Floats:

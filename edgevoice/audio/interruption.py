@@ -119,7 +119,7 @@ class TalkOver:
         if path.sounding:
             self._expected += self._doubt * np.maximum(1, USUAL * self._usual)
         self._above = int(np.count_nonzero(lately > self._margin * self._expected))
-        self._evidence.hear(self._heard)
+        self._evidence.hear(float(self._heard.sum()))
         self._unspoilt = max(0, self._unspoilt - 1)
         self._look_for_echo()
         if self._evidence.suspecting:

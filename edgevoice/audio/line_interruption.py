@@ -42,9 +42,8 @@ class TalkOverLine:
         self._noise = Noise()
         self._spectrum, self._bands = _to_bands()
         self._stands_out = 2 * self._margin * NOISE * self._noise.floor
-        self._recent = np.zeros(PITCH_SAMPLES + 1, np.float32)  # one more, for its change from sample to sample
-        self._heard: Floats = np.zeros(BANDS, np.float32)  # of the last block
-        self._last = self._heard
+        self._recent = np.zeros(PITCH_SAMPLES + BLOCK + 1, np.float32)  # one more, for the change from the one before
+        self._last: Floats = np.zeros(BANDS, np.float32)  # the last block
         self._above = 0
 
     @property
@@ -73,26 +72,37 @@ class TalkOverLine:
         return self._speech.level_dbfs
 
     def hear(self, pcm: Samples) -> None:
-        """Take the next 10 ms (80,)."""
+        """Take the next 10 or 20 ms, (80,) or (160,): both blocks at once cost little more than one."""
         self._speech.hear(pcm)
+        size = len(pcm)
         recent = self._recent
-        recent[:-BLOCK] = recent[BLOCK:]
-        recent[-BLOCK:] = pcm
-        spectrum: Floats = np.dot(recent[-BLOCK - 1 :], self._spectrum)
-        spectrum *= spectrum
-        self._heard = np.dot(spectrum, self._bands)
-        if self._noise.follow(self._heard):
+        recent[:-size] = recent[size:]
+        recent[-size:] = pcm
+        begin = len(recent) - size - 1  # with the sample before it
+        blocks = np.ndarray((size // BLOCK, BLOCK + 1), np.float32, recent, 4 * begin, (4 * BLOCK, 4))
+        spectra: Floats = np.dot(blocks, self._spectrum)
+        spectra *= spectra
+        heard: Floats = np.dot(spectra, self._bands)
+        if self._noise.follow(heard[0] if len(heard) == 1 else 0.5 * (heard[0] + heard[1]), len(heard)):
             self._stands_out = 2 * self._margin * NOISE * self._noise.floor
-        self._above = int(np.count_nonzero(self._heard + self._last > self._stands_out))
-        self._last = self._heard
-        self._evidence.hear(self._heard)
-        if self._evidence.suspecting:
-            floor = self._noise.floor
-            self._evidence.weigh(self._heard, floor, CLEAR * NOISE * floor, np.diff(recent))
+        self._above = 0
+        for ago, block in zip(range(len(heard) - 1, -1, -1), heard, strict=True):
+            self._above = max(self._above, int(np.count_nonzero(self._last + block > self._stands_out)))
+            self._last = block
+            self._evidence.hear(float(block.sum()))
+            if self._evidence.suspecting:
+                self._weigh(block, ago)
+
+    def _weigh(self, heard: Floats, ago: int) -> None:
+        """Weigh a block, behind which `ago` others have come already."""
+        end = len(self._recent) - ago * BLOCK
+        recent = self._recent[end - PITCH_SAMPLES - 1 : end]
+        floor = self._noise.floor
+        self._evidence.weigh(heard, floor, CLEAR * NOISE * floor, recent[1:] - recent[:-1])
 
     def suspect(self) -> None:
         """Collect evidence from the hint on."""
-        self._evidence.suspect(self._heard, self._noise.floor)
+        self._evidence.suspect(self._last, self._noise.floor)
 
     def relax(self) -> None:
         """The suspicion is over, either way."""

@@ -92,4 +92,4 @@ class LineDetector(Detector, Protocol):
     """The same on a phone line, which has no echo."""
 
     def hear(self, pcm: Samples, /) -> None:
-        """Take the next 10 ms at 8 kHz (80,)."""
+        """Take the next 10 or 20 ms at 8 kHz, (80,) or (160,)."""

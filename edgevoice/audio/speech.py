@@ -116,8 +116,9 @@ class SpeechDetector:
         if len(self._rest):
             pcm = np.concatenate((self._rest, pcm))
         whole = len(pcm) // self._frame * self._frame
-        for start in range(0, whole, self._frame):
-            self._judge(pcm[start : start + self._frame])
+        frames = pcm[:whole].reshape(-1, self._frame)
+        for frame, power in zip(frames, _powers_above_rumble(frames, self._lag), strict=True):
+            self._judge(frame, power)
         self._rest = pcm[whole:].copy()
 
     def forget(self) -> None:
@@ -127,9 +128,8 @@ class SpeechDetector:
         self._silent_frames = SILENT_FRAMES
         self._rest = self._rest[:0]
 
-    def _judge(self, frame: Samples) -> None:
+    def _judge(self, frame: Samples, power: float) -> None:
         like_a_voice = self._vad.is_speech(frame.tobytes(), self._rate)  # every frame: it learns the noise, too
-        power = _power_above_rumble(frame, self._lag)
         self._powers.append(power)
         self._floor.follow(power)
         clear = power > self._floor.power * (self._hold if self._speaking else self._begin)
@@ -140,10 +140,12 @@ class SpeechDetector:
         self._speaking = self.evident or (self._speaking and self._silent_frames < SILENT_FRAMES)
 
 
-def _power_above_rumble(frame: Samples, lag: int) -> float:
-    x = frame.astype(np.float32)
-    x = x[lag:] - x[:-lag]
-    return float(np.dot(x, x)) / (2 * len(x))  # halved, so that white noise keeps its level
+def _powers_above_rumble(frames: Samples, lag: int) -> list[float]:
+    """Return the power of each of `frames` (n, frame)."""
+    x = frames.astype(np.float32)
+    x = x[:, lag:] - x[:, :-lag]
+    powers: list[float] = (np.vecdot(x, x) / (2 * x.shape[1])).tolist()  # halved, so that white noise keeps its level
+    return powers
 
 
 class _Floor:

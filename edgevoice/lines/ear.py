@@ -24,6 +24,7 @@ Samples = NDArray[np.int16]
 
 RATE = 8_000  # Hz: what the detector hears
 BLOCK = 80  # 10 ms
+AT_ONCE = 2 * BLOCK  # a message of a phone service
 WEIGH_MS = 1_000  # for a suspicion at least: given up in the middle of a word, it would have to begin anew
 WITNESS_MS = 500  # a service dates a voice up to so much before its first sound; what began earlier is something else
 
@@ -78,25 +79,25 @@ class Ear:
             heard = np.concatenate((self._rest, heard))
         whole = len(heard) // BLOCK * BLOCK
         self._rest = heard[whole:]
-        for start in range(0, whole, BLOCK):
-            self._judge(heard[start : start + BLOCK], sounding)
+        for start in range(0, whole, AT_ONCE):
+            self._judge(heard[start : min(whole, start + AT_ONCE)], sounding)
             events += self._tell(self._detector.speaking and self._delivery.hears)
         return events
 
-    def _judge(self, block: Samples, sounding: bool) -> None:
-        self._detector.hear(block)
-        self._kept = max(0, self._kept - BLOCK)
+    def _judge(self, pcm: Samples, sounding: bool) -> None:
+        self._detector.hear(pcm)
+        self._kept = max(0, self._kept - len(pcm))
         if not sounding:
             self._relax()
         elif self._suspected is not None:
-            self._weigh()
+            self._weigh(len(pcm))
         elif self._detector.hint and self._delivery.hears:
             self._detector.suspect()
             self._suspected, self._voice_told = 0, False
 
-    def _weigh(self) -> None:
+    def _weigh(self, samples: int) -> None:
         assert self._suspected is not None
-        self._suspected += BLOCK
+        self._suspected += samples
         if self._detector.speaking and not self._voice_told:
             self._voice_told = True
             self._detector.witness()
