@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from edgevoice.agents.elevenlabs import ElevenLabs
-from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
 from edgevoice.config import Secret, is_line
@@ -102,6 +100,8 @@ def _openai(config: Config, files: Files, offset_s: float) -> Reachable:
 
 
 def _elevenlabs(config: Config, files: Files, offset_s: float) -> Reachable:
+    from edgevoice.agents.elevenlabs import ElevenLabs, Settings  # most boxes talk to one agent only
+
     agent = config.agent.elevenlabs
     instructions = agent.instructions
     if agent.instructions_file:
@@ -109,7 +109,7 @@ def _elevenlabs(config: Config, files: Files, offset_s: float) -> Reachable:
     key = ""  # a public agent wants none
     if agent.api_key_file:
         key = files.secret(agent.api_key_file, "agent.elevenlabs.api_key_file").reveal()
-    settings = ElevenLabsSettings(
+    settings = Settings(
         agent_id=agent.agent_id,
         api_key=key,
         url=agent.url,

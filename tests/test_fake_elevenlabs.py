@@ -105,23 +105,22 @@ def chunk(pcm: bytes) -> dict[str, Any]:
     return {"user_audio_chunk": base64.b64encode(pcm).decode()}
 
 
-@pytest.mark.parametrize(
-    ("messages", "reason"),
-    [
-        ([chunk(bytes(640))], "not the first message"),
-        ([{"type": "conversation_initiation_client_data", "overrides": {}}], "unknown field"),
-        ([{"type": "conversation_initiation_client_data"}] * 2, "begins once"),
-        ([{"type": "conversation_initiation_client_data"}, {"type": "pong", "event_id": 99}], "a pong without a ping"),
-        ([{"type": "conversation_initiation_client_data"}, {"type": "stop"}], "unknown type 'stop'"),
-    ],
-)
-def test_what_a_client_does_wrong_stands_in_the_log(
-    service: AgentService, messages: list[dict[str, Any]], reason: str
-) -> None:
-    with connect(f"ws://127.0.0.1:{service.port}{ELEVENLABS.path}?agent_id=agent_1") as socket:
-        for message in messages:
-            socket.send(json.dumps(message))
-        assert reason in service.wait_for("fake", "violation")["reason"]
+BEGIN = {"type": "conversation_initiation_client_data"}
+WRONG: list[tuple[list[dict[str, Any]], str]] = [
+    ([chunk(bytes(640))], "not the first message"),
+    ([{**BEGIN, "overrides": {}}], "unknown field"),
+    ([BEGIN, BEGIN], "begins once"),
+    ([BEGIN, {"type": "pong", "event_id": 99}], "a pong without a ping"),
+    ([BEGIN, {"type": "stop"}], "unknown type 'stop'"),
+]
+
+
+def test_what_a_client_does_wrong_stands_in_the_log(service: AgentService) -> None:
+    for count, (messages, reason) in enumerate(WRONG, 1):
+        with connect(f"ws://127.0.0.1:{service.port}{ELEVENLABS.path}?agent_id=agent_1") as socket:
+            for message in messages:
+                socket.send(json.dumps(message))
+            assert reason in service.wait_for("fake", "violation", count)["reason"]
 
 
 def test_a_client_that_neither_answers_pings_nor_sends_sound_is_seen(service: AgentService) -> None:
