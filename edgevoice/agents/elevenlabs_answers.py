@@ -141,14 +141,17 @@ class Answers:
             self._current.over = True
             self._end(self._current)
 
-    def take_over(self, at: float) -> None:
-        """Go on in a new conversation, with numbers of its own. It begins with its greeting, which was heard before."""
+    def take_over(self) -> None:
+        """Go on in a new conversation, with numbers of its own. What was being said is over."""
         for response in self._responses.values():
             response.over = True
             self._end(response)
         self._calls.clear()
         self._words = ""
         self._latest, self._interrupted = 0, -1
+
+    def drop_greeting(self, at: float) -> None:
+        """Let nobody hear what a new conversation says first, if it says it now: it was heard before."""
         self._current = _Response("", 0, dead=True, done=True)
         self._silent_at = at + GREETING_S
 

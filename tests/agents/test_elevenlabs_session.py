@@ -40,7 +40,10 @@ def test_the_address_of_a_private_agent_is_asked_for_with_the_key() -> None:
     assert request
     assert request.url == "https://api.elevenlabs.io/v1/convai/conversation/get-signed-url?agent_id=agent_1"
     assert request.headers == {"xi-api-key": KEY}
-    signed = answered(200, b'{"signed_url":"wss://x.elevenlabs.io/v1/convai/conversation?agent_id=a&signature=s"}')
+    signed = answered(
+        200,
+        b'{"conversation_id":null,"signed_url":"wss://x.elevenlabs.io/v1/convai/conversation?agent_id=a&signature=s"}',
+    )
     assert isinstance(signed, Request)
     assert signed.url == "wss://x.elevenlabs.io/v1/convai/conversation?agent_id=a&signature=s"
     assert (signed.headers, signed.leads_to, signed.secret) == ({}, None, True)
