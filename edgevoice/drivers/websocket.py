@@ -19,6 +19,7 @@ from collections.abc import Callable, Coroutine
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 
+from edgevoice.drivers.alarm import Alarm
 from edgevoice.drivers.http import ask
 from edgevoice.drivers.outbox import Outbox, let_go
 from edgevoice.events import Closed, Command, End, Event, HangUp, LinkDown, Resumed
@@ -61,7 +62,7 @@ class WebSocketLeg:
         self._done = asyncio.Event()
         self._alone = False  # the service takes no second connection beside this one
         self._leaving = False  # close when the outbox is empty
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._expired)
         self._renewing: asyncio.TimerHandle | None = None
         self._giving_up: asyncio.TimerHandle | None = None  # while the link is down
         self._told_down = False
@@ -78,7 +79,8 @@ class WebSocketLeg:
             await self._done.wait()
         finally:
             self._done.set()
-            for timer in (self._timer, self._renewing, self._giving_up):
+            self._alarm.cancel()
+            for timer in (self._renewing, self._giving_up):
                 if timer:
                     timer.cancel()
             for task in self._tasks:
@@ -294,24 +296,14 @@ class WebSocketLeg:
                 self._move()
             else:
                 self._spawn(self._renew())
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        """Wake at the deadline, or before: it moves on with many a message, and the timer follows when it fires."""
-        deadline = self._wire.deadline
-        if deadline is None or (self._timer and self._timer.when() <= deadline):
-            return
-        if self._timer:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._expired)
+        self._alarm.set(self._wire.deadline)
 
     def _expired(self) -> None:
-        self._timer = None
         at = self._loop.time()
         if self._wire.deadline is not None and self._wire.deadline <= at:
             self._carry_out(self._wire.expire(at))
         else:
-            self._set_timer()
+            self._alarm.set(self._wire.deadline)
 
     def _end(self, closed: Closed) -> None:
         """Tell the end once, and let go of the socket without waiting for the other side."""
