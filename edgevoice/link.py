@@ -4,11 +4,11 @@
     up ──────────────> down ────────────────────────────────> down ────────────────────────> up
                         │ ^   cannot be had, or lost again      │
                         │ └─────────────────────────────────────┘
-                        └── RESUME_S after the first loss: given up
+                        └── RESUME_S after the loss: given up
 
 Rules
-* Who is back for less than STEADY_S was never back: the time until it is given up runs on, and so do the delays. So a
-  service that takes the conversation over and drops it, again and again, ends the call.
+* A service that takes the conversation over only to drop it within STEADY_S is tried less and less often, and given up
+  the FLAPS-th time. So nothing goes on for ever.
 * What the person says while it is down is kept in order, with the ends of their turns, and told once. Of a long absence
   the last KEPT_S are kept.
 """
@@ -22,6 +22,7 @@ from edgevoice.events import Closed, Command, Play, Respond
 RESUME_S = 10.0  # who waits longer for an answer has given up
 AGAIN_S = (0.0, 0.5, 1.0, 2.0)  # before each attempt; the last one again and again
 STEADY_S = 10.0
+FLAPS = 4  # a radio at the edge of its range comes and goes, too
 KEPT_S = 30.0
 
 
@@ -34,6 +35,7 @@ class Link:
         self._kept: deque[Play | Respond] = deque()
         self._kept_bytes = 0
         self._tries = 0
+        self._flaps = 0
         self._lost_at = 0.0
         self._back_at: float | None = None
         self._give_up_at = 0.0
@@ -47,9 +49,11 @@ class Link:
         """Take that there is no connection (again); return when to try to have one, None: it is given up."""
         if self.down is None:
             if self._back_at is None or at >= self._back_at + STEADY_S:
-                self._tries, self._give_up_at = 0, at + RESUME_S
-            self.down, self._lost_at = closed, at
-        if at >= self._give_up_at:
+                self._tries = self._flaps = 0
+            else:
+                self._flaps += 1
+            self.down, self._lost_at, self._give_up_at = closed, at, at + RESUME_S
+        if at >= self._give_up_at or self._flaps >= FLAPS:
             return None
         self._tries += 1
         return at + AGAIN_S[min(self._tries, len(AGAIN_S)) - 1]

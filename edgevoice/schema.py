@@ -117,7 +117,10 @@ class Panel(Section, frozen=True):
 
 
 class Call(Section, frozen=True):
-    """Whom the box calls, and who answers it. `at_start` and `fallback` may be empty: nobody."""
+    """Whom the box calls, and who answers it. `at_start` and `fallback` may be empty: nobody.
+
+    `contacts`: whom an agent may connect a person to. It is told their names, and never what they stand for.
+    """
 
     button: Text = "parrot"
     at_start: Text = ""
@@ -125,6 +128,7 @@ class Call(Section, frozen=True):
     auto_answer: bool = False
     max_s: Annotated[float, Meta(ge=1, le=86400)] = 600.0
     fallback: Text = ""
+    contacts: Mapping[str, Text] = {}
 
 
 class Parrot(Section, frozen=True):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice.events import Closed, Command, End, HangUp, Interrupt, Play, Respond
-from edgevoice.link import AGAIN_S, KEPT_S, RESUME_S, STEADY_S, Link
+from edgevoice.link import AGAIN_S, FLAPS, KEPT_S, RESUME_S, STEADY_S, Link
 
 RATE = 1000
 SECOND = bytes(2 * RATE)
@@ -49,17 +49,18 @@ def test_of_a_long_absence_the_end_is_kept() -> None:
     assert [command.pcm[0] for command in kept if isinstance(command, Play)] == list(range(10, 40))
 
 
-def test_who_comes_back_only_to_go_again_is_given_up_in_the_same_time() -> None:
-    link = Link(RATE)
-    link.lost(GONE, 100.0)
-    link.back(101.0)
-    link.lost(GONE, 102.0)
-    assert link.deadline == 100 + RESUME_S
-    link.back(103.0)
-    assert link.lost(GONE, 103 + STEADY_S - 1) is None
-    link.back(103 + STEADY_S)
-    link.lost(GONE, 103 + 2 * STEADY_S)
-    assert link.deadline == 103 + 2 * STEADY_S + RESUME_S
+def test_a_service_that_comes_back_only_to_go_again_is_given_up_in_the_end() -> None:
+    link, at, delays = Link(RATE), 100.0, []
+    while (again := link.lost(GONE, at)) is not None:
+        delays.append(again - at)
+        link.back(again)
+        at = again + STEADY_S - 1
+    assert delays == list(AGAIN_S)[:FLAPS]
+    other = Link(RATE)
+    for _ in range(20):
+        assert other.lost(GONE, at) == at, "one that stays for a while is looked for at once"
+        other.back(at)
+        at += STEADY_S
 
 
 STEPS = st.lists(

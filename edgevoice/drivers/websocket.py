@@ -29,6 +29,7 @@ from edgevoice.wire import Reply, Request, Wire
 log = logging.getLogger(__name__)
 
 OPEN_S = 10.0  # TLS and the upgrade on a slow link
+REOPEN_S = 4.0  # the same for a link that was lost: the next attempt may find the network back
 CLOSE_S = 1.0  # politeness towards a service that does not answer our goodbye
 OUTBOX_S = 10.0  # nobody wants an answer to what was said longer ago
 DEAD_S = 5.0  # what was sent for so long without being acknowledged: there is no network. Source: tcp(7)
@@ -105,7 +106,7 @@ class WebSocketLeg:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self) -> ClientConnection | Closed:
+    async def _connect(self, open_s: float = OPEN_S) -> ClientConnection | Closed:
         request = await self._asked_for()
         if isinstance(request, Closed):
             return request
@@ -117,14 +118,14 @@ class WebSocketLeg:
                 additional_headers=dict(request.headers),
                 create_connection=_Connection,
                 compression=None,  # a third of the time and a tenth of the memory of deflate, and sound does not shrink
-                open_timeout=OPEN_S,
+                open_timeout=open_s,
                 close_timeout=CLOSE_S,
                 max_size=LARGEST,
                 ping_interval=PING_S,
                 ping_timeout=request.pong_s or PONG_S,
             )
-            tcp = connection.transport.get_extra_info("socket")
-            tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(DEAD_S * 1000))
+            if tcp := connection.transport.get_extra_info("socket"):
+                tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(DEAD_S * 1000))
             return connection
         except InvalidStatus as error:
             body = error.response.body or b""
@@ -163,7 +164,7 @@ class WebSocketLeg:
         await asyncio.sleep(at - self._loop.time())
         if self._socket:
             return
-        connected = await self._connect()
+        connected = await self._connect(REOPEN_S)
         if isinstance(connected, Closed):
             self._look_for_link(connected)
         elif self._socket or self._done.is_set():

@@ -73,6 +73,11 @@ class AgentService:
         self.port = int(json.loads(self._process.stdout.readline())["port"])
         return self
 
+    def die(self) -> None:
+        """End without a word."""
+        self._process.kill()
+        self._process.wait()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
