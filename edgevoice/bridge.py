@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edgevoice.call import Call, Machine
+from edgevoice.drivers.alarm import Alarm
 from edgevoice.events import Command, Event
 from edgevoice.orders import Orders
 
@@ -48,7 +49,7 @@ class Bridge:
         self._far = far
         self._over = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._expired)
 
     async def run(self) -> None:
         """Run the call to its end: both legs are closed when this returns."""
@@ -65,7 +66,7 @@ class Bridge:
                 for leg in legs:
                     leg.cancel()
         finally:
-            self._cancel_timer()
+            self._alarm.cancel()
 
     def want(self, orders: Callable[[Machine], Orders]) -> None:
         """Ask something of the conversation: mute, talk, finish, hang up."""
@@ -83,22 +84,9 @@ class Bridge:
     def _after(self) -> None:
         if self.call.over:
             self._over.set()
-        self._set_timer(self.call.deadline)
-
-    def _set_timer(self, deadline: float | None) -> None:
-        """Wake at the deadline, or before: it moves on with many an event, and the timer follows when it fires."""
-        if deadline is None or (self._timer and self._timer.when() <= deadline):
-            return
-        self._cancel_timer()
-        self._timer = self._loop.call_at(deadline, self._expired)
-
-    def _cancel_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.set(self.call.deadline)
 
     def _expired(self) -> None:
-        self._timer = None
         at, deadline = self._loop.time(), self.call.deadline
         if deadline is not None and deadline <= at:
             self.call.expire(at)

@@ -130,7 +130,8 @@ def _run(chosen: argparse.Namespace) -> int:
     config = configuration(chosen.config)
     agents = Agents(config, _Files(chosen.config or CONFIGURATION))
     agents.check()
-    asyncio.run(app.run(config, agents))
+    with asyncio.Runner(loop_factory=app.event_loop(config)) as runner:
+        runner.run(app.run(config, agents))
     return 0
 
 

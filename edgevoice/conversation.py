@@ -144,9 +144,8 @@ class Conversation:
             return []
         orders: Orders = []
         match event:
-            case Audio(pcm):
-                if self._far_open and self._finish_by is None:
-                    orders.append((Side.FAR, Play(pcm)))
+            case Audio(pcm):  # it changes nothing else
+                return [(Side.FAR, Play(pcm))] if self._far_open and self._finish_by is None else []
             case SpeechStarted():
                 self._person.begins_to_speak(over_us=self.speaking)
                 self._suspicion.near_hears()

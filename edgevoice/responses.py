@@ -75,8 +75,11 @@ class Responses:
     @property
     def deadline(self) -> float:
         """When `expire` has something to do; inf: never."""
-        heard = (response.due + self._held_s for response in self._live.values() if self._held_since is None)
-        return min([*heard, *self._ending.values()], default=inf)
+        due = min(self._ending.values(), default=inf)
+        if self._held_since is None:
+            for response in self._live.values():
+                due = min(due, response.due + self._held_s)
+        return due
 
     def _listeners(self, at: float) -> float:
         return (at if self._held_since is None else self._held_since) - self._held_s

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from edgevoice.audio.interruption import TalkOver
+from edgevoice.audio.line_interruption import TalkOverLine
 from edgevoice.catalogue import Agents
 from edgevoice.drivers.line_leg import RATE, LineLeg
 from edgevoice.drivers.sip import Endpoint, SipCall
@@ -30,7 +30,7 @@ class SipLines:
 
     def _leg(self, call: SipCall, service: Sip) -> LineLeg:
         barge_in = self._config.barge_in
-        detector = TalkOver(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms)
+        detector = TalkOverLine(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms)
         line = Line(service, detector, pre_roll_ms=barge_in.pre_roll_ms, give_up_ms=barge_in.give_up_ms)
         leg = LineLeg(line, call)
         self._legs = [(leg, call, service), *(row for row in self._legs if row[0].closed is None)]

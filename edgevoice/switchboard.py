@@ -21,7 +21,7 @@ from typing import Protocol
 
 from websockets.asyncio.server import ServerConnection
 
-from edgevoice.audio.interruption import TalkOver
+from edgevoice.audio.line_interruption import TalkOverLine
 from edgevoice.bridge import Bridge, FarLeg
 from edgevoice.call import Call
 from edgevoice.catalogue import LINES, Agents
@@ -230,7 +230,7 @@ class Switchboard:
         barge_in = self._config.barge_in
         line = Line(
             LINES[admitted.service].service(),
-            TalkOver(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms),
+            TalkOverLine(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms),
             pre_roll_ms=barge_in.pre_roll_ms,
             give_up_ms=barge_in.give_up_ms,
         )

@@ -50,7 +50,7 @@ from edgevoice.audio.hearing import BLOCK, Block, Hearing
 from edgevoice.audio.hearing import RATE as HEARING_RATE
 from edgevoice.audio.pcm import from_bytes, level_dbfs
 from edgevoice.audio.playout import Playout
-from edgevoice.audio.ports import Card, Detector
+from edgevoice.audio.ports import Card, CardDetector
 from edgevoice.audio.reference import LEAD_MS, Reference
 from edgevoice.audio.selftest import SelfTest
 from edgevoice.audio.tones import TONES, tone
@@ -120,7 +120,7 @@ class Duplex:
     def __init__(
         self,
         rate: int,
-        detector: Detector,
+        detector: CardDetector,
         canceller: Canceller,
         *,
         half_duplex: bool,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 
+from edgevoice.drivers.alarm import Alarm
 from edgevoice.drivers.http import ask
 from edgevoice.drivers.outbox import Outbox, let_go
 from edgevoice.events import Closed, Command, End, Event, HangUp
@@ -54,7 +55,7 @@ class WebSocketLeg:
         self._outbox = Outbox(OUTBOX_S)
         self._done = asyncio.Event()
         self._leaving = False  # close when the outbox is empty
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._expired)
         self._renewing: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -69,9 +70,9 @@ class WebSocketLeg:
             await self._done.wait()
         finally:
             self._done.set()
-            for timer in (self._timer, self._renewing):
-                if timer:
-                    timer.cancel()
+            self._alarm.cancel()
+            if self._renewing:
+                self._renewing.cancel()
             for task in self._tasks:
                 task.cancel()
             if self._socket:
@@ -196,24 +197,14 @@ class WebSocketLeg:
             self._deliver(event, at)
         if reply.renew:
             self._spawn(self._renew())
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        """Wake at the deadline, or before: it moves on with many a message, and the timer follows when it fires."""
-        deadline = self._wire.deadline
-        if deadline is None or (self._timer and self._timer.when() <= deadline):
-            return
-        if self._timer:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._expired)
+        self._alarm.set(self._wire.deadline)
 
     def _expired(self) -> None:
-        self._timer = None
         at = self._loop.time()
         if self._wire.deadline is not None and self._wire.deadline <= at:
             self._carry_out(self._wire.expire(at))
         else:
-            self._set_timer()
+            self._alarm.set(self._wire.deadline)
 
     def _end(self, closed: Closed) -> None:
         """Tell the end once, and let go of the socket without waiting for the other side."""
