@@ -199,7 +199,7 @@ class Answers:
             self._silent_at = max(self._silent_at, at)
         if not known:
             self._draft.say("user_activity")
-            self._tell_heard(self._responses[name], heard_ms)
+        self._tell_heard(self._responses[name], heard_ms)  # which the service can only guess
 
     def _keep(self, response: _Response, heard_ms: float) -> None:
         """Make our memory forget what was not heard."""

@@ -140,6 +140,10 @@ def test_a_signed_address_that_has_expired_is_asked_for_again() -> None:
     )
 
 
+def test_a_public_agent_has_no_address_that_could_expire() -> None:
+    assert closing(PUBLIC, 3000, "The trial has expired", begun=False).end is End.REFUSED
+
+
 def test_an_agent_that_says_goodbye_is_not_called_back() -> None:
     assert closing(PUBLIC, 1000, "", begun=True) == Closed(End.HUNG_UP, "the agent ended the conversation")
 
