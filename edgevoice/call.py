@@ -185,6 +185,8 @@ class Call:
                 self.figures.taken_back += 1
             case BargedIn():
                 self.figures.interruptions += 1
+            case Cleared(response) if response and not self.announcing:  # the service has heard the person first
+                self.figures.interruptions += 1
             case _:
                 pass
 

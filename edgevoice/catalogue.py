@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from edgevoice import schema
-from edgevoice.agents.elevenlabs import ElevenLabs
-from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
 from edgevoice.config import Secret, agents_relays, is_line
@@ -104,9 +102,11 @@ def _openai(config: Config, files: Files, offset_s: float) -> Reachable:
 
 
 def _elevenlabs(config: Config, files: Files, offset_s: float) -> Reachable:
+    from edgevoice.agents.elevenlabs import ElevenLabs, Settings  # most boxes talk to one agent only
+
     agent = config.agent.elevenlabs
     key, instructions = _key_and_instructions("elevenlabs", agent, files)
-    settings = ElevenLabsSettings(
+    settings = Settings(
         agent_id=agent.agent_id,
         api_key=key,
         url=agent.url,

@@ -165,7 +165,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Words, for the far side's memory only: they are never logged. `who` is "person" or "agent"."""
+    """Words, for the far side's memory only: they are never logged. `who` is "person" or "agent".
+
+    After an interruption an agent's last words may be told again, as far as they were heard.
+    """
 
     who: str
     text: str

@@ -311,6 +311,8 @@ class Session:
                 break
             self._send_piece(piece, words[round(i * each) : round((i + 1) * each)])
             answer.until = max(answer.until, time.monotonic()) + len(piece) / 2 / RATE
+            if number == 0 and self._options.cut_s and i == 0:
+                asyncio.get_running_loop().call_later(self._options.cut_s, self._interrupt)
             if i == 0:
                 self._send("agent_response", "agent_response_event", agent_response=words)
         if not answer.stopped and self._options.complete:
@@ -401,6 +403,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--hears", default="pcm_16000")
     parser.add_argument("--first-id", type=int, default=1)
     parser.add_argument("--tool", default="", metavar="NAME:PARAMETERS", help="called before the first answer")
+    parser.add_argument("--cut-s", type=float, default=0.0, help="it interrupts its first answer after so long")
     parser.add_argument("--close-at-once", type=int, nargs="?", const=1000, metavar="CODE")
     parser.add_argument("--refuse", default="", metavar="CODE:REASON", help="close after the client's first message")
     parser.add_argument("--reject", type=int, metavar="STATUS", help="refuse the upgrade")

@@ -125,8 +125,9 @@ class Session:
 
     async def _go_away(self) -> None:
         await asyncio.sleep(self._options.go_away_s)
-        self._send("goAway", {"timeLeft": f"{LEFT_S:g}s"})
-        await asyncio.sleep(LEFT_S)
+        if not self._options.unannounced:
+            self._send("goAway", {"timeLeft": f"{LEFT_S:g}s"})
+            await asyncio.sleep(LEFT_S)
         self._end(1011, "Deadline expired before operation could complete.")
 
     def _litter(self) -> None:
@@ -348,6 +349,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--refuse", default="", metavar="CODE:REASON", help="answers the setup")
     parser.add_argument("--reject", type=int, choices=tuple(REJECTIONS))
     for flag, meaning in {
+        "unannounced": "its end comes without a word",
         "forget": "no handle is known",
         "mute": "the setup is never answered",
         "silent": "the agent chooses to say nothing",

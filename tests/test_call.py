@@ -7,11 +7,14 @@ from edgevoice.conversation import Conversation, Detection
 from edgevoice.events import (
     Audio,
     BargedIn,
+    Clear,
+    Cleared,
     Closed,
     Command,
     End,
     HangUp,
     Interrupt,
+    Interrupted,
     Listen,
     Mark,
     Opened,
@@ -82,6 +85,17 @@ def test_the_figures_count_what_went_through() -> None:
     figures = story.call.figures
     assert (figures.responses, figures.interruptions, figures.sent_ms) == (1, 1, 100.0)
     assert (figures.suspicions, figures.taken_back) == (2, 1)
+
+
+def test_an_interruption_that_the_service_has_heard_first_counts_too() -> None:
+    story = Story()
+    story.call.far(Opened(), 1.0)
+    story.call.far(TurnCommitted(), 2.0)
+    story.call.far(Interrupted("r1"), 2.5)
+    assert story.log[-1] == Clear()
+    story.call.near(Cleared("r1", 120.0), 2.5)
+    assert story.log[-1] == Interrupt("r1", 120.0)
+    assert story.call.figures.interruptions == 1
 
 
 def test_a_suspicion_is_on_the_light() -> None:

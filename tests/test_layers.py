@@ -89,7 +89,7 @@ LAYERS: list[list[str]] = [
         "drivers.sip_door",
         "drivers.commands",
     ],
-    ["drivers.sip_accounts", "drivers.http", "drivers.alarm"],
+    ["drivers.sip_accounts", "drivers.alarm", "drivers.http"],
     ["bridge", "drivers.*", "catalogue"],
     ["dialling", "doors", "recordings", "sip_lines"],
     ["switchboard"],

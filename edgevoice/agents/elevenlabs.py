@@ -162,7 +162,7 @@ class ElevenLabs:
             return False
         self._ear = None
         self._begun_by = self._quiet_at = inf
-        self._answers.take_over(at)
+        self._answers.take_over()
         return True
 
     def closed(self, code: int, reason: str, at: float) -> Closed:
@@ -199,12 +199,13 @@ class ElevenLabs:
 
     def _take_over(self, at: float) -> None:
         """Tell a new conversation what was said, and ask it to answer what was not answered."""
-        self._answers.take_over(at)
         said = self._memory.lines()
         if said:
             self._draft.say("contextual_update", text=session.so_far(said))
         if said and said[-1][0] == "person":
-            self._draft.say("user_message", text=said[-1][1])
+            self._draft.say("user_message", text=said[-1][1])  # better to be greeted twice than not to be answered
+        else:
+            self._answers.drop_greeting(at)
 
     def _pinged(self, message: Message, at: float) -> None:
         if message.ping_event and message.ping_event.event_id is not None:

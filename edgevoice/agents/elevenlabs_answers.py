@@ -141,14 +141,17 @@ class Answers:
             self._current.over = True
             self._end(self._current)
 
-    def take_over(self, at: float) -> None:
-        """Go on in a new conversation, with numbers of its own. It begins with its greeting, which was heard before."""
+    def take_over(self) -> None:
+        """Go on in a new conversation, with numbers of its own. What was being said is over."""
         for response in self._responses.values():
             response.over = True
             self._end(response)
         self._calls.clear()
         self._words = ""
         self._latest, self._interrupted = 0, -1
+
+    def drop_greeting(self, at: float) -> None:
+        """Let nobody hear what a new conversation says first, if it says it now: it was heard before."""
         self._current = _Response("", 0, dead=True, done=True)
         self._silent_at = at + GREETING_S
 
@@ -196,7 +199,7 @@ class Answers:
             self._silent_at = max(self._silent_at, at)
         if not known:
             self._draft.say("user_activity")
-            self._tell_heard(self._responses[name], heard_ms)
+        self._tell_heard(self._responses[name], heard_ms)  # which the service can only guess
 
     def _keep(self, response: _Response, heard_ms: float) -> None:
         """Make our memory forget what was not heard."""

@@ -34,7 +34,7 @@ REFUSALS: Sequence[tuple[tuple[str, ...], End, str]] = (
         "{host} has no agent {agent!r}: check agent_id, and that url is of the agent's region",
     ),
     (
-        ("quota", "credit"),
+        ("quota", "credits"),
         End.NO_CREDIT,
         "the account at {host} has no credit left: add some, or wait until its quota is renewed",
     ),
@@ -75,6 +75,10 @@ class Settings:
 
 
 # ---------------------------------------------------------------------------------------------- what they say
+
+
+class SignedUrl(msgspec.Struct):
+    signed_url: str = ""
 
 
 class Metadata(msgspec.Struct):
@@ -195,7 +199,7 @@ def signed(settings: Settings, status: int, body: bytes) -> Request | Closed:
     if status != 200:
         return closing(settings, status, body.decode(errors="replace"), begun=False)
     try:
-        url = msgspec.json.decode(body, type=dict[str, str]).get("signed_url", "")
+        url = msgspec.json.decode(body, type=SignedUrl).signed_url
     except (ValueError, RecursionError):
         url = ""
     encrypted = urlsplit(settings.url).scheme == "wss"

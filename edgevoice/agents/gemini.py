@@ -3,8 +3,9 @@
 Rules
 * As a rule the device alone owns turns and interruptions ("local"): the service's own detection of a voice is off, and
   we mark where the person begins and ends. The first mark stops an answer that is being made, so a cough that was taken
-  back costs nothing there either. With "server_vad" the service ends the turns, answers by itself and interrupts
-  itself; then nothing can be sent to stop it: it hears the person.
+  back costs nothing there either. How much of an answer was heard is told in words.
+* With "server_vad" the service ends the turns, answers by itself and interrupts itself; then nothing can be sent to
+  stop it: it hears the person.
 * A connection lasts ten minutes. `goAway` says that its end is near: in the next pause, or else just before the end, it
   is given up and the session resumed on another one by the newest handle. One that cannot be resumed is begun anew, and
   reads what was said.

@@ -145,6 +145,7 @@ class Answers:
         if self._unasked and not self._expected:
             self._draft.events.append(TurnCommitted())
         self._expected, self._hearing, self._turn_open = False, False, True
+        self._memory.begin(self._person_line, "person")  # its words may come later
         self._begun += 1
         answer = self._answers[f"answer_{self._begun}"] = _Answer(f"answer_{self._begun}")
         while len(self._answers) > KEPT_ANSWERS:

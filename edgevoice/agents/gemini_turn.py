@@ -54,8 +54,7 @@ class PersonsTurn:
     def _take(self, frames: list[bytes]) -> list[str]:
         if not self._marks:
             return _written(frames)
-        if self.over:
-            self.answered()
+        self.answered()
         self._frames.extend(frames)
         if self._sounds:
             return _written(frames)
@@ -69,8 +68,7 @@ class PersonsTurn:
         """Stop the answer that the service is making, by the beginning of a turn."""
         if not self._marks or self._started:
             return []
-        if self.over:
-            self.answered()
+        self.answered()
         self._started = True
         return [START]
 
@@ -94,7 +92,7 @@ class PersonsTurn:
 
     def answered(self) -> None:
         """The answer has begun, or there will be none: nobody needs to be told this turn again."""
-        if not self._sounds:
+        if self.over:
             self._frames.clear()
         self.over = False
 

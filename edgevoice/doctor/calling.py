@@ -62,7 +62,9 @@ def tried(name: str, url: str, agents: Agents) -> tuple[Reached, KeyAnswer]:
     invalid = status == 400 and b"API_KEY_INVALID" in body  # Google's way to say so
     for secret in headers.values():
         trouble = trouble.replace(secret, "[key]")
-    return reached, KeyAnswer(name, reached.host, status, trouble, asked=True, model=model, invalid=invalid)
+    setting = "agent_id" if name == "elevenlabs" else "model"
+    answer = KeyAnswer(name, reached.host, status, trouble, asked=True, model=model, setting=setting, invalid=invalid)
+    return reached, answer
 
 
 def _question(name: str, agents: Agents) -> tuple[str, Mapping[str, str], str]:
@@ -83,6 +85,8 @@ def _question(name: str, agents: Agents) -> tuple[str, Mapping[str, str], str]:
     request = agents.make(name, time.monotonic).wire.request()
     if request is None or not getattr(config.agent, name).api_key_file:
         return "", {}, ""
+    if name == "elevenlabs":  # to give an address costs nothing, and wants key and agent
+        return request.url, request.headers, config.agent.elevenlabs.agent_id
     if name == "gemini":
         model = config.agent.gemini.model
         return gemini_key_url(config.agent.gemini.url, model), request.headers, model

@@ -233,6 +233,13 @@ def test_a_turn_that_was_not_answered_is_answered_when_the_link_is_back() -> Non
     assert stage.fields("user_message") == [{"text": "Who are you?"}]
 
 
+def test_the_answer_to_a_turn_that_was_not_answered_is_heard_at_once() -> None:
+    stage = Stage().opens().hears(user_transcript("Who are you?"))
+    assert stage.wire.lost(stage.at)
+    stage.opens().hears(audio(1, sound(500)))
+    assert stage.heard("response_1") == sound(500)
+
+
 def test_an_answer_that_the_lost_link_has_cut_ends_and_its_numbers_mean_nothing() -> None:
     stage = Stage().opens().hears(audio(40, sound(500)), interruption(40), audio(41, sound(500)))
     assert stage.wire.lost(stage.at)

@@ -129,10 +129,16 @@ def test_an_old_interruption_changes_nothing() -> None:
     assert stage.heard("response_2") == sound(100) + sound(100, 3)
 
 
-def test_the_service_need_not_be_told_of_its_own_interruption() -> None:
+def test_of_its_own_interruption_the_service_is_told_only_how_much_was_heard() -> None:
     stage = Stage().opens().hears(audio(1, sound(1000)), interruption(1))
     stage.said()
-    assert stage.does(Interrupt("response_1", 300)).said() == []
+    assert stage.does(Interrupt("response_1", 300)).said() == ["contextual_update"]
+    assert stage.hears(audio(2, sound(100, 9))).heard("response_2") == sound(100, 9), "and its next answer is heard"
+
+
+def test_half_a_sample_of_an_interrupted_answer_does_not_shift_the_next_one() -> None:
+    stage = Stage().opens().hears(audio(1, sound(100) + b"x"), interruption(1), audio(2, sound(100, 9)))
+    assert stage.heard("response_2") == sound(100, 9)
 
 
 # ------------------------------------------------------------------------------------------ when we interrupt it

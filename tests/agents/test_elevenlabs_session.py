@@ -40,7 +40,10 @@ def test_the_address_of_a_private_agent_is_asked_for_with_the_key() -> None:
     assert request
     assert request.url == "https://api.elevenlabs.io/v1/convai/conversation/get-signed-url?agent_id=agent_1"
     assert request.headers == {"xi-api-key": KEY}
-    signed = answered(200, b'{"signed_url":"wss://x.elevenlabs.io/v1/convai/conversation?agent_id=a&signature=s"}')
+    signed = answered(
+        200,
+        b'{"conversation_id":null,"signed_url":"wss://x.elevenlabs.io/v1/convai/conversation?agent_id=a&signature=s"}',
+    )
     assert isinstance(signed, Request)
     assert signed.url == "wss://x.elevenlabs.io/v1/convai/conversation?agent_id=a&signature=s"
     assert (signed.headers, signed.leads_to, signed.secret) == ({}, None, True)
@@ -135,6 +138,10 @@ def test_a_signed_address_that_has_expired_is_asked_for_again() -> None:
     assert closed == Closed(
         End.LINK_LOST, "the signed address of api.elevenlabs.io has expired: the next try asks for a new one"
     )
+
+
+def test_a_public_agent_has_no_address_that_could_expire() -> None:
+    assert closing(PUBLIC, 3000, "The trial has expired", begun=False).end is End.REFUSED
 
 
 def test_an_agent_that_says_goodbye_is_not_called_back() -> None:

@@ -144,6 +144,12 @@ def test_a_touch_of_the_button_is_no_turn_and_nobody_waits_for_an_answer() -> No
     assert service.turns() == ["activityStart", "120 ms"], "and nothing of it is in the next turn"
 
 
+def test_who_goes_on_speaking_before_the_answer_is_heard_from_the_first_word() -> None:
+    service = asked().does(Play(sound(60)))
+    service.marks("turnComplete").does(Play(sound(60)))
+    assert service.turns() == ["activityStart", "120 ms"]
+
+
 def test_where_the_service_ends_the_turns_the_sound_flows_without_marks() -> None:
     service = opened(SERVER_VAD).does(*[Play(sound(20))] * 10, Respond())
     assert service.turns() == ["200 ms"]
@@ -484,6 +490,12 @@ def test_a_session_without_a_handle_is_begun_anew_and_reads_what_was_heard() -> 
     assert service.setup()["sessionResumption"] == {}
     assert parts[0] == "You are a lift."
     assert parts[1].splitlines()[1:] == ["Person: Which floor?", "You: The third, the"]
+
+
+def test_words_of_the_person_that_come_late_are_remembered_before_the_answer() -> None:
+    service = asked().speaks(500, "The third.").hears("Which floor?").ends().resumes()
+    [part] = service.setup()["systemInstruction"]["parts"]
+    assert part["text"].splitlines()[1:] == ["Person: Which floor?", "You: The third."]
 
 
 def test_a_handle_that_is_refused_is_not_shown_again() -> None:

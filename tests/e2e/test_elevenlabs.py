@@ -15,16 +15,19 @@ ANSWER = voice("story")
 PRIVATE = {"api_key_file": '"key"'}
 
 
+NIGHTLY = pytest.mark.nightly
+FAULT, NO_KEY, NO_CREDIT = "eight flashes a second", "one flash every two seconds", "on, a gap every second"
+
+
 @pytest.mark.parametrize(
     ("options", "keys", "words", "light"),
     [
-        (["--agent", "another"], {}, "has no agent 'agent_1': check agent_id", "eight flashes a second"),
-        (["--private", KEY], {}, "is private: name a file with an API key", "one flash every two seconds"),
-        (["--private", "sk_another"], PRIVATE, "does not accept the API key", "one flash every two seconds"),
-        (["--refuse", "1002:This request exceeds your quota limit."], {}, "no credit left", "on, a gap every second"),
-        (["--speaks", "mp3_44100"], {}, "speaks 'mp3_44100', expected one of pcm_8000, ", "eight flashes a second"),
+        pytest.param(["--agent", "another"], {}, "has no agent 'agent_1'", FAULT, id="no such agent"),
+        pytest.param(["--private", "sk_another"], PRIVATE, "does not accept the API key", NO_KEY, id="wrong key"),
+        pytest.param(["--private", KEY], {}, "is private: name a file", NO_KEY, id="no key", marks=NIGHTLY),
+        pytest.param(["--refuse", "1002:quota limit"], {}, "no credit left", NO_CREDIT, id="quota", marks=NIGHTLY),
+        pytest.param(["--speaks", "mp3_44100"], {}, "speaks 'mp3_44100', expected", FAULT, id="format", marks=NIGHTLY),
     ],
-    ids=["no such agent", "private", "wrong key", "no credit", "format"],
 )
 def test_a_refusal_has_its_own_words_and_light_and_is_not_retried(
     tmp_path: Path, options: list[str], keys: dict[str, str], words: str, light: str
@@ -89,6 +92,30 @@ def test_an_agent_that_does_not_hear_the_person_over_itself_is_silenced_all_the_
         assert service.lines("fake", "answered") == [], "it goes on making its answer"
         service.wait_for("server", "user_transcript", 2)
         assert not world.spk[silent_at + 1 : talked_at + len(interruption)].any()
+    assert service.lines("fake", "violation") == []
+
+
+@pytest.mark.nightly
+def test_an_agent_that_interrupts_itself_is_silent_at_once_and_answers_the_next_turn(tmp_path: Path) -> None:
+    question = voice("question", RATE)
+    with (
+        World(rate=RATE) as world,
+        AgentService(ELEVENLABS, tmp_path, ANSWER, "--cut-s", "1.5") as service,
+        boxed(world, service) as box,
+    ):
+        box.wait_until_awake()
+        box.call()
+        said_at = box.say(question)
+        replied_at = box.wait_for_sound(said_at + len(question))
+        service.wait_for("server", "interruption")
+        box.pause(0.6)
+        heard = box.speaker(replied_at)
+        assert 1.0 < last_sound(heard) / RATE < 1.9, "it had sent all of it"
+        assert box.status()["turn"] == "listening"
+        again_at = box.say(question)
+        box.wait_for_sound(again_at + len(question))
+        box.pause(2.2)
+        assert similarity(box.speaker(again_at + len(question)), voice("story", RATE)[4800:96_000]) > 0.95
     assert service.lines("fake", "violation") == []
 
 

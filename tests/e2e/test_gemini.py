@@ -53,6 +53,29 @@ def test_a_connection_that_ends_is_replaced_and_the_person_notices_nothing(tmp_p
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize("options", [[], ["--forget"]], ids=["resumed", "begun anew"])
+def test_a_connection_that_ends_without_a_word_is_had_again(tmp_path: Path, options: list[str]) -> None:
+    question = voice("question", RATE)
+    with (
+        World(rate=RATE) as world,
+        AgentService(GEMINI, tmp_path, SHORT, "--go-away-s", "6", "--unannounced", *options) as service,
+        boxed(world, service) as box,
+    ):
+        box.call()
+        box.say(question)
+        service.wait_for("fake", "turned")
+        service.wait_for("client", "setup", 2, within_s=15)
+        box.wait_for_line("the link is back", within_s=10)
+        said_at = box.say(question, after=0.5)
+        box.wait_for_sound(said_at + len(question))
+        setups = service.lines("client", "setup")
+        assert [setup["resumed"] for setup in setups] == [False, True, False][: 3 if options else 2]
+        told = setups[-1]["message"]["setup"].get("systemInstruction", {"parts": [{"text": ""}]})["parts"][0]["text"]
+        assert ("Person: words of the person, 0" in told) is bool(options), "a new session reads what was said"
+    check_all(service, box)
+
+
+@pytest.mark.nightly
 def test_push_to_talk_marks_the_turn(tmp_path: Path) -> None:
     question = voice("question", RATE)
     panel = '[panel]\npress = "push_to_talk"\n'
