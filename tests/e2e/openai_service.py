@@ -22,21 +22,32 @@ Line = dict[str, Any]
 
 
 class OpenAIService:
-    """A service on loopback that answers with `voice` (24 kHz, mono). `folder` keeps its log and recording."""
+    """A service on loopback that answers with `voice` (24 kHz, mono). `folder` keeps its log and recording.
 
-    def __init__(self, folder: Path, voice: NDArray[np.int16], *options: str) -> None:
+    `program` and `rate` make it another service's, with the same options.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        voice: NDArray[np.int16],
+        *options: str,
+        program: str = "tests/fake_openai.py",
+        rate: int = 24_000,
+    ) -> None:
+        self._program = program
         self.log_file = folder / "service.jsonl"
         self.record = folder / "service.pcm"
         self._voice = folder / "voice.wav"
         with wave.open(str(self._voice), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
-            file.setframerate(24_000)
+            file.setframerate(rate)
             file.writeframes(voice.tobytes())
         self._options = options
 
     def __enter__(self) -> OpenAIService:
-        command = [sys.executable, "tests/fake_openai.py", "--port", "0", "--log", str(self.log_file)]
+        command = [sys.executable, self._program, "--port", "0", "--log", str(self.log_file)]
         command += ["--voice", str(self._voice), "--record", str(self.record), *self._options]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout
