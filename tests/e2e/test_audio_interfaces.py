@@ -191,7 +191,7 @@ def test_interrupted_it_is_silent_within_a_period_and_what_comes_then_is_heard_w
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_after_stop_nothing_comes_and_everything_is_given_back(kind: str, world: World, config: Path) -> None:
     running, late = Running(kind, config, chunk_ms=10), list[bool]()
-    holds: list[tuple[int, int]] = []  # threads, files
+    holds: list[tuple[int, int, int]] = []  # threads, files, tasks
     for turn in range(6):
         running.on_chunk = lambda: None
         running.chunks.clear()
@@ -203,7 +203,8 @@ def test_after_stop_nothing_comes_and_everything_is_given_back(kind: str, world:
         running.on_chunk = lambda: late.append(True)
         assert closed_as_often_as_opened(world)
         threading.Event().wait(0.03)
-        holds.append((threading.active_count(), len(os.listdir("/proc/self/fd"))))
+        tasks = asyncio.all_tasks(running._loop)
+        holds.append((threading.active_count(), len(os.listdir("/proc/self/fd")), len(tasks)))
     running.close()
     assert late == []
     assert set(holds[1:]) == {holds[1]}, "the first has to load the canceller"
@@ -404,9 +405,23 @@ def test_the_callback_of_the_async_one_may_stop(world: World, config: Path) -> N
     asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
 
 
-def test_stop_waits_for_a_callback_that_runs_but_not_for_ever(
-    world: World, config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stop_waits_for_a_callback_that_runs(world: World, config: Path) -> None:
+    interface, begun, go_on, ended = AlsaAudioInterface(config), threading.Event(), threading.Event(), list[bool]()
+
+    def work(chunk: bytes) -> None:
+        begun.set()
+        ended.append(go_on.wait(PATIENCE_S))
+
+    interface.start(work)
+    assert begun.wait(PATIENCE_S)
+    wait = threading.Timer(0.1, go_on.set)
+    wait.start()
+    interface.stop()
+    assert ended == [True]
+    wait.join()
+
+
+def test_stop_does_not_wait_for_ever(world: World, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elevenlabs, "LEAVE_S", 0.05)
     interface, go_on, begun = AlsaAudioInterface(config, chunk_ms=10), threading.Event(), threading.Event()
 
