@@ -190,7 +190,7 @@ def test_interrupted_it_is_silent_within_a_period_and_what_comes_then_is_heard_w
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_after_stop_nothing_comes_and_everything_is_given_back(kind: str, world: World, config: Path) -> None:
-    running, late = Running(kind, config, chunk_ms=10), list[bool]()
+    running, late = Running(kind, config, chunk_ms=50), list[bool]()
     holds: list[tuple[int, int, int]] = []  # threads, files, tasks
     for turn in range(6):
         running.on_chunk = lambda: None
@@ -202,7 +202,7 @@ def test_after_stop_nothing_comes_and_everything_is_given_back(kind: str, world:
         running.stop()
         running.on_chunk = lambda: late.append(True)
         assert closed_as_often_as_opened(world)
-        threading.Event().wait(0.03)
+        threading.Event().wait(0.06)
         tasks = asyncio.all_tasks(running._loop)
         holds.append((threading.active_count(), len(os.listdir("/proc/self/fd")), len(tasks)))
     running.close()
