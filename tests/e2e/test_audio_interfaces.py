@@ -35,7 +35,7 @@ class Running:
 
     def __init__(self, kind: str, config: Path, **options: int) -> None:
         self.chunks: list[bytes] = []
-        self.on_chunk: Callable[[], None] = lambda: None
+        self.on_chunk: Callable[[], object] = lambda: None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -119,7 +119,8 @@ def sound(seconds: float, seed: int = 1) -> Samples:
 def heard(world: World, since: int) -> Samples:
     """Return what the loudspeaker has played, without the silence before, after, and of underruns."""
     played: Samples = world.spk[since : world.now()]
-    return played[played != 0]
+    sounding: Samples = played[played != 0]
+    return sounding
 
 
 def wait_until_heard(world: World, since: int, samples: int) -> None:
@@ -358,7 +359,7 @@ def test_a_callback_that_takes_long_harms_nobody_but_itself(
     running.start()
     wait_until(lambda: bool(running.chunks), "a chunk")
     if isinstance(running._interface, AlsaAudioInterface):
-        running.on_chunk = lambda: go_on.wait(PATIENCE_S) and None
+        running.on_chunk = lambda: go_on.wait(PATIENCE_S)
     else:  # a callback that keeps their loop from running
         running._loop.call_soon_threadsafe(go_on.wait, PATIENCE_S)
     interface: Any = running._interface

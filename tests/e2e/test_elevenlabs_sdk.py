@@ -37,6 +37,7 @@ class Talk:
     def __init__(self, kind: str, service: OpenAIService, config: Path) -> None:
         self.ended: list[Any] = []  # DisconnectionDetails
         self._kind = kind
+        self._conversation: Any
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -59,7 +60,7 @@ class Talk:
     def _make(self, client: ElevenLabs, config: Path) -> Any:
         if self._kind == "async":
             return self._make_async(client, config)
-        self._conversation: Any = Conversation(
+        self._conversation = Conversation(
             client,
             "agent_1",
             requires_auth=False,
