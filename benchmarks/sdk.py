@@ -62,8 +62,11 @@ def _measure(name: str, said: Sequence[Samples], counts: dict[str, int]) -> list
     folder = RESULTS / name.replace(", ", "-").replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)
     heard, rows = folder / "heard.txt", []
+    heard.write_text("")
     with running(folder, 240, *_options(name, folder), "--heard", str(heard)) as client:
-        pause(2.0)  # imports, and a canceller that is new
+        while not heard.read_text():
+            pause(0.1)  # it is being imported, the card opened
+        pause(2.0)  # a canceller that is new
         if name != "edgevoice, no canceller":
             rows += [distribution("microphone -> callback", name, _bursts(client, heard, counts["bursts"]))]
         if name == "edgevoice, 20 ms":

@@ -49,6 +49,8 @@ class AlsaAudioInterface(AudioInterface):
     `config` is an `edgevoice.toml`, of which [device] hat, [card] (but for the volume), [echo] and [barge_in] count;
     without it, that of the system if there is one, else the defaults. `chunk_ms`, 10 to 1000, is how much sound the
     callback is given at once. Raises ConfigError, with every problem of the file, and ValueError.
+
+    Where Python computes on other threads, `sys.setswitchinterval(0.001)` spares the audio thread long waits for them.
     """
 
     def __init__(self, config: str | PathLike[str] | None = None, *, chunk_ms: int = CHUNK_MS) -> None:
@@ -60,7 +62,11 @@ class AlsaAudioInterface(AudioInterface):
         self._delivery: threading.Thread | None = None
 
     def start(self, input_callback: Callable[[bytes], None]) -> None:
-        """Open the card; from now on `input_callback` is given the microphone. Raises DeviceError, with what to do."""
+        """Open the card; from now on `input_callback` is given the microphone.
+
+        Raises DeviceError when it does not open, ConfigError when the wished canceller does not load, with what to do;
+        RuntimeError when it was called already.
+        """
         with self._changing:
             _check_stopped(self._stream)
             work: SimpleQueue[None] = SimpleQueue()
@@ -99,7 +105,7 @@ class AlsaAudioInterface(AudioInterface):
 
 
 class AsyncAlsaAudioInterface(AsyncAudioInterface):
-    """The same for `AsyncConversation`: all on one event loop, which nothing here keeps waiting."""
+    """The same for `AsyncConversation`, on its event loop, which no callback and no sound keeps waiting."""
 
     def __init__(self, config: str | PathLike[str] | None = None, *, chunk_ms: int = CHUNK_MS) -> None:
         self._config, self._chunk_ms = _checked(config, chunk_ms)
@@ -110,7 +116,7 @@ class AsyncAlsaAudioInterface(AsyncAudioInterface):
         self._delivery: asyncio.Task[None] | None = None
 
     async def start(self, input_callback: Callable[[bytes], Awaitable[None]]) -> None:
-        """Open the card; from now on `input_callback` is given the microphone. Raises DeviceError, with what to do."""
+        """Open the card; from now on `input_callback` is given the microphone. Raises what the other one does."""
         async with self._changing:
             _check_stopped(self._stream)
             work, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -9,6 +9,7 @@ Rules
   and `interrupt` is called, is left out: whatever follows its predecessor within PAUSE_S. For AGREE_S: a server that
   has not noticed by then goes on, and is heard.
 * A card that is lost is opened again, with delays; the log says so. What is handed over meanwhile nobody hears.
+* What alsa-lib would print is not printed any more in this process: what fails is said in words.
 * The audio thread appends and calls `wake`, which must not wait. What takes longer is an errand, run by `due`.
 """
 
