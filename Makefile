@@ -13,7 +13,7 @@ DEBIAN_SIP := kamailio kamailio-tls-modules baresip-core sip-tester
 DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd openssl $(DEBIAN_SIP)
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
-.PHONY: run demo test test-sip check bench clean
+.PHONY: run demo test test-sip test-nightly check bench clean
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 
@@ -40,6 +40,10 @@ test: check
 test-sip: $(VENV)/.test
 	$(call debian,iproute2 nftables)
 	$(SUDO) $(BIN)/python -m pytest -m network tests/network
+
+# What takes minutes of real time and is tried in a shorter way by `make test`.
+test-nightly: $(VENV)/.test
+	$(BIN)/python -m pytest -m nightly
 
 check: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .

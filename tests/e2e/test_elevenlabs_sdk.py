@@ -17,8 +17,8 @@ from elevenlabs.conversational_ai.conversation import AsyncConversation, Convers
 from numpy.typing import NDArray
 
 from edgevoice.elevenlabs import AlsaAudioInterface, AsyncAlsaAudioInterface
+from tests.e2e.agent_service import ELEVENLABS, AgentService
 from tests.e2e.box import first_word, last_sound, last_word, likeness, voice
-from tests.e2e.openai_service import OpenAIService
 from tests.e2e.test_audio_interfaces import closed_as_often_as_opened, wait_until
 from tests.lab.labcard import World
 
@@ -28,13 +28,13 @@ RATE = 48_000
 CARD = '[card]\ncapture = "mic"\nplayback = "speaker"\nbuffer_ms = 80\n'
 HEADSET = '[echo]\nhalf_duplex = "never"\n'
 PATIENCE_S = 10.0
-SDKService = partial(OpenAIService, program="tests/fake_elevenlabs_sdk.py", rate=16_000)
+Service = partial(AgentService, ELEVENLABS)  # its fake checks what the SDK sends, too
 
 
 class Talk:
     """A conversation of either kind: the async one on a loop in a thread."""
 
-    def __init__(self, kind: str, service: OpenAIService, config: Path) -> None:
+    def __init__(self, kind: str, service: AgentService, config: Path) -> None:
         self.ended: list[Any] = []  # DisconnectionDetails
         self._kind = kind
         self._conversation: Any
@@ -133,7 +133,7 @@ def test_the_agent_is_heard_and_hears_and_is_silent_when_its_service_says_so(
     kind: str, world: World, config: Path, tmp_path: Path
 ) -> None:
     question, greeting = said(), reply()
-    with SDKService(tmp_path, greeting, "--interrupts-ms", "1200") as service:
+    with Service(tmp_path, greeting, "--greet", "--interrupts-ms", "1200") as service:
         talk = Talk(kind, service, config)
         began = wait_for_sound(world, 0)
         service.wait_for("server", "interruption")
@@ -158,7 +158,7 @@ def test_a_voice_over_the_agent_silences_it_though_its_service_never_notices(
     kind: str, world: World, config: Path, tmp_path: Path
 ) -> None:
     interruption = said()
-    with SDKService(tmp_path, reply(), "--deaf") as service:
+    with Service(tmp_path, reply(), "--greet", "--deaf") as service:
         talk = Talk(kind, service, config)
         wait_for_sound(world, 0)
         threading.Event().wait(0.5)
@@ -178,7 +178,7 @@ def test_a_voice_over_the_agent_silences_it_though_its_service_never_notices(
 def test_a_service_that_hangs_up_leaves_nothing_open(
     kind: str, code: int, reason: str, world: World, config: Path, tmp_path: Path
 ) -> None:
-    with SDKService(tmp_path, reply(), "--hang-up-ms", "500", "--hang-up-code", str(code)) as service:
+    with Service(tmp_path, reply(), "--greet", "--hang-up", str(code)) as service:
         talk = Talk(kind, service, config)
         service.wait_for("fake", "closed")
         wait_until_closed(world)
@@ -188,7 +188,7 @@ def test_a_service_that_hangs_up_leaves_nothing_open(
 
 def test_without_a_card_the_conversation_ends_and_says_why(world: World, config: Path, tmp_path: Path) -> None:
     world.unplug()
-    with SDKService(tmp_path, reply()) as service:
+    with Service(tmp_path, reply()) as service:
         talk = Talk("sync", service, config)
         service.wait_for("fake", "closed")
         talk.end()
