@@ -184,11 +184,12 @@ class Stream:
         else:
             self.opened.set_result(None)
 
-    def _lost(self, reason: str) -> None:
+    def _lost(self, reason: str, hung: bool = False) -> None:
         if not self.opened.done():
             self.opened.set_exception(DeviceError(reason))
         elif reason != self._reason:
-            self._say(logging.ERROR, f"no sound: {reason}; the card is opened again as soon as it can be")
+            otherwise = ", or start this program again" if hung else ""
+            self._say(logging.ERROR, f"no sound: {reason}; the card is opened again as soon as it can be{otherwise}")
         self._reason = reason
 
     def _say(self, level: int, words: str) -> None:
