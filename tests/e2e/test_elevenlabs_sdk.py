@@ -16,10 +16,12 @@ from elevenlabs.client import ElevenLabs
 from elevenlabs.conversational_ai.conversation import AsyncConversation, Conversation
 from numpy.typing import NDArray
 
+from edgevoice.audio.pcm import level_dbfs
 from edgevoice.elevenlabs import AlsaAudioInterface, AsyncAlsaAudioInterface
 from tests.e2e.agent_service import ELEVENLABS, AgentService
 from tests.e2e.box import first_word, last_sound, last_word, likeness, voice
 from tests.e2e.test_audio_interfaces import closed_as_often_as_opened, wait_until
+from tests.e2e.test_echo import echoing
 from tests.lab.labcard import World
 
 Samples = NDArray[np.int16]
@@ -194,3 +196,25 @@ def test_without_a_card_the_conversation_ends_and_says_why(world: World, config:
         talk.end()
     assert [details.reason for details in talk.ended] == ["error"]
     assert 'card.playback "speaker" does not open' in talk.ended[0].message
+
+
+def test_through_a_loudspeaker_the_agent_hears_the_person_and_not_itself(
+    world: World, config: Path, tmp_path: Path
+) -> None:
+    config.write_text(CARD)
+    interruption, story = said(), voice("story")
+    echoing(world, 0.7)
+    with Service(tmp_path, np.tile(story, 2), "--greet", "--deaf") as service:
+        talk = Talk("sync", service, config)
+        began = wait_for_sound(world, 0)
+        threading.Event().wait(len(story) / 16_000)
+        sent = service.heard()
+        assert level_dbfs(world.spk[began : world.now()]) > -30, "the microphone hears it nearly as loud"
+        assert max(level_dbfs(sent[first : first + 320]) for first in range(0, len(sent) - 320, 320)) < -50
+        assert "stop" not in {event.what for event in world.events() if event.who == "speaker"}
+        spoken_at = world.inject(interruption, time.monotonic() + 0.1)
+        service.wait_for("server", "user_transcript")
+        silent_at = last_sound(world.spk[: spoken_at + len(interruption)])
+        assert spoken_at < silent_at < spoken_at + last_word(interruption, RATE)
+        talk.end()
+        assert likeness(np.repeat(service.heard(), 3), words(interruption), RATE) > 0.9
