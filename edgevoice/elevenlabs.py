@@ -142,7 +142,7 @@ class AsyncAlsaAudioInterface(AsyncAudioInterface):
         """Let go of everything. Before `start`, or once more, it does nothing."""
         async with self._changing:
             stream, self._stream = self._stream, None
-            work, self._delivery = self._work, None
+            work = self._work
         if stream:
             stream.stopped = True  # no callback begins from here on
             work.set()

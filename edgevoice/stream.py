@@ -106,7 +106,7 @@ class Stream:
             else:
                 return
 
-    # -------------------------------------------------------------------------------- what the SDK calls, anywhere
+    # -------------------------------------------------------------------------- what their program calls, on any thread
 
     def output(self, audio: bytes) -> None:
         """Queue sound; what cannot be heard is left out."""
@@ -204,5 +204,5 @@ def _duplex(config: Config, canceller: Canceller, rate: int) -> Duplex:
 
 
 def _at_once(method: Callable[..., None], *arguments: object) -> None:
-    """Call it in the audio thread: what `_Sound` does there is no more than to append."""
+    """Call it in the audio thread: what `Stream` does there is no more than to append."""
     method(*arguments)

@@ -492,6 +492,17 @@ def test_a_program_that_ends_without_stop_leaves_the_card(world: World, config: 
     wait_until(lambda: closed_as_often_as_opened(world), "the card closed")
 
 
+def test_a_loop_that_is_closed_without_stop_leaves_the_card(world: World, config: Path) -> None:
+    interface, loop = AsyncAlsaAudioInterface(config, chunk_ms=10), asyncio.new_event_loop()
+
+    async def take(chunk: bytes) -> None:
+        pass
+
+    loop.run_until_complete(interface.start(take))
+    loop.close()
+    wait_until(lambda: closed_as_often_as_opened(world), "the card closed")
+
+
 @one_kind
 def test_a_card_that_is_pulled_out_and_put_back_is_used_again(
     world: World, running: Running, caplog: pytest.LogCaptureFixture
