@@ -135,7 +135,7 @@ def test_the_agent_is_heard_and_hears_and_is_silent_when_its_service_says_so(
     kind: str, world: World, config: Path, tmp_path: Path
 ) -> None:
     question, greeting = said(), reply()
-    with Service(tmp_path, greeting, "--greet", "--interrupts-ms", "1200") as service:
+    with Service(tmp_path, greeting, "--greet", "--interrupts-ms", "700") as service:
         talk = Talk(kind, service, config)
         began = wait_for_sound(world, 0)
         service.wait_for("server", "interruption")
@@ -155,13 +155,12 @@ def test_the_agent_is_heard_and_hears_and_is_silent_when_its_service_says_so(
     assert [details.reason for details in talk.ended] == ["user"]
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_voice_over_the_agent_silences_it_though_its_service_never_notices(
-    kind: str, world: World, config: Path, tmp_path: Path
+    world: World, config: Path, tmp_path: Path
 ) -> None:
     interruption = said()
     with Service(tmp_path, reply(), "--greet", "--deaf") as service:
-        talk = Talk(kind, service, config)
+        talk = Talk("async", service, config)
         wait_for_sound(world, 0)
         threading.Event().wait(0.5)
         spoken_at = world.inject(interruption, time.monotonic() + 0.1)
@@ -207,7 +206,7 @@ def test_through_a_loudspeaker_the_agent_hears_the_person_and_not_itself(
     with Service(tmp_path, np.tile(story, 2), "--greet", "--deaf") as service:
         talk = Talk("sync", service, config)
         began = wait_for_sound(world, 0)
-        threading.Event().wait(len(story) / 16_000)
+        threading.Event().wait(2.5)
         sent = service.heard()
         assert level_dbfs(world.spk[began : world.now()]) > -30, "the microphone hears it nearly as loud"
         assert max(level_dbfs(sent[first : first + 320]) for first in range(0, len(sent) - 320, 320)) < -50
