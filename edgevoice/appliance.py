@@ -13,7 +13,8 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
 from edgevoice.events import Closed, End, ToolCalled
@@ -79,7 +80,7 @@ class Appliance:
         max_s: float = 600.0,
         power_off: bool = False,
         auto_answer: bool = False,
-        tools: Collection[str] = (),
+        tools: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
         self.state = Box.STARTING
         self.turn = Turn.OPENING
@@ -96,7 +97,7 @@ class Appliance:
         self._max_s = max_s
         self._power_off = power_off
         self._auto_answer = auto_answer
-        self._tools = tools
+        self._tools = tools  # that an agent may use, by its name
         self._card = False
         self._awake = False  # a card has been there before
         self._down = False
@@ -380,7 +381,7 @@ class Appliance:
 
     def _tool(self, called: ToolCalled) -> Effects:
         try:
-            if called.name not in self._tools:
+            if called.name not in self._tools.get(self.target, ()):
                 raise ValueError(f"{called.name} is not allowed here")
             wanted = parse(called.name, called.arguments)
         except ValueError as problem:

@@ -106,7 +106,7 @@ class RunningBox:
             max_s=config.call.max_s,
             power_off=config.panel.power_off,
             auto_answer=config.call.auto_answer,
-            tools=config.agent.openai.tools,
+            tools=agents.tools,
         )
         self._panel = Panel(facts="not opened")
         self._mixer: Mixer = NoMixer("no card yet")

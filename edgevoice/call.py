@@ -21,6 +21,7 @@ from edgevoice.events import (
     Command,
     Digit,
     Event,
+    LinkDown,
     Opened,
     Play,
     Played,
@@ -45,14 +46,16 @@ class Figures:
     interruptions: int = 0
     suspicions: int = 0  # a voice may have begun
     taken_back: int = 0  # of them: it was nobody
+    links_lost: int = 0
     sent_ms: float = 0.0  # of the person's sound
     played_ms: float = 0.0  # of the agent's, handed to the near leg
 
     @property
     def words(self) -> str:
+        lost = f", {self.links_lost} links lost" if self.links_lost else ""
         return (
             f"{self.responses} turns, {self.interruptions} interruptions, {self.taken_back} suspicions taken back, "
-            f"{self.sent_ms / 1000:.1f} s heard, {self.played_ms / 1000:.1f} s said"
+            f"{self.sent_ms / 1000:.1f} s heard, {self.played_ms / 1000:.1f} s said{lost}"
         )
 
 
@@ -92,6 +95,8 @@ class Call:
         """Take what the agent's leg reports."""
         if self.over:
             return
+        if isinstance(event, LinkDown):
+            self.figures.links_lost += 1
         if isinstance(event, ToolCalled):
             self.on_tool(event)
         if isinstance(event, Opened):

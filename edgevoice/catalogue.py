@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from edgevoice.agents.elevenlabs import ElevenLabs
+from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
 from edgevoice.config import Secret, is_line
@@ -99,7 +101,32 @@ def _openai(config: Config, files: Files, offset_s: float) -> Reachable:
     return Reachable(OpenAI(settings, clock_offset_s=offset_s), detection, agent.vad_silence_ms)
 
 
-AGENTS: Mapping[str, Callable[[Config, Files, float], Reachable]] = {"parrot": _parrot, "openai": _openai}
+def _elevenlabs(config: Config, files: Files, offset_s: float) -> Reachable:
+    agent = config.agent.elevenlabs
+    instructions = agent.instructions
+    if agent.instructions_file:
+        instructions = files.text(agent.instructions_file, "agent.elevenlabs.instructions_file")
+    key = ""  # a public agent wants none
+    if agent.api_key_file:
+        key = files.secret(agent.api_key_file, "agent.elevenlabs.api_key_file").reveal()
+    settings = ElevenLabsSettings(
+        agent_id=agent.agent_id,
+        api_key=key,
+        url=agent.url,
+        instructions=instructions,
+        language=agent.language,
+        voice=agent.voice,
+        greeting=agent.greeting,
+        variables=agent.variables,
+    )
+    return Reachable(ElevenLabs(settings), Detection.SERVICE)
+
+
+AGENTS: Mapping[str, Callable[[Config, Files, float], Reachable]] = {
+    "parrot": _parrot,
+    "openai": _openai,
+    "elevenlabs": _elevenlabs,
+}
 
 
 @dataclass(frozen=True)
@@ -112,6 +139,11 @@ class Agents:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(AGENTS)
+
+    @property
+    def tools(self) -> Mapping[str, tuple[str, ...]]:
+        """Return which tools each agent may use, by its name."""
+        return {name: getattr(getattr(self.config.agent, name), "tools", ()) for name in AGENTS}
 
     def make(self, name: str, now: Callable[[], float], *, by_line: bool = False) -> Reachable:
         """Return the far side of a call to `name`; `now` is the monotonic clock. Raises ConfigError.

@@ -19,7 +19,7 @@ from edgevoice.profiles import filled, read_profile
 from edgevoice.reading import Reading, did_you_mean, document, join, not_one_of, show
 from edgevoice.schema import Config, Section, Tables
 
-AGENTS = ("parrot", "openai")  # those of [agent] that this version can call
+AGENTS = ("parrot", "openai", "elevenlabs")  # those of [agent] that this version can call
 LINES = ("elks", "twilio", "vobiz", "plivo")  # those of [line] that this version has
 DIALLING = ("elks", "twilio")  # those that it can call somebody with
 LOOPBACK = r"127(\.[0-9]+){3}|localhost|\[::1\]"
@@ -138,16 +138,16 @@ def _rules(config: Config, agents: Collection[str], wrong: Collection[str]) -> I
 
 def _absent(config: Config) -> Iterator[tuple[str, str]]:
     """A wish for a part that is not in this version is never silently ignored."""
-    for tool in config.agent.openai.tools:
-        if tool not in TOOLS:
-            yield "agent.openai.tools", f"{show(tool)} is not in this version; use {' and '.join(map(show, TOOLS))}"
+    for name in ("openai", "elevenlabs"):
+        for tool in getattr(config.agent, name).tools:
+            if tool not in TOOLS:
+                sentence = f"{show(tool)} is not in this version; use {' and '.join(map(show, TOOLS))}"
+                yield f"agent.{name}.tools", sentence
     if config.status.listen:
         yield "status.listen", "health over HTTP is not in this version; leave it empty and use the socket"
     for name, relay in config.relay.items():
         if relay.agent_may:
             yield f"{join('relay', name)}.agent_may", "agents cannot open relays in this version; use false"
-    if keys := _changed(config.agent.elevenlabs):
-        yield "agent.elevenlabs", f"this agent is not in this version; remove {', '.join(keys)}"
 
 
 def _changed(section: Section) -> list[str]:
@@ -294,6 +294,8 @@ def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     yield from _phone_lines(config)
     yield from _sip(config)
     yield from _relays(config)
+    call = config.call
+    targets = {call.button, call.at_start, call.incoming, call.fallback}
     card, barge_in, panel, openai = config.card, config.barge_in, config.panel, config.agent.openai
     if card.buffer_ms < 2 * card.period_ms:
         sentence = f"{card.buffer_ms} is less than two periods of {card.period_ms} ms"
@@ -314,6 +316,10 @@ def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     if openai.turn_detection == "none" and panel.press == "talk":
         sentence = '"none" leaves nobody to end a turn; use "local", or set panel.press = "push_to_talk"'
         yield ("agent.openai.turn_detection", "panel.press"), sentence
-    if openai.instructions and openai.instructions_file:
-        both = ("agent.openai.instructions_file", "agent.openai.instructions")
-        yield both, "instructions are given as well; remove one of the two"
+    for name in ("openai", "elevenlabs"):
+        agent = getattr(config.agent, name)
+        if agent.instructions and agent.instructions_file:
+            both = (f"agent.{name}.instructions_file", f"agent.{name}.instructions")
+            yield both, "instructions are given as well; remove one of the two"
+    if "elevenlabs" in targets and not config.agent.elevenlabs.agent_id:
+        yield ("agent.elevenlabs.agent_id",), "names no agent; write the id that ElevenLabs shows for it"

@@ -2,13 +2,16 @@
 
 Rules
 * One owner of interruptions: the near leg. One `BargedIn` makes exactly one `Interrupt`. While it suspects one, nothing
-  is decided here: deadlines of what is to be heard stand still, and a turn that ends waits for the verdict.
+  is decided here: deadlines of what is to be heard stand still, and a turn that ends waits for the verdict. A service
+  that interrupts itself makes no more of the response, so that the near leg is told to forget the rest of it.
 * A turn is answered by `Respond`: when the service says the turn is over (SERVICE), when the person has paused (LOCAL),
   or when the button is released (MANUAL). A turn that ends while a response sounds gets none: the person would have
   interrupted it. One that ends while an interrupted response is still being made waits for its end; one that ends
   before anything of the response was heard takes its place.
 * Every wait has a deadline: a near leg that never reports `Played`, a service that never answers, a cancelled response
   that never ends, none of them silences the call.
+* While the link is down (`LinkDown`) the microphone goes on as it was: the far leg keeps what the person says. What was
+  received is heard to its end; an answer that is waited for is waited for anew when the link is back.
 * After `over` is set nothing is ordered.
 """
 
@@ -21,6 +24,7 @@ from edgevoice.events import (
     Audio,
     BargedIn,
     BargeIn,
+    Clear,
     Cleared,
     Closed,
     Digit,
@@ -28,6 +32,8 @@ from edgevoice.events import (
     Event,
     HangUp,
     Interrupt,
+    Interrupted,
+    LinkDown,
     Listen,
     Listening,
     Mark,
@@ -38,6 +44,7 @@ from edgevoice.events import (
     Respond,
     ResponseDone,
     ResponseStarted,
+    Resumed,
     SpeechStarted,
     SpeechStopped,
     Suspected,
@@ -70,6 +77,7 @@ class Conversation:
         self._responses = Responses(rate)
         self._suspicion = Suspicion(silence_ms)
         self._far_open = False
+        self._link_down = False
         self._uplink = Uplink.OFF  # what the near leg was last told
         self._applied = Uplink.OFF  # what it said it does
         self._owed = False  # a turn waits for the end of a dead response
@@ -86,6 +94,8 @@ class Conversation:
             return Turn.OPENING
         if self._person.muted and self._applied is not Uplink.OPEN:
             return Turn.MUTED
+        if self._link_down:
+            return Turn.RECONNECTING
         if self._suspicion.undecided:
             return Turn.SUSPECTING
         if self.speaking:
@@ -101,7 +111,7 @@ class Conversation:
     @property
     def speaking(self) -> bool:
         """A response sounds, or is held, also where the light shows something more important."""
-        return self._responses.sounding
+        return bool(self._responses.sounding)
 
     @property
     def deadline(self) -> float | None:
@@ -109,7 +119,7 @@ class Conversation:
         if self.over:
             return None
         times = [self._responses.deadline, self._suspicion.deadline]
-        if self._asked is not None:
+        if self._asked is not None and not self._link_down:
             times.append(self._asked + ANSWER_S)
         if not self._suspicion.undecided:
             times.append(self._person.deadline)
@@ -148,8 +158,10 @@ class Conversation:
                     self._responses.hold(at)
             case TakenBack():
                 self._take_back(at)
-            case BargedIn(response, heard_ms) | Cleared(response, heard_ms):
+            case BargedIn(response, heard_ms):
                 orders += self._barged_in(response, heard_ms, at)
+            case Cleared(response, heard_ms):  # without a name: nothing of what waited had sounded
+                orders += self._barged_in(response or self._responses.sounding, heard_ms, at)
             case Played(_, response):
                 self._responses.heard(response)
             case Listening(uplink):
@@ -161,10 +173,13 @@ class Conversation:
                 | TurnCommitted()
                 | ResponseStarted()
                 | ResponseDone()
+                | Interrupted()
                 | Transcript()
                 | ToolCalled()
                 | Digit()
                 | Progress()
+                | LinkDown()
+                | Resumed()
             ):  # an agent's words: not a person's; keys are the box's
                 pass
             case _:
@@ -202,6 +217,9 @@ class Conversation:
                 orders += self._response_started(response, at)
             case ResponseDone(response):
                 orders += self._made(response)
+            case Interrupted(response):
+                if response in self._responses:
+                    orders.append((Side.NEAR, Clear()))
             case SpeechStarted(ago_ms):
                 self._suspicion.service_heard(ago_ms, at)
                 if ago_ms is not None and self.speaking and self._service_ends_turns:
@@ -209,6 +227,10 @@ class Conversation:
             case TurnCommitted():
                 if self._service_ends_turns and self._suspicion.turn_ended(at):
                     orders += self._turn_ended(at)
+            case LinkDown():
+                orders += self._lose_link(at)
+            case Resumed():
+                orders += self._resume(at)
             case Closed():
                 return self._end(event, Side.NEAR)
             case (
@@ -248,6 +270,20 @@ class Conversation:
     def _made(self, response: str) -> Orders:
         """Nothing more comes of it: wait until it was heard, if there is anything to hear."""
         return [(Side.NEAR, Mark(response, response))] if self._responses.made(response) else []
+
+    def _lose_link(self, at: float) -> Orders:
+        """Nothing more comes of what was being said. It is heard as far as it came."""
+        self._link_down = True
+        made = [(Side.NEAR, Mark(name, name)) for name in self._responses.break_off()]
+        return [(Side.NEAR, Tone("trouble")), *made]
+
+    def _resume(self, at: float) -> Orders:
+        if not self._link_down:
+            return []
+        self._link_down = False
+        if self._asked is not None:
+            self._asked = at
+        return [(Side.NEAR, Tone("connected"))]
 
     def _turn_ended(self, at: float) -> Orders:
         """Answer the person's turn, now or as soon as the service can."""
@@ -312,7 +348,7 @@ class Conversation:
         if at >= self._suspicion.deadline:
             self._take_back(at)
         orders += [(Side.NEAR, Mark(name, name)) for name in self._responses.expire(at)]
-        if self._asked is not None and at >= self._asked + ANSWER_S:
+        if self._asked is not None and not self._link_down and at >= self._asked + ANSWER_S:
             self._asked = None
             orders.append((Side.NEAR, Tone("trouble")))
         if not self._suspicion.undecided and self._person.paused_enough(at):

@@ -127,6 +127,13 @@ class ResponseDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The service has cut `response` off by itself: what waits to be heard of it is not to be."""
+
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
 class Played:
     """Everything sent before the mark was heard."""
 
@@ -175,6 +182,21 @@ class ToolCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The connection to an agent is gone, and a new one is looked for; `Resumed` or `Closed` follows.
+
+    Until then what the person says is kept for it. `reason` is a sentence for the owner of the box.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The agent is there again and knows what was said; what the person said meanwhile is being sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The leg is gone; nothing comes after it. `reason` is a sentence for the owner of the box."""
 
@@ -194,12 +216,15 @@ Event: TypeAlias = (
     | BargedIn
     | ResponseStarted
     | ResponseDone
+    | Interrupted
     | Played
     | Cleared
     | Digit
     | Progress
     | Transcript
     | ToolCalled
+    | LinkDown
+    | Resumed
     | Closed
 )
 

@@ -21,6 +21,11 @@ FileName = Annotated[
         description="the name of a file, not what stands in it",
     ),
 ]
+AgentId = Annotated[
+    str,
+    Meta(pattern=r"\A(?!sk[-_])[A-Za-z0-9_-]*\Z", description="an agent's id, like agent_0123456789, and not a key"),
+]
+ToolName = Literal["open_relay", "hang_up", "set_volume", "call"]
 # The name becomes part of a SIP User-Agent and of MQTT topics, where other signs have a meaning.
 BoxName = Annotated[
     str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,63}\Z", description="1 to 63 letters, digits, dots, hyphens and underscores")
@@ -138,16 +143,23 @@ class OpenAI(Section, frozen=True):
     turn_detection: Literal["server_vad", "semantic_vad", "local", "none"] = "server_vad"
     vad_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
     vad_silence_ms: Annotated[int, Meta(ge=50, le=10000)] = 500
-    tools: tuple[Literal["open_relay", "hang_up", "set_volume", "call"], ...] = ()
+    tools: tuple[ToolName, ...] = ()
     greeting: str = ""
 
 
 class ElevenLabs(Section, frozen=True):
-    """An agent at ElevenLabs. Only a private one has a key."""
+    """An agent at ElevenLabs. Only a private one has a key; what is empty is as the agent is set there."""
 
-    agent_id: Text = ""
+    agent_id: AgentId = ""
     api_key_file: FileName = ""
     url: WebSocketUrl = "wss://api.elevenlabs.io/v1/convai/conversation"
+    voice: Text = ""
+    instructions: str = ""
+    instructions_file: FileName = ""
+    language: Text = ""
+    greeting: str = ""
+    variables: Mapping[str, str] = {}
+    tools: tuple[ToolName, ...] = ()
 
 
 class Agent(Section, frozen=True):

@@ -320,7 +320,7 @@ class Switchboard:
         call = Call(conversation, leg.perform, far.perform, reached.wire.rate)
         bridge = Bridge(call, leg, far)
         call.on_key = self._doors.listener(running.name, leg.perform, now)
-        call.on_tool = lambda called: self._tool(bridge, called)
+        call.on_tool = lambda called: self._tool(bridge, agent, called)
         running.joined, running.call = agent, call
         ends = self.loop.call_later(self._config.call.max_s, self._time_is_up, bridge)
         try:
@@ -333,11 +333,11 @@ class Switchboard:
         at = self.loop.time()
         bridge.want(lambda machine: machine.leave("the longest time of a call is over", GOODBYE_S, at))
 
-    def _tool(self, bridge: Bridge, called: ToolCalled) -> None:
+    def _tool(self, bridge: Bridge, agent: str, called: ToolCalled) -> None:
         """Do what an agent asks of a line: to hang up is all that makes sense there."""
         at = self.loop.time()
         try:
-            if called.name not in self._config.agent.openai.tools:
+            if called.name not in self._agents.tools[agent]:
                 raise ValueError(f"{called.name} is not allowed here")
             wanted = parse(called.name, called.arguments)
         except ValueError as problem:

@@ -57,7 +57,7 @@ class Story:
     """A box and the clock."""
 
     def __init__(self, **options: Any) -> None:
-        self.box = Appliance(**({"button": "parrot", "tools": ("hang_up", "set_volume")} | options))
+        self.box = Appliance(**({"button": "parrot", "tools": {"parrot": ("hang_up", "set_volume")}} | options))
         self.at = 1000.0
 
     def __call__(self, happening: Happening, *, after: float = 1.0) -> list[Effect]:
@@ -374,7 +374,7 @@ def test_tools_are_done_and_bad_arguments_are_told_in_words() -> None:
 
 
 def test_a_tool_that_the_owner_did_not_allow_is_not_run() -> None:
-    story = in_call(tools=("set_volume",))
+    story = in_call(tools={"parrot": ("set_volume",), "openai": ("hang_up",)})
     assert story(ToolCalled("1", "hang_up", "{}")) == [ToolDone("1", "error: hang_up is not allowed here")]
 
 

@@ -29,7 +29,7 @@ panel: pins button button_pull light press hold_s power_off
 call: button at_start incoming auto_answer max_s fallback
 agent.openai: url dialect model api_key_file voice instructions instructions_file language turn_detection
 agent.openai: vad_threshold vad_silence_ms tools greeting
-agent.elevenlabs: agent_id api_key_file url
+agent.elevenlabs: agent_id api_key_file url voice instructions instructions_file language greeting variables tools
 lines: listen certificate_file private_key_file url max_calls
 line.elks: path_token_file allow_ip number api_credentials_file websocket_number allow api_url
 line.twilio: path_token_file auth_token_file account_sid number allow api_url
@@ -191,7 +191,7 @@ def test_all_problems_are_reported_together_each_with_its_path() -> None:
         '$.barge_in.confirm_ms: expected an integer from 20 to 2000, got "fast"',
         '$.agent.openai.vocie: unknown key; did you mean "voice"?',
         '$.device.hat: "codec-zero" is not known: there are none',
-        '$.call.button: "parott" is not one of "openai", "parrot"; did you mean "parrot"?',
+        '$.call.button: "parott" is not one of "elevenlabs", "openai", "parrot"; did you mean "parrot"?',
     ]
 
 
@@ -319,6 +319,10 @@ def test_brackets_without_end_are_told_and_do_not_exhaust_the_stack() -> None:
             "$.panel.light: a pin is used twice; give button and light one each",
         ),
         (
+            "call.button = 'elevenlabs'",
+            "$.agent.elevenlabs.agent_id: names no agent; write the id that ElevenLabs shows for it",
+        ),
+        (
             "agent.openai.instructions = 'Be brief.'\nagent.openai.instructions_file = 'prompt.txt'",
             "$.agent.openai.instructions_file: instructions are given as well; remove one of the two",
         ),
@@ -346,7 +350,10 @@ def test_nothing_is_concluded_from_a_key_that_is_wrong_itself() -> None:
             "agent.openai.tools = ['hang_up', 'open_relay']",
             '$.agent.openai.tools: "open_relay" is not in this version; use "hang_up" and "set_volume"',
         ),
-        ("agent.elevenlabs.agent_id = 'x'", "$.agent.elevenlabs: this agent is not in this version; remove agent_id"),
+        (
+            "agent.elevenlabs.tools = ['open_relay']",
+            '$.agent.elevenlabs.tools: "open_relay" is not in this version; use "hang_up" and "set_volume"',
+        ),
         (
             "[relay.door]\nagent_may = true",
             "$.relay.door.agent_may: agents cannot open relays in this version; use false",
@@ -371,11 +378,14 @@ def test_an_account_of_which_nothing_is_said_is_none() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("call.button = ''", '$.call.button: "" is not one of "openai", "parrot"'),
-        ("call.button = 'card'", '$.call.button: "card" is not one of "openai", "parrot"'),
-        ("call.at_start = 'elevenlabs'", '$.call.at_start: "elevenlabs" is not one of "openai", "parrot", ""'),
-        ("call.incoming = ''", '$.call.incoming: "" is not one of "openai", "parrot", "card"'),
-        ("call.fallback = 'openia'", '"openia" is not one of "openai", "parrot", ""; did you mean "openai"?'),
+        ("call.button = ''", '$.call.button: "" is not one of "elevenlabs", "openai", "parrot"'),
+        ("call.button = 'card'", '$.call.button: "card" is not one of "elevenlabs", "openai", "parrot"'),
+        ("call.at_start = 'gpt'", '$.call.at_start: "gpt" is not one of "elevenlabs", "openai", "parrot", ""'),
+        ("call.incoming = ''", '$.call.incoming: "" is not one of "elevenlabs", "openai", "parrot", "card"'),
+        (
+            "call.fallback = 'openia'",
+            '"openia" is not one of "elevenlabs", "openai", "parrot", ""; did you mean "openai"?',
+        ),
     ],
 )
 def test_nobody_is_called_whom_the_box_does_not_know(text: str, problem: str) -> None:
@@ -440,7 +450,7 @@ def test_any_text_gives_a_configuration_or_problems(text: str) -> None:
 @settings(deadline=None)
 @given(wrong=st.lists(st.sampled_from([key for key in KEYS if not re.search(r"[\[*]", key)]), min_size=1, unique=True))
 def test_each_of_many_wrong_keys_has_its_own_line(wrong: list[str]) -> None:
-    told = problems("".join(f"{key} = {{}}\n" for key in wrong))
+    told = problems("".join(f"{key} = 1979-05-27\n" for key in wrong))
     assert sorted(line.split(":")[0] for line in told) == sorted(f"$.{key}" for key in wrong)
 
 
@@ -543,4 +553,7 @@ def test_a_key_pasted_in_place_of_its_file_is_refused_and_not_repeated() -> None
     assert told == [
         '$.agent.openai.api_key: unknown key; did you mean "api_key_file"?',
         "$.agent.openai.api_key_file: expected the name of a file, not what stands in it",
+    ]
+    assert problems(f"[agent.elevenlabs]\nagent_id = '{pasted}'") == [
+        "$.agent.elevenlabs.agent_id: expected an agent's id, like agent_0123456789, and not a key"
     ]

@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice import catalogue
+from edgevoice.agents.elevenlabs import ElevenLabs
+from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
 from edgevoice.audio.resample import RATES
 from edgevoice.catalogue import AGENTS
 from edgevoice.events import (
+    REFUSALS,
     Answer,
     BargeIn,
     Clear,
@@ -65,6 +68,8 @@ SERVICES: dict[str, Callable[[], Wire]] = {
     "openai beta": lambda: openai("beta"),
     "openai azure": lambda: openai("azure"),
     "openai push to talk": lambda: openai("ga", "none"),
+    "elevenlabs": lambda: ElevenLabs(ElevenLabsSettings(agent_id="agent_1", api_key=KEY)),
+    "elevenlabs public": lambda: ElevenLabs(ElevenLabsSettings(agent_id="agent_1")),
 }
 each_service = pytest.mark.parametrize("service", SERVICES)
 
@@ -92,6 +97,13 @@ MESSAGES = st.one_of(
             '{"type": "input_audio_buffer.committed", "item_id": "i2"}',
             '{"type": "input_audio_buffer.speech_started", "audio_start_ms": 1e300}',
             '{"type": "something.new", "event_id": "e1"}',
+            '{"type": "conversation_initiation_metadata"}',
+            '{"type": "audio", "audio_event": {"audio_base_64": "AAAAAA==", "event_id": 1}}',
+            '{"type": "audio", "audio_event": {"audio_base_64": "@@@", "event_id": 1e300}}',
+            '{"type": "interruption", "interruption_event": {"event_id": 1}}',
+            '{"type": "ping", "ping_event": {"event_id": 1}}',
+            '{"type": "user_transcript", "user_transcription_event": {"user_transcript": "?"}}',
+            '{"type": "client_tool_call", "client_tool_call": {"tool_name": "x", "tool_call_id": "1"}}',
         ]
     ),
 )
@@ -136,7 +148,7 @@ def test_every_end_of_a_connection_has_a_sentence_and_no_secret(service: str, co
     assert closed.reason
     assert KEY not in closed.reason
     if code in (401, 403):
-        assert closed.end in (End.REFUSED, End.HUNG_UP)
+        assert closed.end in {*REFUSALS, End.HUNG_UP}
 
 
 @each_service

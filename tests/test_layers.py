@@ -16,6 +16,7 @@ LAYERS: list[list[str]] = [
     ["events", "errors"],
     ["light", "orders"],
     ["wire", "schema", "tools", "happenings", "drawing", "responses", "suspicion", "person", "announcement", "relays"],
+    ["agents.draft", "agents.memory", "agents.ending"],
     ["lines.service", "lines.signatures", "lines.documents", "lines.playback", "lines.backlog", "lines.sip_words"],
     [
         "audio.pcm",
@@ -60,10 +61,10 @@ LAYERS: list[list[str]] = [
         "doctor.chirp",
     ],
     ["lines.elks", "lines.twilio", "lines.vobiz", "lines.sip", "lines.sending", "lines.ear", "lines.admission"],
-    ["pictures", "calibration_picture", "nightly", "agents.openai_session", "lines.line"],
-    ["scenes", "agents.openai_answers"],
-    ["audio.duplex", "agents.parrot", "report"],
-    ["conversation", "intercom", "appliance", "agents.openai"],
+    ["pictures", "calibration_picture", "nightly", "agents.openai_session", "agents.elevenlabs_session", "lines.line"],
+    ["scenes", "agents.openai_answers", "agents.openai_sound", "agents.elevenlabs_sound"],
+    ["audio.duplex", "agents.parrot", "agents.elevenlabs_answers", "report"],
+    ["conversation", "intercom", "appliance", "agents.openai", "agents.elevenlabs"],
     ["call"],
     [
         "drivers.pcm",
@@ -74,15 +75,15 @@ LAYERS: list[list[str]] = [
         "drivers.sip_door",
         "drivers.commands",
     ],
-    ["drivers.sip_accounts", "drivers.alarm"],
+    ["drivers.sip_accounts", "drivers.alarm", "drivers.http"],
     ["bridge", "drivers.*", "catalogue"],
-    ["dialling", "doors", "recordings", "sip_lines"],
-    ["switchboard"],
+    ["dialling", "doors", "recordings", "sip_lines", "sound"],
+    ["switchboard", "stream"],
     ["simulation", "box", "headless", "scenery", "calibrate"],
     ["app", "doctor.rounds", "doctor.listening", "doctor.calling", "doctor.hands"],
     ["demo", "doctor.visit"],
     ["cli"],
-    ["__main__"],
+    ["__main__", "elevenlabs"],
 ]
 PURE_ROWS = 19  # of LAYERS: no clock, no thread, no socket, no device below this line
 FORBIDDEN = {

@@ -333,7 +333,7 @@ def test_what_was_heard_is_told_to_10_ms_over_drops_resumes_and_interruptions(
 
 
 def test_a_tool_that_the_room_cannot_do_is_answered_in_words() -> None:
-    box = box_in([], tools=("set_volume",))
+    box = box_in([], tools={"parrot": ("set_volume",)})
     box.run(1.0)
     box.press()
     box.happen(ToolCalled("7", "set_volume", '{"percent": 30}'))

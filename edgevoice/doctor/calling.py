@@ -32,7 +32,8 @@ def called(config: Config) -> dict[str, str]:
     """Return the address of each service that this configuration calls, by the name of agent or line."""
     call = config.call
     targets = {call.button, call.at_start, call.fallback} | ({call.incoming} if config.lines.listen else set())
-    found = {name: config.agent.openai.url for name in ("openai",) if name in targets & set(AGENTS)}
+    agents = {name: getattr(config.agent, name) for name in AGENTS if name in targets}
+    found = {name: agent.url for name, agent in agents.items() if hasattr(agent, "url")}
     if config.line.elks.api_credentials_file:
         found["elks"] = config.line.elks.api_url
     if config.line.twilio.account_sid and config.line.twilio.auth_token_file:
@@ -60,7 +61,8 @@ def tried(name: str, url: str, agents: Agents) -> tuple[Reached, KeyAnswer]:
     trouble = "" if status else body.decode(errors="replace")
     for secret in headers.values():
         trouble = trouble.replace(secret, "[key]")
-    return reached, KeyAnswer(name, reached.host, status, trouble, asked=True, model=model)
+    setting = "agent_id" if name == "elevenlabs" else "model"
+    return reached, KeyAnswer(name, reached.host, status, trouble, asked=True, model=model, setting=setting)
 
 
 def _question(name: str, agents: Agents) -> tuple[str, Mapping[str, str], str]:
@@ -78,10 +80,12 @@ def _question(name: str, agents: Agents) -> tuple[str, Mapping[str, str], str]:
         login = login if name == "elks" else f"{sid}:{login}"
         url = ACCOUNTS[name].format(base=section.api_url.rstrip("/"), sid=sid)
         return url, {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}, ""
-    agent = config.agent.openai
     request = agents.make(name, time.monotonic).wire.request()
-    if request is None or not agent.api_key_file:
+    if request is None or not getattr(config.agent, name).api_key_file:
         return "", {}, ""
+    if name == "elevenlabs":  # to give an address costs nothing, and wants key and agent
+        return request.url, request.headers, config.agent.elevenlabs.agent_id
+    agent = config.agent.openai
     url = key_url(agent.url, agent.model, named=agent.dialect == "ga")
     return url, request.headers, agent.model if agent.dialect == "ga" else ""
 

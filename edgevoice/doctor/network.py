@@ -139,7 +139,7 @@ def check_key(answer: KeyAnswer) -> Finding:
             return failed(name, f"{host} forbids this key to look (HTTP 403)", "does the key have the rights it needs?")
         case 404 if answer.model:
             words = f"{host} does not know {answer.model} (HTTP 404), or cannot be asked for it"
-            return warning(name, words, f"choose another agent.{answer.name}.model, if calls are refused")
+            return warning(name, words, f"choose another agent.{answer.name}.{answer.setting}, if calls are refused")
         case 429:
             words = f"{host} is asked too often, or the account has no credit left (HTTP 429)"
             return warning(name, words, f"look at the account at {host}")

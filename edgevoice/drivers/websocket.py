@@ -18,9 +18,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 
 from edgevoice.drivers.alarm import Alarm
+from edgevoice.drivers.http import ask
 from edgevoice.drivers.outbox import Outbox, let_go
 from edgevoice.events import Closed, Command, End, Event, HangUp
-from edgevoice.wire import Reply, Wire
+from edgevoice.wire import Reply, Request, Wire
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +95,9 @@ class WebSocketLeg:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self) -> ClientConnection | Closed:
-        request = self._wire.request()
-        assert request is not None, "a wire without a request has no use for a socket"
+        request = await self._asked_for()
+        if isinstance(request, Closed):
+            return request
         at = self._loop.time
         try:
             return await _Connect(
@@ -111,9 +113,18 @@ class WebSocketLeg:
             body = error.response.body or b""
             return self._wire.closed(error.response.status_code, bytes(body).decode(errors="replace"), at())
         except (ValueError, InvalidURI, InvalidProxy) as error:  # ValueError: a port or a name that cannot be
-            return Closed(End.REFUSED, f"the address of the service, or of the proxy, is wrong: {error}")
+            why = "" if request.secret else f": {error}"
+            return Closed(End.REFUSED, f"the address of the service, or of the proxy, is wrong{why}")
         except (OSError, TimeoutError, InvalidHandshake) as error:
             return self._wire.closed(0, str(error) or type(error).__name__, at())
+
+    async def _asked_for(self) -> Request | Closed:
+        """Return the socket's address, which some services must be asked for."""
+        request = self._wire.request()
+        assert request is not None, "a wire without a request has no use for a socket"
+        if request.leads_to is None:
+            return request
+        return request.leads_to(*await ask("GET", request.url, request.headers, ()))
 
     async def _open(self) -> None:
         connected = await self._connect()

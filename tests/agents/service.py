@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from openai.types.realtime import RealtimeClientEvent
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.events import Audio, Command, Event
 from edgevoice.wire import NOTHING, Reply
+from tests.fake_service import unknown_fields
 
 GA: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(RealtimeClientEvent)
 BETA: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(BetaClientEvent)
@@ -149,15 +149,3 @@ class Service:
 
     def heard(self, response: str) -> bytes:
         return b"".join(audio.pcm for audio in self.told_of(Audio) if audio.response == response)
-
-
-def unknown_fields(value: object, path: str) -> Iterator[str]:
-    """Find what the types of the package do not know: they let it pass, the service does not."""
-    if isinstance(value, pydantic.BaseModel):
-        for name in value.model_extra or {}:
-            yield f"{path}.{name}"
-        for name in value.model_fields_set:
-            yield from unknown_fields(getattr(value, name, None), f"{path}.{name}")
-    elif isinstance(value, list):
-        for i, element in enumerate(value):
-            yield from unknown_fields(element, f"{path}[{i}]")

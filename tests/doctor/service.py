@@ -58,13 +58,17 @@ def _answering(service: Service, ahead_s: float, key: str, path: str, silent: bo
         def do_GET(self) -> None:
             if silent:
                 self.close_connection = True
-            elif self.headers.get("Authorization") != key:
+            elif self._key != key:
                 self._answer(401)
             else:
                 self._answer(200 if self.path == path else 404)
 
+        @property
+        def _key(self) -> str:
+            return self.headers.get("Authorization") or self.headers.get("xi-api-key") or ""
+
         def _answer(self, status: int) -> None:
-            service.asked.append((self.command, self.path, self.headers.get("Authorization", "")))
+            service.asked.append((self.command, self.path, self._key))
             self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()

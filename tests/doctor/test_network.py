@@ -133,6 +133,11 @@ def test_a_clock_that_nobody_sets_can_be_mended() -> None:
         (KeyAnswer("openai", "h", 401), FAILED, "h does not accept the key (HTTP 401)"),
         (KeyAnswer("openai", "h", 403), FAILED, "h forbids this key to look (HTTP 403)"),
         (KeyAnswer("openai", "h", 404, model="m"), WARNING, "h does not know m (HTTP 404), or cannot be asked for it"),
+        (
+            KeyAnswer("elevenlabs", "h", 404, model="agent_1", setting="agent_id"),
+            WARNING,
+            "h does not know agent_1 (HTTP 404), or cannot be asked for it",
+        ),
         (KeyAnswer("elks", "h", 404), WARNING, "h answers HTTP 404"),
         (
             KeyAnswer("openai", "h", 429),

@@ -67,6 +67,9 @@ class CountingWire:
         self.deadline = None
         return Reply(send=("expired",))
 
+    def lost(self, at: float) -> bool:
+        return False
+
     def closed(self, code: int, reason: str, at: float) -> Closed:
         return Closed(End.LINK_LOST, f"{code} {reason}".strip())
 
@@ -137,6 +140,63 @@ def test_the_end_of_the_connection_is_told_with_its_code() -> None:
             assert call.events == [Opened(), Closed(End.LINK_LOST, "1011 overloaded")]
 
     asyncio.run(story())
+
+
+class SignedWire(CountingWire):
+    """A wire whose address must be asked for. `request` is replaced, and nothing else."""
+
+    def __init__(self, port: int, path: str) -> None:
+        super().__init__(port)
+        self.path = path
+        self.answers: list[tuple[int, bytes]] = []
+
+    def request(self) -> Request:
+        return Request(f"http://127.0.0.1:{self._port}{self.path}", {"xi-api-key": "secret"}, leads_to=self.leads)
+
+    def leads(self, status: int, body: bytes) -> Request | Closed:
+        self.answers.append((status, body))
+        return Request(body.decode(), secret=True) if status == 200 else Closed(End.REFUSED, f"no address: {status}")
+
+
+@pytest.mark.parametrize(
+    ("path", "events", "heard"),
+    [
+        ("/sign", [Opened()], ["hello 1"]),
+        ("/refuse", [Closed(End.REFUSED, "no address: 403")], []),
+        ("/nonsense", [Closed(End.REFUSED, "the address of the service, or of the proxy, is wrong")], []),
+    ],
+)
+def test_an_address_that_must_be_asked_for_is_asked_for_with_the_key_and_not_shown(
+    path: str, events: list[Event], heard: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    said: list[str | bytes] = []
+
+    def sign(socket: ServerConnection, request: HttpRequest) -> Response | None:
+        host = request.headers["Host"]
+        match request.path:
+            case "/sign" | "/refuse" | "/nonsense":
+                assert request.headers["xi-api-key"] == "secret"
+                body = f"ws://{host}/signed?signature=s3cr3t" if request.path == "/sign" else "http://x/s3cr3t"
+                return socket.respond(HTTPStatus.FORBIDDEN if request.path == "/refuse" else HTTPStatus.OK, body)
+            case _:
+                assert request.path == "/signed?signature=s3cr3t"
+                assert "xi-api-key" not in request.headers
+                return None
+
+    async def story() -> None:
+        async with serve(lambda socket: _listen(socket, said), "127.0.0.1", 0, process_request=sign) as server:
+            call = Call(WebSocketLeg(SignedWire(next(iter(server.sockets)).getsockname()[1], path)))
+            task = asyncio.create_task(call.run())
+            if heard:
+                await call.opened.wait()
+                call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert [event for event in call.events if event != Closed(End.HUNG_UP, "enough")] == events
+
+    asyncio.run(story())
+    assert [message for message in said if message != "goodbye"] == heard
+    assert "s3cr3t" not in caplog.text
 
 
 def test_a_refused_upgrade_is_told_with_its_status_and_body() -> None:
