@@ -337,7 +337,8 @@ class RunningBox:
     def _connect(self, target: str, within_s: float, id: str) -> None:
         """Hand the person over to somebody else, or tell the agent that asked for it why not."""
         if why := self._directory.unreachable(target):
-            self._want(lambda conversation: conversation.tool_result(id, f"error: nobody can be called: {why}"))
+            log.warning("the agent cannot hand the person over: %s", why)
+            self._want(lambda conversation: conversation.tool_result(id, "error: the telephone is out of order now"))
         else:
             log.info("the agent hands the person over")
             self.post(CallAsked(target, within_s))

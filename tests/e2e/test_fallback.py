@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgevoice.light import TURN_PATTERNS, Turn
-from tests.e2e.agent_service import OPENAI, AgentService, Line
+from tests.e2e.agent_service import ELEVENLABS, GEMINI, OPENAI, Agent, AgentService, Line
+from tests.e2e.agent_service import boxed as agent_boxed
 from tests.e2e.box import TRUSTING, RunningBox, Samples, likeness, voice
 from tests.e2e.cable import Cable
 from tests.e2e.telephone import hears_tone
@@ -196,3 +197,38 @@ def test_an_agent_opens_a_door_that_it_may_open_and_says_so(tmp_path: Path) -> N
         assert box.pins.wait(5, 0, 2.0)
         box.wait_for_line("relay door opened by an agent")
         service.wait_for("client", "response.create", 2)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("agent", [OPENAI, ELEVENLABS, GEMINI], ids=lambda agent: agent.name)
+def test_every_agent_goes_on_after_a_link_that_was_lost(agent: Agent, tmp_path: Path) -> None:
+    question, reply = voice("question", RATE), voice("story", agent.rate)[: 2 * agent.rate]
+    with (
+        World(rate=RATE) as world,
+        AgentService(agent, tmp_path, reply) as service,
+        Cable(service.port) as cable,
+        agent_boxed(world, service, TRUSTING, url=f'"ws://127.0.0.1:{cable.port}{agent.path}"') as box,
+    ):
+        box.wait_until_awake()
+        box.call()
+        said_at = box.say(question)
+        box.wait_for_sound(said_at + len(question))
+        box.wait_for_turn("listening", within_s=10)
+        cable.cut()
+        box.wait_for_turn("reconnecting")
+        box.pause(0.6)  # the tone
+        said_at = box.say(question)
+        box.pause(0.3 + len(question) / RATE)
+        assert box.status()["state"] == "in call"
+        since = world.now()
+        cable.mend()
+        box.wait_until(lambda status: status["link"] is None)
+        box.wait_for_turn("speaking")
+        box.wait_for_turn("listening", within_s=10)
+        assert likeness(box.speaker(since), voice("story", RATE)[RATE // 10 : RATE], RATE) > 0.9, (
+            "what was said is answered"
+        )
+        box.tap()
+        box.wait_for_state("idle")
+        box.wait_for_line("1 links lost")
+    assert service.lines("fake", "violation") == []
