@@ -57,6 +57,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.resumes
 	$(BIN)/python -m benchmarks.lines
 	$(BIN)/python -m benchmarks.sip
+	$(BIN)/python -m benchmarks.sdk
 	$(if $(SPEECH),$(BIN)/python -m benchmarks.barge_in --speech $(SPEECH) --hours 1 --interruptions 120)
 
 clean:

@@ -150,14 +150,14 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 
 def _calibrate(chosen: argparse.Namespace) -> int:
-    from edgevoice import app, calibrate
+    from edgevoice import calibrate, sound
 
     config = configuration(chosen.config)
-    return calibrate.run(config, partial(app.open_configured, config), out=chosen.out, as_json=chosen.json)
+    return calibrate.run(config, partial(sound.open_configured, config), out=chosen.out, as_json=chosen.json)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:
-    from edgevoice import app
+    from edgevoice import sound
     from edgevoice.catalogue import Agents
     from edgevoice.doctor import visit
 
@@ -170,7 +170,7 @@ def _doctor(chosen: argparse.Namespace) -> int:
     return visit.run(
         visit.Visit(
             agents=Agents(config, _Files(path, CREDENTIALS)),
-            open_card=partial(app.open_configured, config),
+            open_card=partial(sound.open_configured, config),
             source=str(path) if chosen.config or path.exists() else f"the defaults: there is no {path}",
             problems=problems,
             as_json=chosen.json,

@@ -270,6 +270,8 @@ class Session:
         if sound is None:
             return
         self._heard_at = time.monotonic()
+        if self._options.hang_up is not None:
+            self._connection.put(Close(self._options.hang_up))
         pcm = self._hears.read(sound)
         if self._record:
             self._record.write(pcm)
@@ -302,6 +304,8 @@ class Session:
         answer = self._answer = Answer(words, time.monotonic())
         if self._options.garbage:
             self._litter()
+        if self._options.interrupts_ms:
+            asyncio.get_running_loop().call_later(self._options.interrupts_ms / 1000, self._interrupt)
         pieces = [voice[i : i + PIECE_MS * RATE // 500] for i in range(0, len(voice), PIECE_MS * RATE // 500)]
         each = len(words) / len(pieces)
         for i, piece in enumerate(pieces):
@@ -405,6 +409,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tool", default="", metavar="NAME:PARAMETERS", help="called before the first answer")
     parser.add_argument("--cut-s", type=float, default=0.0, help="it interrupts its first answer after so long")
     parser.add_argument("--close-at-once", type=int, nargs="?", const=1000, metavar="CODE")
+    parser.add_argument("--hang-up", type=int, metavar="CODE", help="close when the first sound of the person comes")
+    parser.add_argument("--interrupts-ms", type=float, default=0.0, help="interrupt each answer so late by itself")
     parser.add_argument("--refuse", default="", metavar="CODE:REASON", help="close after the client's first message")
     parser.add_argument("--reject", type=int, metavar="STATUS", help="refuse the upgrade")
     for flag in ("greet", "complete", "deaf", "end-call", "no-metadata", "garbage", "huge"):

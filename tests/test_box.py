@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from edgevoice import app, nightly
 from edgevoice import box as box_module
+from edgevoice import nightly
 from edgevoice.audio import echo
 from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.selftest import WHOLE_S
@@ -27,6 +27,7 @@ from edgevoice.drivers.room import RealClock, Room, RoomCard
 from edgevoice.events import Command, ToolResult
 from edgevoice.happenings import Connect, StopAsked
 from edgevoice.orders import Side
+from edgevoice.sound import configured_duplex
 from tests.test_app import NO_DOORS, NoFiles
 
 RATE = 16_000
@@ -48,7 +49,7 @@ async def living(folder: Path, calibration: Calibration | None = None) -> AsyncI
     config = load(f'[card]\nsimulate = true\n[panel]\npins = "none"\n[status]\nsocket = "{folder}/control.sock"\n')
     agents = Agents(config, NoFiles())
     canceller, words = echo.load("none", noise_suppression=False)
-    duplex = partial(app._duplex, config, canceller)
+    duplex = partial(configured_duplex, config, canceller)
     box = RunningBox(config, agents, empty_room, duplex, words, NO_DOORS, lambda: calibration)
     box.sound.start()
     try:

@@ -91,14 +91,14 @@ LAYERS: list[list[str]] = [
     ],
     ["drivers.sip_accounts", "drivers.alarm", "drivers.http"],
     ["bridge", "drivers.*", "catalogue"],
-    ["dialling", "doors", "recordings", "sip_lines"],
-    ["switchboard"],
+    ["dialling", "doors", "recordings", "sip_lines", "sound"],
+    ["switchboard", "stream"],
     ["directory"],
     ["simulation", "box", "headless", "scenery", "calibrate"],
     ["app", "doctor.rounds", "doctor.listening", "doctor.calling", "doctor.hands"],
     ["demo", "doctor.visit"],
     ["cli"],
-    ["__main__"],
+    ["__main__", "elevenlabs"],
 ]
 PURE_ROWS = 21  # of LAYERS: no clock, no thread, no socket, no device below this line
 FORBIDDEN = {

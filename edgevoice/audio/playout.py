@@ -82,6 +82,7 @@ class Playout:
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
+        self.limit_ms: float = LIMIT_MS  # more does not wait; who hands over more at once may raise it
         self.position = 0
         self.overflow_ms = 0.0  # sound that found the queue full and was left out
         self._tones: deque[Samples] = deque()
@@ -113,7 +114,7 @@ class Playout:
             return
         if response in self._dead:
             return
-        if (self._waiting_bytes + len(pcm)) / 2 / self._source_rate * 1000 > LIMIT_MS:
+        if (self._waiting_bytes + len(pcm)) / 2 / self._source_rate * 1000 > self.limit_ms:
             self.overflow_ms += len(pcm) / 2 / self._source_rate * 1000
             return
         self._queued(response).chunks.append(memoryview(pcm))
