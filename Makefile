@@ -41,7 +41,7 @@ test-sip: $(VENV)/.test
 	$(call debian,iproute2 nftables)
 	$(SUDO) $(BIN)/python -m pytest -m network tests/network
 
-# What takes minutes of real time and is tried in a shorter way by `make test`.
+# What takes half a minute of real time or more, and is tried in a shorter way by `make test`.
 test-nightly: $(VENV)/.test
 	$(BIN)/python -m pytest -m nightly
 

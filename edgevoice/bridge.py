@@ -45,6 +45,7 @@ class Bridge:
 
     def __init__(self, call: Call, near: NearLeg, far: FarLeg) -> None:
         self.call = call
+        self.on_free: Callable[[], None] = lambda: None  # the near leg has left: it may take part in another call
         self._near = near
         self._far = far
         self._over = asyncio.Event()
@@ -54,19 +55,25 @@ class Bridge:
     async def run(self) -> None:
         """Run the call to its end: both legs are closed when this returns."""
         if self._over.is_set():
+            self.on_free()
             return
         try:
             async with asyncio.TaskGroup() as group:
-                legs = {
-                    group.create_task(self._near.run(self._tell_near, self._far.rate)),
-                    group.create_task(self._far.run(self._tell_far, group)),
-                }
+                near = group.create_task(self._near.run(self._tell_near, self._far.rate))
+                far = group.create_task(self._far.run(self._tell_far, group))
                 await self._over.wait()
-                await asyncio.wait(legs, timeout=CLOSE_S)
-                for leg in legs:
-                    leg.cancel()
+                give_up = self._loop.time() + CLOSE_S
+                await self._let_go(near, give_up)
+                self.on_free()
+                await self._let_go(far, give_up)
         finally:
             self._alarm.cancel()
+
+    async def _let_go(self, leg: asyncio.Task[None], give_up: float) -> None:
+        """Wait until a leg has let go; cancel one that does not."""
+        await asyncio.wait({leg}, timeout=max(0.0, give_up - self._loop.time()))
+        leg.cancel()
+        await asyncio.wait({leg})
 
     def want(self, orders: Callable[[Machine], Orders]) -> None:
         """Ask something of the conversation: mute, talk, finish, hang up."""

@@ -26,6 +26,7 @@ from edgevoice.events import (
     Play,
     Played,
     Respond,
+    Resumed,
     Suspected,
     TakenBack,
     ToolCalled,
@@ -72,6 +73,7 @@ class Call:
         self.on_key: Callable[[str], None] = lambda key: None
         self._perform = {Side.NEAR: near, Side.FAR: far}
         self.rate = rate
+        self.trouble = ""  # why the link to the far side is down
         self._announced: tuple[Side, Announcement] | None = None
         self._turn: tuple[Turn, bool] | None = None
         self._waiting: deque[tuple[Callable[[], Orders], float]] = deque()
@@ -97,6 +99,8 @@ class Call:
             return
         if isinstance(event, LinkDown):
             self.figures.links_lost += 1
+        if isinstance(event, LinkDown | Resumed):
+            self.trouble = event.reason if isinstance(event, LinkDown) else ""
         if isinstance(event, ToolCalled):
             self.on_tool(event)
         if isinstance(event, Opened):

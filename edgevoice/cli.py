@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     requests.add_parser("press", help="press its button")
     requests.add_parser("release", help="let go of its button")
     call = requests.add_parser("call", help="call an agent, or somebody over a phone line")
-    call.add_argument("target", metavar="NAME", help='"parrot", "openai", "elks:+46701234567"')
+    call.add_argument("target", metavar="NAME", help='"parrot" or another agent, "elks:+46701234567"')
     requests.add_parser("hangup", help="end the call, or stop trying")
     mute = requests.add_parser("mute", help="send silence instead of the microphone; again: unmute")
     mute.add_argument("on", nargs="?", choices=("on", "off"))

@@ -78,8 +78,9 @@ class Conversation:
         self._suspicion = Suspicion(silence_ms)
         self._far_open = False
         self._link_down = False
+        self._trouble_told = False  # by a tone
         self._uplink = Uplink.OFF  # what the near leg was last told
-        self._applied = Uplink.OFF  # what it said it does
+        self._uplinks = [Uplink.OFF]  # what it said it does, and after that what it was told and has not done yet
         self._owed = False  # a turn waits for the end of a dead response
         self._asked: float | None = None  # when `Respond` was ordered, until its response begins
         self._finish_by: float | None = None
@@ -92,7 +93,7 @@ class Conversation:
         """What the light shows in a call. A microphone that is still open is never shown as closed."""
         if not self._far_open:
             return Turn.OPENING
-        if self._person.muted and self._applied is not Uplink.OPEN:
+        if self._person.muted and Uplink.OPEN not in self._uplinks:
             return Turn.MUTED
         if self._link_down:
             return Turn.RECONNECTING
@@ -104,7 +105,7 @@ class Conversation:
             return Turn.THINKING
         if self._person.speaks:
             return Turn.HEARING
-        if self._push_to_talk and not self._person.has_turn and self._applied is not Uplink.OPEN:
+        if self._push_to_talk and not self._person.has_turn and Uplink.OPEN not in self._uplinks:
             return Turn.WAITING
         return Turn.LISTENING
 
@@ -165,7 +166,8 @@ class Conversation:
             case Played(_, response):
                 self._responses.heard(response)
             case Listening(uplink):
-                self._applied = uplink
+                done = self._uplinks[1:].index(uplink) + 1 if uplink in self._uplinks[1:] else len(self._uplinks)
+                self._uplinks = [uplink, *self._uplinks[done + 1 :]]
             case Closed():
                 return self._end(event, Side.FAR)
             case (
@@ -228,7 +230,7 @@ class Conversation:
                 if self._service_ends_turns and self._suspicion.turn_ended(at):
                     orders += self._turn_ended(at)
             case LinkDown():
-                orders += self._lose_link(at)
+                orders += self._lose_link()
             case Resumed():
                 orders += self._resume(at)
             case Closed():
@@ -271,19 +273,18 @@ class Conversation:
         """Nothing more comes of it: wait until it was heard, if there is anything to hear."""
         return [(Side.NEAR, Mark(response, response))] if self._responses.made(response) else []
 
-    def _lose_link(self, at: float) -> Orders:
-        """Nothing more comes of what was being said. It is heard as far as it came."""
+    def _lose_link(self) -> Orders:
+        """Nothing more comes of what was being said. It is heard as far as it came, and then a tone says so."""
         self._link_down = True
-        made = [(Side.NEAR, Mark(name, name)) for name in self._responses.break_off()]
-        return [(Side.NEAR, Tone("trouble")), *made]
+        return [(Side.NEAR, Mark(name, name, fades=True)) for name in self._responses.break_off()]
 
     def _resume(self, at: float) -> Orders:
         if not self._link_down:
             return []
-        self._link_down = False
+        told, self._link_down, self._trouble_told = self._trouble_told, False, False
         if self._asked is not None:
             self._asked = at
-        return [(Side.NEAR, Tone("connected"))]
+        return [(Side.NEAR, Tone("connected"))] if told else []
 
     def _turn_ended(self, at: float) -> Orders:
         """Answer the person's turn, now or as soon as the service can."""
@@ -365,7 +366,11 @@ class Conversation:
         wanted = self._person.uplink if self._far_open and self._finish_by is None else Uplink.OFF
         if wanted is not self._uplink:
             self._uplink = wanted
+            self._uplinks.append(wanted)
             orders.append((Side.NEAR, Listen(wanted, reflex=not self._push_to_talk)))
+        if self._link_down and not self._trouble_told and not self.speaking:
+            self._trouble_told = True
+            orders.append((Side.NEAR, Tone("trouble")))
         if self._owed and self._asked is None and not self._responses.ending and not self._responses.live:
             self._owed = False
             self._asked = at
@@ -376,4 +381,4 @@ class Conversation:
 
     def _end(self, closed: Closed, other: Side) -> Orders:
         self.over = closed
-        return [(other, HangUp(closed.reason))]
+        return [(other, HangUp(closed.reason, fades=other is Side.NEAR))]

@@ -257,12 +257,14 @@ class Play:
 class Mark:
     """Report `Played` once everything sent so far was heard. It also ends `response`: no more of it will come.
 
-    `goes_on`: not so between two pieces of a recording, which are to be heard as one.
+    `goes_on`: not so between two pieces of a recording, which are to be heard as one. `fades`: it was broken off in the
+    middle of its sound, which is to fade away there.
     """
 
     name: str
     response: str = ""
     goes_on: bool = False
+    fades: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +325,10 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
+    """Leave the call. `fades`: nobody wished it here, so what sounds fades away instead of being cut off."""
+
     reason: str
+    fades: bool = False
 
 
 Command: TypeAlias = (

@@ -20,6 +20,7 @@ class Box(Enum):
     IDLE = "idle"
     RINGING = "ringing"
     CONNECTING = "connecting"
+    FALLING_BACK = "falling back"  # connecting to somebody else than was wanted
     IN_CALL = "in call"
     WAITING_TO_RETRY = "waiting to retry"
     FAULT = "fault"
@@ -66,6 +67,7 @@ BOX_PATTERNS = {
     Box.IDLE: OFF,
     Box.RINGING: Pattern("half a second on, half off", BLUE, 0.5, 0.5),
     Box.CONNECTING: Pattern("four flashes a second", AMBER, 0.125, 0.125),
+    Box.FALLING_BACK: Pattern("two short flashes a second", AMBER, 0.1, 0.4),
     Box.WAITING_TO_RETRY: Pattern("a short flash every two seconds", AMBER, 0.1, 1.9),
     Box.FAULT: Pattern("eight flashes a second", RED, 0.0625, 0.0625),
 }

@@ -46,13 +46,19 @@ class SipLines:
         """Return the far side of a call to "sip:reception": by the first account that is registered."""
         found = route(self._accounts, self.endpoint.registrations, target.partition(":")[2])
         if found is None:
-            troubles = [self.endpoint.trouble, *(one.trouble for one in self.endpoint.registrations)]
-            reason = next((trouble for trouble in troubles if trouble), "the registrar has not answered yet")
-            return SipDialling(None, Closed(End.LINK_LOST, f"no SIP account is registered: {reason}"))
+            return SipDialling(None, Closed(End.LINK_LOST, self.unreachable(target)))
         account, address = found
         call = self.endpoint.call()
         service = Sip(call.number, {"account": account, "uri": address})
         return SipDialling(self._leg(call, service), None)
+
+    def unreachable(self, target: str) -> str:
+        """Say why nobody can be called now, or "" when somebody can."""
+        if route(self._accounts, self.endpoint.registrations, target.partition(":")[2]):
+            return ""
+        troubles = [self.endpoint.trouble, *(one.trouble for one in self.endpoint.registrations)]
+        reason = next((trouble for trouble in troubles if trouble), "the registrar has not answered yet")
+        return f"no SIP account is registered: {reason}"
 
     def send_keys(self, keys: str, leg: LineLeg | None) -> bool:
         """Send digits in that call, or in the only one there is; False: there is none."""

@@ -7,7 +7,9 @@ waits, it says when it wants to be called again (`deadline`). It is used like th
                                                ->  closed(code, reason, at)   when the socket is gone
 
 `Reply.renew` asks the driver for a second connection beside the first (a session that is about to expire): once it is
-open the driver sends and receives on it alone, calls `opened(at)` again, and closes the old one.
+open the driver sends and receives on it alone, calls `opened(at)` again, and closes the old one. Where the service
+takes no second one (`Request.alone`) the old one is closed first, and it goes on as after a link that is lost, only
+that nobody is told of it.
 
 A link that is lost in mid-conversation is looked for, if the wire can go on (`lost`). Then it goes like this:
 
@@ -51,6 +53,8 @@ class Request:
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    alone: bool = False  # a second connection may not stand beside the first: `renew` gives that up before
+    pong_s: float = 0.0  # a ping may stay unanswered for so long; 0: as long as is usual
     secret: bool = False
     leads_to: Callable[[int, bytes], Request | Closed] | None = field(default=None, repr=False)
 

@@ -115,5 +115,5 @@ def test_tools_go_to_the_box_and_not_after_the_end() -> None:
     story.call.far(Closed(End.LINK_LOST, "gone"), 2.0)
     story.call.far(called, 3.0)
     assert story.log.count(called) == 1
-    assert story.log[-1] == HangUp("gone")
+    assert story.log[-1] == HangUp("gone", fades=True)
     assert story.call.over

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from edgevoice import catalogue
 from edgevoice.agents.elevenlabs import ElevenLabs
 from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
+from edgevoice.agents.gemini import Gemini
+from edgevoice.agents.gemini import Settings as GeminiSettings
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
 from edgevoice.audio.resample import RATES
@@ -62,6 +64,17 @@ def openai(dialect: str, turn_detection: str = "server_vad") -> OpenAI:
     )
 
 
+def gemini(turn_detection: str) -> Gemini:
+    return Gemini(
+        GeminiSettings(
+            url="wss://example.org/live",
+            api_key=KEY,
+            turn_detection=turn_detection,  # type: ignore[arg-type]
+            tools=tuple(TOOLS.values()),
+        )
+    )
+
+
 SERVICES: dict[str, Callable[[], Wire]] = {
     "parrot": Parrot,
     "openai": lambda: openai("ga"),
@@ -70,6 +83,8 @@ SERVICES: dict[str, Callable[[], Wire]] = {
     "openai push to talk": lambda: openai("ga", "none"),
     "elevenlabs": lambda: ElevenLabs(ElevenLabsSettings(agent_id="agent_1", api_key=KEY)),
     "elevenlabs public": lambda: ElevenLabs(ElevenLabsSettings(agent_id="agent_1")),
+    "gemini": lambda: gemini("local"),
+    "gemini server vad": lambda: gemini("server_vad"),
 }
 each_service = pytest.mark.parametrize("service", SERVICES)
 
@@ -97,6 +112,14 @@ MESSAGES = st.one_of(
             '{"type": "input_audio_buffer.committed", "item_id": "i2"}',
             '{"type": "input_audio_buffer.speech_started", "audio_start_ms": 1e300}',
             '{"type": "something.new", "event_id": "e1"}',
+            '{"setupComplete": {}}',
+            '{"setupComplete": 5}',
+            '{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "AAAA"}}]}}}',
+            '{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/opus", "data": "AAAA"}}]}}}',
+            '{"serverContent": {"interrupted": true, "turnComplete": true}}',
+            '{"toolCall": {"functionCalls": [{"id": "1", "name": "set_volume", "args": {"percent": []}}]}}',
+            '{"goAway": {"timeLeft": "0s"}}',
+            '{"sessionResumptionUpdate": {"newHandle": "h", "resumable": true}}',
             '{"type": "conversation_initiation_metadata"}',
             '{"type": "audio", "audio_event": {"audio_base_64": "AAAAAA==", "event_id": 1}}',
             '{"type": "audio", "audio_event": {"audio_base_64": "@@@", "event_id": 1e300}}',

@@ -244,7 +244,7 @@ def test_nothing_is_ordered_after_the_end() -> None:
     story = opened()
     story.speaking("r1")
     lost = Closed(End.LINK_LOST, "the network went away")
-    assert story.far(lost) == [(NEAR, HangUp("the network went away"))]
+    assert story.far(lost) == [(NEAR, HangUp("the network went away", fades=True))]
     assert story.conversation.over == lost
     assert story.near(BargedIn("r1", 1.0)) == []
     assert story.near(Audio(b"ab")) == []
@@ -341,10 +341,10 @@ def test_a_sentence_without_end_does_not_keep_the_call_open() -> None:
 def test_a_lost_link_is_heard_and_seen_and_what_was_received_is_heard_to_its_end() -> None:
     story = opened()
     story.speaking("r1")
-    assert story.far(LinkDown("gone")) == [(NEAR, Tone("trouble")), (NEAR, Mark("r1", "r1"))]
+    assert story.far(LinkDown("gone")) == [(NEAR, Mark("r1", "r1", fades=True))]
     assert story.turn is Turn.RECONNECTING
     assert story.conversation.speaking
-    story.near(Played("r1", "r1"))
+    assert story.near(Played("r1", "r1")) == [(NEAR, Tone("trouble"))], "not into the sentence"
     assert not story.conversation.speaking, "so that a press hangs up"
     assert story.turn is Turn.RECONNECTING
     assert story.far(Resumed()) == [(NEAR, Tone("connected"))]
@@ -386,6 +386,20 @@ def test_a_muted_box_shows_that_it_is_muted_also_while_the_link_is_down() -> Non
     story.near(Listening(Uplink.SILENT))
     story.far(LinkDown("gone"))
     assert story.turn is Turn.MUTED
+
+
+def test_a_microphone_that_is_still_to_open_is_not_shown_as_muted() -> None:
+    story = Story(Detection.LOCAL)
+    talk = story.conversation
+    assert talk.far(Opened(), 1.0)[-1] == (NEAR, Listen(Uplink.HELD))
+    talk.near(Listening(Uplink.HELD), 1.1)
+    assert (NEAR, Listen(Uplink.OPEN)) in talk.near(SpeechStarted(), 2.0)
+    assert (NEAR, Listen(Uplink.OFF)) in talk.mute(True, 2.0)
+    assert talk.turn is not Turn.MUTED, "the card does both only in its next period"
+    talk.near(Listening(Uplink.OPEN), 2.01)
+    assert talk.turn is not Turn.MUTED
+    talk.near(Listening(Uplink.OFF), 2.01)
+    assert talk.turn is Turn.MUTED
 
 
 def test_a_link_that_was_only_renewed_is_not_told_of() -> None:

@@ -25,7 +25,7 @@ from math import inf
 from edgevoice.agents.draft import Draft
 from edgevoice.agents.elevenlabs_session import Alignment, Sound, ToolCall
 from edgevoice.agents.elevenlabs_sound import RATE, Mouth
-from edgevoice.agents.memory import Memory
+from edgevoice.agents.memory import Memory, stopped
 from edgevoice.events import Audio, Interrupted, ResponseDone, ResponseStarted, ToolCalled, Transcript
 
 BYTES_PER_MS = RATE * 2 // 1000
@@ -33,7 +33,6 @@ KEPT_RESPONSES = 32
 KEPT_CALLS = 64
 PAUSE_S = 0.5  # the service sends faster than it is heard: a gap that can be heard is the end, or as good as that
 WHOLE_MS = 100.0  # less than that is no part of a sentence that somebody missed
-TOLD_CHARS = 200  # of the last words that were heard
 GREETING_S = 2.0  # by then the service has begun to greet
 INTERRUPTED = "the person interrupted you, so it was not done"
 
@@ -213,11 +212,7 @@ class Answers:
     def _tell_heard(self, response: _Response, heard_ms: float) -> None:
         if heard_ms >= response.received / BYTES_PER_MS - WHOLE_MS and response.over:
             return
-        words = self._memory.text(response.name).strip()[-TOLD_CHARS:] if heard_ms else ""
-        told = (
-            f"The person stopped you {heard_ms / 1000:.2f} s after you began your last answer, and heard no more of it."
-        )
-        self._draft.say("contextual_update", text=told + (f' The last they heard was: "{words}"' if words else ""))
+        self._draft.say("contextual_update", text=stopped(heard_ms, self._memory.text(response.name)))
 
     # ---------------------------------------------------------------------------------------------- tools
 

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 REMEMBERED_LINES = 40
 REMEMBERED_CHARS = 16_000  # about 4,000 tokens: the smallest models hold 32,000 of them
+TOLD_CHARS = 200  # of the last words that were heard
+
+
+def stopped(heard_ms: float, words: str) -> str:
+    """Say to an agent that takes it in words only how much of its answer was heard; `words` are those, if known."""
+    said = f"The person stopped you {heard_ms / 1000:.2f} s after you began your last answer, and heard no more of it."
+    last = words.strip()[-TOLD_CHARS:] if heard_ms else ""
+    return said + (f' The last they heard was: "{last}"' if last else "")
 
 
 class Memory:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from edgevoice.catalogue import AGENTS, Agents
 from edgevoice.config import is_line
 from edgevoice.doctor.facts import KeyAnswer, LineFacts, Reached
-from edgevoice.doctor.network import key_url
+from edgevoice.doctor.network import gemini_key_url, key_url
 from edgevoice.drivers.certificate import Certificate
 from edgevoice.drivers.http import ask
 from edgevoice.drivers.reach import port_trouble, reach
@@ -59,10 +59,12 @@ def tried(name: str, url: str, agents: Agents) -> tuple[Reached, KeyAnswer]:
         return reached, KeyAnswer(name, reached.host, trouble="not tried: the service is not reached")
     status, body = asyncio.run(ask("GET", address, headers, ()))
     trouble = "" if status else body.decode(errors="replace")
+    invalid = status == 400 and b"API_KEY_INVALID" in body  # Google's way to say so
     for secret in headers.values():
         trouble = trouble.replace(secret, "[key]")
     setting = "agent_id" if name == "elevenlabs" else "model"
-    return reached, KeyAnswer(name, reached.host, status, trouble, asked=True, model=model, setting=setting)
+    answer = KeyAnswer(name, reached.host, status, trouble, asked=True, model=model, setting=setting, invalid=invalid)
+    return reached, answer
 
 
 def _question(name: str, agents: Agents) -> tuple[str, Mapping[str, str], str]:
@@ -85,6 +87,9 @@ def _question(name: str, agents: Agents) -> tuple[str, Mapping[str, str], str]:
         return "", {}, ""
     if name == "elevenlabs":  # to give an address costs nothing, and wants key and agent
         return request.url, request.headers, config.agent.elevenlabs.agent_id
+    if name == "gemini":
+        model = config.agent.gemini.model
+        return gemini_key_url(config.agent.gemini.url, model), request.headers, model
     agent = config.agent.openai
     url = key_url(agent.url, agent.model, named=agent.dialect == "ga")
     return url, request.headers, agent.model if agent.dialect == "ga" else ""

@@ -183,6 +183,7 @@ class KeyAnswer:
     asked: bool = False
     model: str = ""  # that was asked for, or the agent
     setting: str = "model"  # what names it in the agent's section
+    invalid: bool = False  # the service says in words that it is no key
 
 
 # ---------------------------------------------------------------------------------------------------- phone lines

@@ -119,6 +119,13 @@ def key_url(url: str, model: str, *, named: bool) -> str:
     return urlunsplit((scheme, parts.netloc, beside, query, ""))
 
 
+def gemini_key_url(url: str, model: str) -> str:
+    """Return where Google tells of a model, for whoever has a key. Source: ai.google.dev/api/models, method get."""
+    parts = urlsplit(url)
+    scheme = {"wss": "https", "ws": "http"}[parts.scheme]
+    return urlunsplit((scheme, parts.netloc, f"/v1beta/models/{model.removeprefix('models/')}", "", ""))
+
+
 def check_key(answer: KeyAnswer) -> Finding:
     """Does the service take the key?"""
     name, host = f"key of {answer.name}", answer.host
@@ -133,8 +140,8 @@ def check_key(answer: KeyAnswer) -> Finding:
             return absent(name, answer.trouble or "none is configured")
         case status if 200 <= status < 300:
             return ok(name, f"{host} takes it" + (f", and offers {answer.model}" if answer.model else ""))
-        case 401:
-            return failed(name, f"{host} does not accept the key (HTTP 401)", "put a valid one into its file")
+        case status if status == 401 or answer.invalid:
+            return failed(name, f"{host} does not accept the key (HTTP {status})", "put a valid one into its file")
         case 403:
             return failed(name, f"{host} forbids this key to look (HTTP 403)", "does the key have the rights it needs?")
         case 404 if answer.model:

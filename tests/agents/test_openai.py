@@ -29,7 +29,8 @@ from edgevoice.events import (
     TurnCommitted,
 )
 from edgevoice.wire import NOTHING, Wire
-from tests.agents.service import Service, sound
+from tests.agents.service import Service
+from tests.agents.stage import sound
 
 HOUR = 3600.0
 KINDS = (

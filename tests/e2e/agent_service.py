@@ -27,18 +27,26 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An agent's name in the configuration, its fake server, the Hz of the server's sound, and the path of its url."""
+    """An agent's name in the configuration, its fake server, the Hz of the server's sound, and the path of its url.
+
+    `heard_rate` is that of the person's sound.
+    """
 
     name: str
     server: str
     rate: int
     path: str
+    heard_rate: int
     keys: str = ""
 
 
-OPENAI = Agent("openai", "tests.fake_openai", 24_000, "/v1/realtime", 'api_key_file = "key"\n')
-ELEVENLABS = Agent("elevenlabs", "tests.fake_elevenlabs", 16_000, "/v1/convai/conversation", 'agent_id = "agent_1"\n')
-SOUND = ("input_audio_buffer.append", "user_audio_chunk")  # what is in the log fifty times a second
+KEY_FILE = 'api_key_file = "key"\n'
+OPENAI = Agent("openai", "tests.fake_openai", 24_000, "/v1/realtime", 24_000, KEY_FILE)
+ELEVENLABS = Agent(
+    "elevenlabs", "tests.fake_elevenlabs", 16_000, "/v1/convai/conversation", 16_000, 'agent_id = "agent_1"\n'
+)
+GEMINI = Agent("gemini", "tests.fake_gemini", 24_000, "/ws/live", 16_000, KEY_FILE)
+SOUND = ("input_audio_buffer.append", "user_audio_chunk", "audio")  # what is in the log fifty times a second
 KEY = "sk-this-must-never-be-seen"
 
 
@@ -64,6 +72,11 @@ class AgentService:
         assert self._process.stdout
         self.port = int(json.loads(self._process.stdout.readline())["port"])
         return self
+
+    def die(self) -> None:
+        """End without a word."""
+        self._process.kill()
+        self._process.wait()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -99,7 +112,7 @@ class AgentService:
         raise AssertionError(f"not in the service's log within {within_s} s: {what}")
 
     def heard(self) -> NDArray[np.int16]:
-        """Return all the sound that the service was sent, at its rate."""
+        """Return all the sound that the service was sent, at `heard_rate`."""
         pcm = self.record.read_bytes()
         return np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
 

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.agent_service import ELEVENLABS, KEY, OPENAI, Agent, AgentService, boxed
+from tests.e2e.agent_service import ELEVENLABS, GEMINI, KEY, OPENAI, Agent, AgentService, boxed
 from tests.e2e.box import TRUSTING, first_word, last_sound, likeness, similarity, voice
 from tests.lab.labcard.labcard import World
 
 RATE = 48_000
-each_agent = pytest.mark.parametrize("agent", [OPENAI, ELEVENLABS], ids=lambda agent: agent.name)
+each_agent = pytest.mark.parametrize("agent", [OPENAI, ELEVENLABS, GEMINI], ids=lambda agent: agent.name)
 # What the agents have in common is tried with one of them each day, and with the others at night.
 each_agent_at_night = pytest.mark.parametrize(
-    "agent", [OPENAI, pytest.param(ELEVENLABS, marks=pytest.mark.nightly)], ids=lambda agent: agent.name
+    "agent",
+    [OPENAI, *(pytest.param(agent, marks=pytest.mark.nightly) for agent in (ELEVENLABS, GEMINI))],
+    ids=lambda agent: agent.name,
 )
 
 
@@ -24,15 +26,21 @@ def _openai_heard(service: AgentService) -> float:
     return float(service.wait_for("client", "conversation.item.truncate")["audio_end_ms"])
 
 
-def _elevenlabs_heard(service: AgentService) -> float:
-    told = service.wait_for("client", "contextual_update")["text"]
+def _heard_in_words(service: AgentService) -> float:
+    told = service.wait_for("client", {"elevenlabs": "contextual_update"}.get(service.agent.name, "clientContent"))[
+        "text"
+    ]
     after = re.match(r"The person stopped you (\d+\.\d+) s after", told)
     assert after, told
     return 1000 * float(after[1])
 
 
 # How many ms of its answer each agent is told that the person has heard.
-HEARD_MS: dict[str, Callable[[AgentService], float]] = {"openai": _openai_heard, "elevenlabs": _elevenlabs_heard}
+HEARD_MS: dict[str, Callable[[AgentService], float]] = {
+    "openai": _openai_heard,
+    "elevenlabs": _heard_in_words,
+    "gemini": _heard_in_words,
+}
 
 
 @each_agent
@@ -59,8 +67,8 @@ def test_a_conversation_and_an_interruption(tmp_path: Path, agent: Agent) -> Non
         box.wait_for_turn("listening", within_s=15)
         replies = box.speaker(talked_at + len(interruption))
         assert similarity(replies, voice("story", RATE)[4800:96_000]) > 0.95, "the next response is whole"
-        said = voice("question", agent.rate)[agent.rate // 10 : -agent.rate // 10]
-        assert likeness(service.heard(), said, agent.rate) > 0.95, "it heard the question"
+        said = voice("question", agent.heard_rate)[agent.heard_rate // 10 : -agent.heard_rate // 10]
+        assert likeness(service.heard(), said, agent.heard_rate) > 0.95, "it heard the question"
         box.tap()
         box.wait_for_state("idle")
         box.wait_for_line("2 turns, 1 interruptions")
@@ -93,10 +101,11 @@ def test_the_button_interrupts_a_response_that_is_made_already(tmp_path: Path, a
 
 @each_agent_at_night
 def test_a_muted_box_sends_silence(tmp_path: Path, agent: Agent) -> None:
+    keys = {"turn_detection": '"server_vad"'} if agent is GEMINI else {}  # else a muted box has nothing to send it
     with (
         World(rate=RATE) as world,
         AgentService(agent, tmp_path, voice("story", agent.rate)) as service,
-        boxed(world, service) as box,
+        boxed(world, service, **keys) as box,
     ):
         box.call()
         assert box.ask(do="mute", on=True)["muted"]
@@ -104,8 +113,8 @@ def test_a_muted_box_sends_silence(tmp_path: Path, agent: Agent) -> None:
         before = len(service.heard())
         box.say(voice("question", RATE), after=0.05)
         box.pause(2.0)
-        muted = service.heard()[before + agent.rate // 20 :]
-        assert len(muted) > agent.rate, "the service's clock goes on"
+        muted = service.heard()[before + agent.heard_rate // 20 :]
+        assert len(muted) > agent.heard_rate, "the service's clock goes on"
         assert not muted.any()
 
 
@@ -124,6 +133,10 @@ def test_tools_work_end_to_end(tmp_path: Path, agent: Agent) -> None:
             assert result["type"] == "function_call_output"
             assert result["output"].startswith("error: the volume cannot be set"), "this card has no mixer"
             service.wait_for("client", "response.create", 2)
+        elif agent is GEMINI:
+            [result] = service.wait_for("client", "toolResponse")["message"]["toolResponse"]["functionResponses"]
+            assert result["response"]["error"].startswith("the volume cannot be set"), "this card has no mixer"
+            service.wait_for("fake", "answered")
         else:
             result = service.wait_for("client", "client_tool_result")
             assert result["is_error"]
@@ -163,7 +176,11 @@ def test_a_server_that_closes_at_once_is_asked_less_and_less_often(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("agent", "option"),
-    [(OPENAI, "--garbage"), (OPENAI, "--two-responses"), (OPENAI, "--silent-response"), (ELEVENLABS, "--garbage")],
+    [
+        *((OPENAI, "--garbage"), (OPENAI, "--two-responses"), (OPENAI, "--silent-response"), (ELEVENLABS, "--garbage")),
+        pytest.param(GEMINI, "--garbage", marks=pytest.mark.nightly),
+        pytest.param(GEMINI, "--silent", marks=pytest.mark.nightly),
+    ],
 )
 def test_odd_services_do_not_end_a_call(tmp_path: Path, agent: Agent, option: str) -> None:
     question = voice("question", RATE)
@@ -174,7 +191,7 @@ def test_odd_services_do_not_end_a_call(tmp_path: Path, agent: Agent, option: st
     ):
         box.call()
         box.say(question)
-        service.wait_for("fake", "answered")
+        service.wait_for("fake", "turned" if agent is GEMINI else "answered")
         box.wait_for_turn("listening", within_s=20)
         assert box.status()["state"] == "in call"
 
