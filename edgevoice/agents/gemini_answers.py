@@ -256,8 +256,11 @@ class Answers:
 
     def call(self, calls: list[FunctionCall] | None, at: float) -> None:
         for call in calls or ():
+            if not call.id or not call.name or call.id in self._calls:
+                self.ignored += 1
+                continue
             answer = self._alive(at)
-            if answer is None or not call.id or not call.name or call.id in self._calls:
+            if answer is None:
                 continue
             self._calls[call.id] = answer.name, call.name
             while len(self._calls) > KEPT_CALLS:

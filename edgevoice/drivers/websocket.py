@@ -58,6 +58,7 @@ class WebSocketLeg:
         self.rate = wire.rate
         self._wire = wire
         self._socket: ClientConnection | None = None
+        self._left: ClientConnection | None = None  # that we have given up for the next one
         self._link = Link(wire.rate)
         self._outbox = Outbox(OUTBOX_S)
         self._done = asyncio.Event()
@@ -86,8 +87,9 @@ class WebSocketLeg:
                     timer.cancel()
             for task in self._tasks:
                 task.cancel()
-            if self._socket:
-                self._socket.transport.abort()  # closed already, unless the service would not take our goodbye
+            for connection in (self._socket, self._left):
+                if connection:
+                    connection.transport.abort()  # closed already, unless the service would not take our goodbye
 
     def perform(self, command: Command, at: float) -> None:
         if self._done.is_set():
@@ -154,13 +156,11 @@ class WebSocketLeg:
         self._spawn(self._write())
         self._carry_out(self._wire.opened(self._loop.time()))
 
-    async def _reconnect(self, at: float, after: ClientConnection | None) -> None:
+    async def _reconnect(self, at: float) -> None:
         """Have a connection for the same conversation, at that time; unless there is one by then."""
-        if after:
-            try:
-                await after.close()
-            finally:
-                after.transport.abort()
+        if self._left:
+            await self._left.close()
+            self._left = None
         await asyncio.sleep(at - self._loop.time())
         if self._socket:
             return
@@ -193,9 +193,9 @@ class WebSocketLeg:
     def _move(self) -> None:
         """Give the connection up for another one, where the service does not take both: nobody needs to know."""
         assert self._socket is not None
-        old, self._socket = self._socket, None
+        self._left, self._socket = self._socket, None
         self._outbox.forget()
-        self._look_for_link(Closed(End.LINK_LOST, "the service ends each connection after a while"), after=old)
+        self._look_for_link(Closed(End.LINK_LOST, "the service ends each connection after a while"))
 
     def _renew_again(self) -> None:
         if self._socket and not self._done.is_set():
@@ -236,8 +236,8 @@ class WebSocketLeg:
         else:
             self._look_for_link(closed)
 
-    def _look_for_link(self, closed: Closed, *, after: ClientConnection | None = None) -> None:
-        """Try to go on; `after` the connection that we give up ourselves, of which nobody is told."""
+    def _look_for_link(self, closed: Closed) -> None:
+        """Try to go on. Nobody is told of a connection that we have given up ourselves."""
         was_up = self._link.down is None
         again_at = self._link.lost(closed, self._loop.time()) if closed.end is End.LINK_LOST else None
         if again_at is None or self._link.deadline is None:
@@ -245,12 +245,12 @@ class WebSocketLeg:
             return
         if was_up:
             self._giving_up = self._loop.call_at(self._link.deadline, self._give_up)
-        if not (after or self._told_down):
+        if not (self._left or self._told_down):
             self._told_down = True
             log.warning("the link is lost: %s; trying to go on for %g s", closed.reason, RESUME_S)
             self._deliver(LinkDown(closed.reason), self._loop.time())
         if not self._done.is_set():
-            self._spawn(self._reconnect(again_at, after))
+            self._spawn(self._reconnect(again_at))
 
     def _give_up(self) -> None:
         if self._link.down:

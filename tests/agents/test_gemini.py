@@ -377,6 +377,13 @@ def test_a_tool_that_the_service_has_cancelled_is_not_answered() -> None:
     assert not [event for event in service.sent if "toolResponse" in event]
 
 
+def test_a_tool_without_an_id_or_a_name_is_no_tool_and_begins_no_answer() -> None:
+    service = opened()
+    service.says(toolCall={"functionCalls": [{"name": "hang_up"}, {"id": "c1"}]})
+    assert service.told == []
+    assert service.wire.ignored == 2
+
+
 def test_the_tools_are_told_in_the_services_own_kind_of_schema() -> None:
     service = opened(Settings(tools=tuple(TOOLS.values())))
     declared = {tool["name"]: tool for tool in service.setup()["tools"][0]["functionDeclarations"]}
