@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Cost:
 
 def at_home(
     registrar: Registrar, world: World, user: str, *, button: str = "sip:reception", incoming: str = "card",
-    buffer_ms: int = 40, jitter_ms: int = 20,
+    buffer_ms: int = 40, jitter_ms: int = 20, env: Mapping[str, str] | None = None,
 ) -> RunningBox:  # fmt: skip
     """Return a box with an account."""
     password = registrar.folder / f"password-{user}"
@@ -62,7 +62,7 @@ def at_home(
     more = LINES.format(
         registrar=registrar.address, user=user, password=password, button=button, incoming=incoming, jitter_ms=jitter_ms
     )
-    return RunningBox(world, more + TRUSTING, buffer_ms=buffer_ms)
+    return RunningBox(world, more + TRUSTING, buffer_ms=buffer_ms, env=env)
 
 
 def registered(status: dict[str, Any]) -> bool:

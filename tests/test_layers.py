@@ -16,7 +16,15 @@ LAYERS: list[list[str]] = [
     ["events", "errors"],
     ["light", "orders"],
     ["wire", "schema", "tools", "happenings", "drawing", "responses", "suspicion", "person", "announcement", "relays"],
-    ["lines.service", "lines.signatures", "lines.documents", "lines.playback", "lines.backlog", "lines.sip_words"],
+    [
+        "audio.filling",
+        "lines.service",
+        "lines.signatures",
+        "lines.documents",
+        "lines.playback",
+        "lines.backlog",
+        "lines.sip_words",
+    ],
     [
         "audio.pcm",
         "audio.tones",
