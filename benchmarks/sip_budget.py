@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import struct
 import tempfile
 import threading
 import time
@@ -28,6 +29,7 @@ BURST_S, EVERY_S = 0.02, 0.637  # no multiple of a packet: each burst finds the 
 LOUD = 4000
 SETTLED_S = 3.0
 PCMA, HEAD = 8, 12
+SO_TIMESTAMPNS = 35  # of linux/socket.h
 WIRE, HEARD = "on the wire", "at the loudspeaker"
 ALL_PLACES = (*SAYS, WIRE, *HEARS, HEARD)
 
@@ -38,15 +40,18 @@ class Wire:
     def __init__(self) -> None:
         self.at: list[float] = []
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # by the kernel: this thread may be late
         self._socket.bind(("lo", 0))
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
+        of_day = time.time() - time.monotonic()
         while True:
-            packet = self._socket.recv(2000)
-            now, rtp = time.monotonic(), packet[42:]  # behind Ethernet, IP and UDP
+            packet, ((_, _, stamp),), *_ = self._socket.recvmsg(2000, 64)
+            seconds, ns = struct.unpack("qq", stamp)
+            rtp = packet[42:]  # behind Ethernet, IP and UDP
             if len(rtp) > HEAD and rtp[0] == 0x80 and rtp[1] & 0x7F == PCMA and _loud(rtp[HEAD:]):
-                self.at.append(now)
+                self.at.append(seconds + ns / 1e9 - of_day)
 
 
 def _loud(alaw: bytes) -> bool:

@@ -74,15 +74,24 @@ class Live:
         except BaresipError:
             pass  # no sound flows
 
+    def play(self, pcm: bytes) -> None:
+        """Have it sent, and begin now: a voice does not wait for the next round. Raises BaresipError; it is kept."""
+        try:
+            there = self.there
+            self.backlog.note(there)
+        finally:
+            self.backlog.put(pcm, self.rate)
+        self.top_up(there)
+
     @property
     def there(self) -> int:
         """Bytes, mono, that the library has and has not sent."""
         return int(self.call.audio.info().tx_buffered) // self.channels
 
-    def top_up(self) -> None:
-        """Give the library what there is room for."""
+    def top_up(self, there: int) -> None:
+        """Give the library, which has so much, what there is room for."""
         self.backlog.trim(0 if self.held else BACKLOG_MS, self.rate)
-        if pcm := self.backlog.take(AHEAD_MS * self.rate // 1000 * 2 - self.there):
+        if pcm := self.backlog.take(AHEAD_MS * self.rate // 1000 * 2 - there):
             taken = self.call.audio.write(_spread(pcm, self.channels)) // self.channels
             self.backlog.back(pcm[taken:])
 
@@ -92,14 +101,18 @@ class Live:
         info = audio.info()
         if info.rx_ready and (info.rx_sample_rate, info.rx_channels) != (self.rate, self.channels):
             raise AudioRestarted("another rate")
-        self.backlog.see(int(info.tx_buffered) // self.channels)
-        self.top_up()
+        there = int(info.tx_buffered) // self.channels
+        self.backlog.see()
+        self.backlog.note(there)
+        self.top_up(there)
         return _mono(audio.read(READ_MS * self.rate // 1000 * 2 * self.channels), self.channels)
 
     def look(self) -> None:
         """See to it that a voice does not wait longer and longer."""
         try:
-            self.backlog.look(self.there, self.rate)
+            stats = self.call.audio.stats()
+            holes = stats.tx_silence_frames + stats.tx_starved_frames
+            self.backlog.look(stats.tx_buffered // self.channels, holes, self.rate)
         except BaresipError:
             pass  # no sound flows
 
@@ -223,9 +236,8 @@ class Worker:
             self._first.set_result(json.loads(packet))
 
     def _play(self, live: Live, pcm: bytes) -> None:
-        live.backlog.put(pcm, live.rate)
         try:
-            live.top_up()  # now: a voice does not wait for the next round
+            live.play(pcm)
         except BaresipError:
             pass  # no sound flows, or the next round binds to new streams
 
