@@ -26,7 +26,7 @@ from benchmarks import sip_calls
 from benchmarks.sip_calls import at_home
 from benchmarks.sip_figures import burst_delays, voice_delay
 from benchmarks.table import Row, distribution, single, text
-from edgevoice.lines.sip import Account, worker_account, worker_start
+from edgevoice.lines.sip_account import Account, worker_account, worker_start
 from tests.e2e.box import RunningBox, voice
 from tests.e2e.sip import Registrar, password_of
 from tests.lab.labcard.labcard import World

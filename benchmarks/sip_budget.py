@@ -118,10 +118,14 @@ def main() -> None:
     before = np.zeros(options.bursts)
     for place, late in found.items():
         at, here = np.array(late), np.array(late) - before
-        print(f"| {place} | " + " | ".join(f"{np.nanpercentile(x, p):.1f}" for x in (at, here) for p in (50, 95)) + " |")
+        print(
+            f"| {place} | " + " | ".join(f"{np.nanpercentile(x, p):.1f}" for x in (at, here) for p in (50, 95)) + " |"
+        )
         before = at
     missing = sum(int(np.isnan(late).sum()) for late in found.values())
-    print(f"\n{options.bursts} bursts, {missing} notes missing; load {' '.join(f'{one:.2f}' for one in os.getloadavg())}")
+    print(
+        f"\n{options.bursts} bursts, {missing} notes missing; load {' '.join(f'{one:.2f}' for one in os.getloadavg())}"
+    )
 
 
 if __name__ == "__main__":

@@ -44,10 +44,13 @@ class _Notes:
     def __init__(self, file: str) -> None:
         self._file = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def __call__(self, place: str, pcm: bytes) -> None:
+    def __call__(self, place: str, pcm: bytes) -> bool:
+        """Note it if it is loud."""
         samples = array("h", pcm[: len(pcm) // 2 * 2])
-        if samples and max(samples) > LOUD:
+        loud = bool(samples) and max(samples) > LOUD
+        if loud:
             os.write(self._file, f"{time.monotonic():.6f} {place}\n".encode())
+        return loud
 
 
 def _worker(note: _Notes) -> None:

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgevoice.drivers.packets import Packets
-from edgevoice.lines.sip import Account, Registration, caller
+from edgevoice.lines.sip_account import Account, Registration, caller
 from edgevoice.lines.sip_words import NUMBER
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ Rules
   So a person's voice that always finds more than it needs before it is shortened: by quiet pieces, and by any,
   cross-faded, where it is more than LOUD_MS. An agent's answer comes in bursts, so that much of it waits: it is never
   shortened.
-* It needs SPARE_MS beside the frame that is sent next; while the library has found no hole for EVEN_LOOKS, FEW_MS; after
-  each hole, that is believed for twice as long.
+* It needs SPARE_MS beside the frame that is sent next; and FEW_MS once the library has found no hole for EVEN_LOOKS.
+  After a hole it takes twice as many.
 * Positions are bytes, mono, since the call began. What was left out counts as written, so marks keep their places.
 """
 
@@ -60,6 +60,11 @@ class Backlog:
             self.left_out += left_out
             pcm = shorter
         self._queue.append(pcm)
+
+    @property
+    def marked(self) -> bool:
+        """There are marks that are not passed."""
+        return bool(self._marks)
 
     def mark(self, name: str) -> None:
         self._marks.append((self._queued, name))

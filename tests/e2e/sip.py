@@ -20,7 +20,8 @@ from edgevoice.audio.pcm import from_bytes, to_bytes
 from edgevoice.drivers.sip import Endpoint, SipCall
 from edgevoice.events import Audio, Closed, Digit, Progress, Stage
 from edgevoice.lines.service import Flowing
-from edgevoice.lines.sip import Account, Sip, worker_account, worker_start
+from edgevoice.lines.sip import Sip
+from edgevoice.lines.sip_account import Account, worker_account, worker_start
 
 Samples = NDArray[np.int16]
 

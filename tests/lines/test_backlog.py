@@ -83,15 +83,19 @@ def voice(library: Library, pcm: bytes, late_ms: int = 120) -> Callable[[int], N
 @pytest.mark.parametrize("late_ms", [60, 120, 390])
 def test_a_voice_that_was_held_up_once_is_not_late_for_the_rest_of_the_call(level: int, late_ms: int) -> None:
     library = Library(Backlog())
-    assert carry(library, 20, voice(library, tone(400, level), late_ms)) <= FEW_MS + 5 + 20 + 20, "what it needs, a cut, a piece, a frame"
+    assert carry(library, 20, voice(library, tone(400, level), late_ms)) <= FEW_MS + 5 + 20 + 20, (
+        "it, a cut, a piece, a frame"
+    )
     assert library.backlog.left_out > 0
 
 
 def test_where_little_was_not_enough_more_waits_and_for_longer() -> None:
     backlog = Backlog()
 
+    holes = 0
+
     def second(waits_ms: int, hole: bool) -> int:
-        """Let a second pass in which so much waits; return how much of it is left out in the next one."""
+        """Let a second pass in which so much waits; return how much of it was left out."""
         nonlocal holes
         holes += hole
         before = backlog.left_out
@@ -103,7 +107,6 @@ def test_where_little_was_not_enough_more_waits_and_for_longer() -> None:
         backlog.look(waits_ms * PER_MS, holes, RATE)
         return (backlog.left_out - before) // PER_MS
 
-    holes = 0
     first = [second(SPARE_MS, False) for _ in range(EVEN_LOOKS + 1)]
     assert first == [0] * EVEN_LOOKS + [SPARE_MS - FEW_MS]
     after = [second(SPARE_MS, hole) for hole in (True, *[False] * 2 * EVEN_LOOKS, False)]

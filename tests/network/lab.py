@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgevoice.lines.sip import Account, worker_account, worker_start
+from edgevoice.lines.sip_account import Account, worker_account, worker_start
 from tests.e2e.sip import Registrar, password_of
 
 HERE, THERE, ELSEWHERE = "10.77.0.1", "10.77.0.2", "10.77.0.3"

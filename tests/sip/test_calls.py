@@ -14,7 +14,7 @@ import pytest
 from edgevoice.events import Closed, Digit, End, Progress, Stage
 from edgevoice.lines import sip
 from edgevoice.lines.service import Flowing
-from edgevoice.lines.sip import Account
+from edgevoice.lines.sip_account import Account
 from tests.sip.desk import Desk, Talk, desk, worker
 from tests.sip.media import Media
 from tests.sip.peer import Invited, Peer, answer, over_tcp, over_udp, sdp

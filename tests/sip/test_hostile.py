@@ -8,7 +8,7 @@ import socket
 
 from edgevoice.events import Closed
 from edgevoice.lines.service import Flowing
-from edgevoice.lines.sip import Account
+from edgevoice.lines.sip_account import Account
 from tests.sip.desk import desk, worker
 from tests.sip.media import Media
 from tests.sip.peer import Peer, answer, over_udp, sdp

@@ -16,7 +16,7 @@ import pytest
 from edgevoice.drivers import sip as driver
 from edgevoice.events import Closed, End
 from edgevoice.lines.service import Flowing
-from edgevoice.lines.sip import Account
+from edgevoice.lines.sip_account import Account
 from edgevoice.lines.sip_words import NUMBER
 from tests.sip.desk import Desk, Talk, desk, worker, workers
 from tests.sip.media import Media
