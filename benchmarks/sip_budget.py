@@ -83,12 +83,12 @@ def budget(bursts: int, buffer_ms: int) -> dict[str, list[float]]:
         door.pause(SETTLED_S)
         said = []
         for _ in range(bursts):
-            said.append(here.time(door.say(burst)))
+            said.append(here.time(int(door.say(burst))))
             door.pause(EVERY_S)
         door.pause(LONGEST_S)
         noted = {place: at for user in ("door", "reception") for place, at in _read(folder / user, user).items()}
         noted[WIRE] = wire.at
-        noted[HEARD] = [there.time(index) for index in np.nonzero(there.spk > LOUD)[0]]
+        noted[HEARD] = [there.time(int(index)) for index in np.nonzero(there.spk > LOUD)[0]]
         return {place: _late(said, noted[place]) for place in ALL_PLACES}
 
 

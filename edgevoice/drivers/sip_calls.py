@@ -17,6 +17,7 @@ from baresip.events import Event, StackEvent
 from edgevoice.drivers.packets import Packets
 from edgevoice.drivers.sip_accounts import Accounts
 from edgevoice.drivers.sip_call import Live, ending, hang_up, quality, quietly
+from edgevoice.drivers.sip_threads import hurry
 from edgevoice.lines.sip_words import NUMBER, TIMED
 
 PUMP_S = 0.01
@@ -184,6 +185,7 @@ class Calls:
         if live.guarded and not live.secret:
             return
         live.rate, live.channels = info.rx_sample_rate, info.rx_channels
+        hurry()
         self._tell(what, call=live.number, rate=live.rate, id=live.call.call_id or "")
 
     def _tune(self, live: Live) -> None:
