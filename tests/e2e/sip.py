@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +109,11 @@ class Registrar:
         self._inside = inside
         self._folder = tempfile.TemporaryDirectory(prefix="edgevoice-sip.")
         self.folder = Path(self._folder.name)
-        self.ca_file = self.folder / "ca.pem"
+        self._ca_file = self.folder / "ca.pem"
+
+    @property
+    def ca_file(self) -> Path:
+        return self._ca_file
 
     @property
     def address(self) -> str:
@@ -317,9 +322,25 @@ class Telephone:
             return await self.calls.get()
 
 
+class Exchange(Protocol):
+    """Where people are registered: Kamailio, or Asterisk."""
+
+    @property
+    def address(self) -> str:
+        """Its host and port."""
+
+    @property
+    def tls_address(self) -> str:
+        """The same for TLS."""
+
+    @property
+    def ca_file(self) -> Path:
+        """Who signed its certificate."""
+
+
 @asynccontextmanager
 async def telephone(
-    registrar: Registrar,
+    registrar: Exchange,
     user: str,
     *,
     codecs: Sequence[str] = ("PCMA",),
