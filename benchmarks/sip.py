@@ -140,7 +140,8 @@ def _call(registrar: Registrar, bursts: int, file: str) -> None:
 @contextmanager
 def _bare(role: str, file: str, first: Mapping[str, Any]) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "benchmarks.sip_bare", role, file]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    env = os.environ | {"TMPDIR": str(Path(file).parent)}  # the library leaves a directory when it is killed
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
         assert process.stdin
         assert process.stdout
         try:

@@ -1,4 +1,4 @@
-"""The threads by which the SIP library keeps time, made real-time: what one of them is late by, a call is late for good.
+"""The threads by which the SIP library keeps time, made real-time: what one is late by, a call is late for good.
 
 Of its two threads on the way out one fills a queue every 20 ms and another empties it as often. If the first is late
 once, the second finds nothing, and from then on a packet more waits between them: up to 600 ms, until the call ends.

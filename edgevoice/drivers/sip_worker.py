@@ -15,9 +15,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from typing import Any
 
@@ -167,8 +169,12 @@ async def _own_address(host: str) -> str:
 
 
 def main() -> None:
-    """Work for the parent at the other end of the socket whose descriptor is the argument."""
-    parent = socket.socket(fileno=int(sys.argv[1]))
+    """Work for the parent at the other end of the socket whose descriptor is the first argument.
+
+    The second one is a directory for what the library writes; it is removed.
+    """
+    parent, folder = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
+    tempfile.tempdir = folder
     for told in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told, signal.SIG_IGN)  # the whole service is told to stop: the parent stops us
     for stream in (1, 2):  # the library prints there what came over the network; our own mistakes are told
@@ -179,7 +185,11 @@ def main() -> None:
         ended = 0
     finally:
         if mistake := sys.exc_info()[1]:
-            parent.send(json.dumps({"is": "fault", "what": _words(mistake)}).encode())
+            try:
+                parent.send(json.dumps({"is": "fault", "what": _words(mistake)}).encode())
+            except OSError:
+                pass  # nobody is there any more
+        shutil.rmtree(folder, ignore_errors=True)
         os._exit(ended)  # not through the library's own end: see above
 
 
