@@ -75,7 +75,7 @@ LAYERS: list[list[str]] = [
         "drivers.sip_door",
         "drivers.commands",
     ],
-    ["drivers.reach", "drivers.sip_accounts", "drivers.sip_call", "drivers.sip_threads"],
+    ["drivers.reach", "drivers.sip_accounts", "drivers.sip_call", "drivers.sip_media", "drivers.sip_threads"],
     ["drivers.sip_calls"],
     ["bridge", "drivers.*", "catalogue"],
     ["dialling", "doors", "recordings", "sip_lines"],

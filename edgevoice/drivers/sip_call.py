@@ -33,6 +33,7 @@ class Live:
         self.secret = False  # its sound is encrypted
         self.held = False  # by the other side: what is sent is not heard, and is not kept for later
         self.channels = 1
+        self.came = 0  # bytes that were received
         self.backlog = Backlog()
         self.quality: dict[str, object] = {}
         self.told_at = 0.0  # when the parent was sent sound last, or that there is none
@@ -75,7 +76,9 @@ class Live:
         self.backlog.see()
         self.backlog.note(there)
         self.top_up(there)
-        return _mono(audio.read(READ_MS * self.rate // 1000 * 2 * self.channels), self.channels)
+        pcm = audio.read(READ_MS * self.rate // 1000 * 2 * self.channels)
+        self.came += len(pcm)
+        return _mono(pcm, self.channels)
 
     def look(self) -> None:
         """See to it that a voice does not wait longer and longer."""

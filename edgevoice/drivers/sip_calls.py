@@ -17,12 +17,15 @@ from baresip.events import Event, StackEvent
 from edgevoice.drivers.packets import Packets
 from edgevoice.drivers.sip_accounts import Accounts
 from edgevoice.drivers.sip_call import Live, ending, hang_up, quality, quietly
+from edgevoice.drivers.sip_media import let_in, shut_out
 from edgevoice.drivers.sip_threads import hurry
 from edgevoice.lines.sip_words import NUMBER, TIMED
 
 PUMP_S = 0.01
 NOTHING_S = 0.025  # nothing has come for more than a packet: that is said, too
 GHOST_S = 0.2  # a call that is not announced by then never will be: an INVITE that could not be answered
+AGREED_S = 0.05  # from another offer of the other side's until the library goes by it
+HEARD_S = 2.0  # then something must have come from where the other side said
 SILENT_S = 1.0  # from the answer to a call until its sound can flow: as long as nobody says "hello?" twice
 
 ANSWERS = (Event.CALL_RINGING, Event.CALL_PROGRESS, Event.CALL_ANSWERED, Event.CALL_ESTABLISHED, Event.CALL_CLOSED)
@@ -186,7 +189,17 @@ class Calls:
             return
         live.rate, live.channels = info.rx_sample_rate, info.rx_channels
         hurry()
+        self._guard(live)
         self._tell(what, call=live.number, rate=live.rate, id=live.call.call_id or "")
+
+    def _guard(self, live: Live) -> None:
+        """Hear nobody but the other side; but hear it, wherever its sound comes from."""
+        if live.number in self._calls and shut_out(live.call.call_id or ""):
+            self._loop.call_later(HEARD_S, self._unguard, live, live.came)
+
+    def _unguard(self, live: Live, came: int) -> None:
+        if live.number in self._calls and live.came == came and not live.held:
+            let_in(live.call.call_id or "")
 
     def _tune(self, live: Live) -> None:
         """Go on with the streams that the two sides have agreed on anew."""
@@ -208,6 +221,8 @@ class Calls:
             self._early.append(event)
         if event.event is Event.CALL_REMOTE_SDP:
             self._loop.call_later(GHOST_S, self._lay_ghost, event.call)
+            if (live := self._calls.get(self._handles.get(event.call, 0))) and live.rate:
+                self._loop.call_later(AGREED_S, self._guard, live)
 
     def _lay_ghost(self, handle: int) -> None:
         """End a call that the library holds and never announced: such calls add up until none can come in any more.
