@@ -23,6 +23,7 @@ class Media(asyncio.DatagramProtocol):
         self.port = 0
         self.source = 7
         self.sound = LOUD  # of a packet
+        self.sends = True
         self.heard = bytearray()
         self.keys: list[str] = []
         self.payload = payload
@@ -56,7 +57,8 @@ class Media(asyncio.DatagramProtocol):
 
     async def _send(self) -> None:
         while True:
-            self._packet(self.payload, self.sound, self._time)
+            if self.sends:
+                self._packet(self.payload, self.sound, self._time)
             self._time += FRAME
             await asyncio.sleep(FRAME_S)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from array import array
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -296,6 +297,46 @@ def test_hold_and_resume_are_told_and_sound_goes_on() -> None:
             await talk.until(lambda: len(talk.sound) > heard + 4_000)
 
     story(tale)
+
+
+@pytest.mark.parametrize(("direction", "music"), [("sendonly", True), ("inactive", False)])
+def test_who_hears_whom_before_during_and_after_a_hold(direction: str, music: bool) -> None:
+    async def tale() -> None:
+        async with talking() as (_, _, talk, call, media):
+            speaking = asyncio.get_running_loop().create_task(speak_on(talk))
+
+            async def heard() -> tuple[bool, bool]:
+                """Tell whether the box hears the other side in the next half second, and the other side the box."""
+                await asyncio.sleep(0.3)  # what is under way
+                ours, theirs = len(talk.sound), len(media.heard)
+                await asyncio.sleep(0.5)
+                return loud(talk.sound[ours:]), bool(set(media.heard[theirs:]) - {0xFF, 0x7F})
+
+            assert await heard() == (True, True)
+            call.request("INVITE", sdp(media.port, direction=direction, version=2))
+            await call.answered()
+            await talk.hears(HELD)
+            media.sends = music  # or nothing at all
+            assert await heard() == (music, False)
+            call.request("INVITE", sdp(media.port, version=3))
+            await call.answered()
+            await talk.hears(RESUMED)
+            media.sends = True
+            assert await heard() == (True, True)
+            speaking.cancel()
+
+    story(tale)
+
+
+def loud(sound: bytes | bytearray) -> bool:
+    return any(abs(sample) > 1_000 for sample in array("h", bytes(sound)))
+
+
+async def speak_on(talk: Talk) -> None:
+    """Say something loud, 20 ms at a time, for as long as anybody listens."""
+    while True:
+        talk.say(*talk.service.play(b"\x40\x1f\xc0\xe0" * 80))
+        await asyncio.sleep(0.02)
 
 
 def test_what_was_said_while_the_call_was_on_hold_is_not_heard_after_it() -> None:
