@@ -28,6 +28,10 @@ AGREED_S = 0.05  # from another offer of the other side's until the library goes
 HEARD_S = 2.0  # then something must have come from where the other side said
 SILENT_S = 1.0  # from the answer to a call until its sound can flow: as long as nobody says "hello?" twice
 
+# The library answers who asks whether a session goes on, and asks nobody. So the other side is to ask, which a PBX that
+# insists on it takes, too. Whether it still is there we know by its sound. Source: RFC 4028, 7.1 and table 2.
+TIMER = {"Supported": "timer", "Session-Expires": "1800;refresher=uas"}
+
 ANSWERS = (Event.CALL_RINGING, Event.CALL_PROGRESS, Event.CALL_ANSWERED, Event.CALL_ESTABLISHED, Event.CALL_CLOSED)
 
 Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
@@ -101,7 +105,7 @@ class Calls:
     async def _dial(self, asked: dict[str, Any]) -> None:
         number = asked["call"]
         try:
-            call = await self._accounts.all[asked["account"]].agent.dial(asked["uri"])
+            call = await self._accounts.all[asked["account"]].agent.dial(asked["uri"], TIMER)
         except (BaresipError, ValueError) as error:
             del self._dials[number]
             self._tell("closed", call=number, status=404 if isinstance(error, ValueError) else 0)

@@ -14,6 +14,7 @@ ENDS: Mapping[int, tuple[End, str]] = {
     407: (End.BAD_CREDENTIALS, "the registrar does not accept user and password"),
     408: (End.NO_ANSWER, "nobody answered"),
     410: (End.WRONG_NUMBER, "that number is not in use any more"),
+    421: (End.REFUSED, "the registrar insists on something that the box does not do, like session timers when called"),
     423: (End.REFUSED, "the registrar keeps nobody registered: it says yes, for no time at all"),
     480: (End.NO_ANSWER, "who was called cannot be reached now"),
     484: (End.WRONG_NUMBER, "the number is not complete"),

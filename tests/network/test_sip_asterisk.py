@@ -19,6 +19,7 @@ pytestmark = pytest.mark.network
 
 RATE = 8_000
 SETTLED_S = 1.0
+LONGER_S = 100.0  # than the session that it grants, 90 s
 ALIKE, TRIES = 0.99, 8
 
 
@@ -102,6 +103,21 @@ def test_two_boxes_talk_through_asterisk(exchange: Asterisk) -> None:
             assert ours.closed == Closed(End.HUNG_UP, "the other side hung up")
 
     story(tale)
+
+
+def test_a_pbx_that_insists_on_session_timers_keeps_the_call_beyond_the_first() -> None:
+    async def tale(exchange: Asterisk) -> None:
+        async with telephone(exchange, "6001") as door:
+            talk = door.dial("600")
+            await talk.until_event(Flowing)
+            until = asyncio.get_running_loop().time() + LONGER_S
+            while asyncio.get_running_loop().time() < until:
+                await talk.say(np.zeros(RATE, np.int16))
+            assert talk.closed is None
+            assert await comes_through(talk, talk)
+
+    with Asterisk(timers="required") as exchange:
+        asyncio.run(tale(exchange))
 
 
 def test_on_the_trunk_a_number_is_called_and_heard_to_ring(exchange: Asterisk) -> None:

@@ -385,6 +385,22 @@ def test_two_who_want_to_change_the_call_at_once_keep_it() -> None:
     story(tale)
 
 
+def test_who_is_called_is_to_ask_whether_the_session_goes_on() -> None:
+    async def tale() -> None:
+        async with box() as (peer, ours), Media.open() as media:
+            talk = ours.dial(f"sip:bob@127.0.0.1:{peer.port}")
+            invite = await peer.expect("INVITE")
+            assert "timer" in ",".join(invite.all("Supported"))
+            assert invite.get("Session-Expires") == "1800;refresher=uas"
+            media.towards(invite.body)
+            agreed = ("Require: timer", "Session-Expires: 90;refresher=uas")
+            answer(invite, "200 OK", f"Contact: <sip:bob@127.0.0.1:{peer.port}>", *agreed, body=sdp(media.port))
+            await talk.hears(Flowing())
+            await peer.expect("ACK")
+
+    story(tale)
+
+
 @pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
 def test_a_session_that_is_refreshed_goes_on(method: str) -> None:
     async def tale() -> None:
