@@ -4,8 +4,8 @@
 
 Rules
 * A network brings sound in jerks. What came first waits for START_MS of more. When nothing is left, the voice is filled
-  in until so much waits again, or it has faded: then it begins anew. Where it is known that no more comes (`pause`),
-  what is there is played: a short word does not wait for the next one.
+  in until AGAIN_MS wait, or it has faded: then it begins anew. Where it is known that no more comes (`pause`), what is
+  there is played: a short word does not wait for the next one.
 * Sound that waits longer than it must makes people talk over each other. While more than SPARE_MS wait, quiet pieces
   are left out; that also makes up for a far clock that is faster than ours. More than MOST_MS never wait.
 * An even network needs less. What has waited beyond SCARCE_MS at every moment of the last EVEN_S is left out, too, in
@@ -27,6 +27,7 @@ Samples = NDArray[np.int16]
 
 PIECE_MS = 5  # how finely it is known how much waits, and how coarse a step makes it less
 START_MS = 60  # two packets of a phone network, and what the way through the internet adds on most days
+AGAIN_MS = 40  # a packet more than the next one brings: what held it up may do so again
 SCARCE_MS = 10  # one piece is left when a packet comes: one less, and there is nothing between it and a gap
 EVEN_S, LONGEST_EVEN_S = 2.0, 64.0
 SPARE_MS = 100  # above this a pause is made shorter
@@ -120,7 +121,7 @@ class Live:
     def _fill(self, filling: Filling) -> Samples:
         """Return what is heard instead of the voice, and lead back to it when enough of it waits."""
         made = filling.take(self._piece)
-        if self.waiting_ms >= START_MS:
+        if self.waiting_ms >= AGAIN_MS:
             self._filling = None
             return cross_fade(made, self._pieces.popleft())
         self.filled_ms += PIECE_MS
