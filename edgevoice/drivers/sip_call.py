@@ -73,7 +73,6 @@ class Live:
         if info.rx_ready and (info.rx_sample_rate, info.rx_channels) != (self.rate, self.channels):
             raise AudioRestarted("another rate")
         there = int(info.tx_buffered) // self.channels
-        self.backlog.see()
         self.backlog.note(there)
         self.top_up(there)
         pcm = audio.read(READ_MS * self.rate // 1000 * 2 * self.channels)

@@ -6,7 +6,7 @@
 Rules
 * Sound that is written late is sent late, and all that follows with it: the library fills the hole with silence first.
   So a person's voice that always finds more than it needs before it is shortened: by quiet pieces, and by any,
-  cross-faded, where it is more than LOUD_MS. An agent's answer comes in bursts, so that much of it waits: it is never
+  cross-faded, where it is more than LOUD_MS. An agent's answer comes in large pieces, and much of it waits: it is never
   shortened.
 * It needs SPARE_MS beside the frame that is sent next; and FEW_MS once the library has found no hole for EVEN_LOOKS.
   After a hole it takes twice as many.
@@ -21,7 +21,7 @@ from collections import deque
 SPARE_MS, FEW_MS = 20, 5  # beside the frame that is sent next: another one, and how late we are on a good day
 LOUD_MS = 20  # too much by a frame: until the next pause is too long
 EVEN_LOOKS, MOST_LOOKS = 2, 64  # seconds
-BURST_MS = 100  # a line sends an answer twice as much at once; a voice that is held up comes like that only once
+ANSWER_MS = 60  # of sound at once: an answer comes like that, and a voice never, however many pieces of it come late
 STEADY = 0.8  # of a second's sound in a second: it is a voice, or a microphone's silence
 SHORTER_MS, JOIN_MS = 5, 4
 QUIET = 100  # no sample is louder: -50 dBFS
@@ -40,7 +40,7 @@ class Backlog:
         self._spare_ms = SPARE_MS
         self._even, self._even_looks = 0, EVEN_LOOKS  # looks without a hole, and how many are wanted
         self._holes = 0  # frames of the library's that were not full of sound
-        self._now = self._burst = self._came = 0  # bytes that have come: since `see`, at most between two, since `look`
+        self._came = self._largest = 0  # bytes that have come, and at most at once, since `look`
         self._shorter = 0  # bytes by which what comes next is to be shortened
 
     def waiting(self, there: int) -> int:
@@ -50,7 +50,8 @@ class Backlog:
     def put(self, pcm: bytes, rate: int) -> None:
         """Take the next sound; a little less of it, if too much waits."""
         self._queued += len(pcm)
-        self._now += len(pcm)
+        self._came += len(pcm)
+        self._largest = max(self._largest, len(pcm))
         loud_from = rate * LOUD_MS // 1000 * 2
         if self._shorter and (self._shorter > loud_from or _quiet(pcm)):
             shorter = _shortened(pcm, rate)
@@ -105,20 +106,16 @@ class Backlog:
             names.append(self._marks.popleft()[1])
         return names
 
-    def see(self) -> None:
-        """Take that another round begins: what comes in one is a burst."""
-        self._burst, self._came, self._now = max(self._burst, self._now), self._came + self._now, 0
-
     def note(self, there: int) -> None:
         """Take how much waits, before more of it comes."""
         self._least = min(self._least, self.waiting(there))
 
     def look(self, there: int, holes: int, rate: int) -> None:
         """Decide, once a second, whether too much has been waiting all the time; there were `holes` in all so far."""
-        least, burst, came, holes_now = self._least, self._burst, self._came, holes - self._holes
-        self._least, self._burst, self._came, self._holes = self.waiting(there), 0, 0, holes
+        least, largest, came, holes_now = self._least, self._largest, self._came, holes - self._holes
+        self._least, self._largest, self._came, self._holes = self.waiting(there), 0, 0, holes
         per_ms = rate * 2 / 1000
-        is_voice = burst < BURST_MS * per_ms and came >= STEADY * 1000 * per_ms
+        is_voice = largest < ANSWER_MS * per_ms and came >= STEADY * 1000 * per_ms
         if is_voice:
             self._learn(bool(holes_now))
         self._shorter = max(0, int(least - self._spare_ms * per_ms)) if is_voice else 0

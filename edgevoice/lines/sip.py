@@ -46,7 +46,7 @@ class Sip:
     """A `Service`: one call. `dial` is the request that places it, None for one that came in."""
 
     name = "sip"
-    chunk_ms = 100  # of an answer: fewer messages, and all of it waits in the worker anyway
+    chunk_ms = 100  # of an answer: fewer messages, and by that the worker tells it from a voice
     frame_ms = 5  # of a voice: the worker waits for the rest of a packet, and that is enough
     mark_ms = 250
     answers_clear = False
