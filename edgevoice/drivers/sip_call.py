@@ -34,6 +34,7 @@ class Live:
         self.held = False  # by the other side: what is sent is not heard, and is not kept for later
         self.channels = 1
         self.came = 0  # bytes that were received
+        self.mistaken = ""  # the other side believes that its sound comes from there, and it does not
         self.backlog = Backlog()
         self.quality: dict[str, object] = {}
         self.told_at = 0.0  # when the parent was sent sound last, or that there is none

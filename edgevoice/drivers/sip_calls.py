@@ -198,11 +198,12 @@ class Calls:
 
     def _guard(self, live: Live) -> None:
         """Hear nobody but the other side; but hear it, wherever its sound comes from."""
-        if live.number in self._calls and shut_out(live.call.call_id or ""):
-            self._loop.call_later(HEARD_S, self._unguard, live, live.came)
+        if live.number in self._calls and (sender := shut_out(live.call.call_id or "", live.mistaken)):
+            self._loop.call_later(HEARD_S, self._unguard, live, sender, live.came)
 
-    def _unguard(self, live: Live, came: int) -> None:
+    def _unguard(self, live: Live, sender: str, came: int) -> None:
         if live.number in self._calls and live.came == came and not live.held:
+            live.mistaken = sender
             let_in(live.call.call_id or "")
 
     def _tune(self, live: Live) -> None:
@@ -211,6 +212,7 @@ class Calls:
             info = live.call.audio.info()
         except BaresipError:
             return
+        hurry()
         if info.rx_ready and (info.rx_sample_rate, info.rx_channels) != (live.rate, live.channels):
             live.clear()
             self._flow(live, "established" if live.call.state is CallState.ESTABLISHED else "early")

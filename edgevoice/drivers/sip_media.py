@@ -31,21 +31,24 @@ _library.udp_sock_fd.argtypes = [ctypes.c_void_p, ctypes.c_int]
 _library.sa_ntop.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
 
 
-def shut_out(call_id: str) -> bool:
-    """Hear nobody in that call but the address that the other side has told; False: it is not known."""
+def shut_out(call_id: str, unless: str) -> str:
+    """Hear nobody in that call but the address that the other side has told; return it, or "" if nothing was done.
+
+    `unless`: it is that one, from which nothing has come.
+    """
     sender, descriptor = _look(call_id)
     family = socket.AF_INET6 if ":" in sender else socket.AF_INET
-    if not sender or descriptor < 0:
-        return False
+    if sender in ("", unless) or descriptor < 0:
+        return ""
     program = _program(family, socket.inet_pton(family, sender))
     code = ctypes.create_string_buffer(program)
     fprog = struct.pack("HP", len(program) // 8, ctypes.addressof(code))
-    return _set(descriptor, SO_ATTACH_FILTER, fprog)
+    return sender if _set(descriptor, SO_ATTACH_FILTER, fprog) else ""
 
 
-def let_in(call_id: str) -> bool:
+def let_in(call_id: str) -> None:
     """Hear anybody again."""
-    return _set(_look(call_id)[1], SO_DETACH_FILTER, struct.pack("i", 0))
+    _set(_look(call_id)[1], SO_DETACH_FILTER, struct.pack("i", 0))
 
 
 def _look(call_id: str) -> tuple[str, int]:

@@ -94,8 +94,12 @@ class Backlog:
             self._written -= len(pcm)
 
     def trim(self, most_ms: int, rate: int) -> None:
-        """Throw away the oldest sound beyond that: it would be late. Its marks are passed, too."""
+        """Throw away the oldest sound beyond that: it would be late. Its marks are passed, too.
+
+        0: nobody is to hear anything, and so the library's holes tell nothing.
+        """
         most = most_ms * rate // 1000 * 2
+        self._came = self._came if most else 0
         while self._queue and self._queued - self._written > most:
             self._written += len(self._queue.popleft())
 
@@ -117,7 +121,7 @@ class Backlog:
         per_ms = rate * 2 / 1000
         is_voice = largest < ANSWER_MS * per_ms and came >= STEADY * 1000 * per_ms
         if is_voice:
-            self._learn(bool(holes_now))
+            self._learn(holes_now > 0)  # the library counts anew with each stream
         self._shorter = max(0, int(least - self._spare_ms * per_ms)) if is_voice else 0
 
     def _learn(self, hole: bool) -> None:

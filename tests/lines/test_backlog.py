@@ -129,6 +129,22 @@ def test_a_voice_that_is_held_up_every_second_is_kept_short_all_the_same() -> No
     assert carry(library, 20, speak) <= 150 + SPARE_MS + 20
 
 
+def test_what_the_library_lacks_during_a_hold_is_no_hole() -> None:
+    backlog = Backlog()
+    for second in range(10):
+        for _ in range(100):
+            backlog.put(tone(10, 50), RATE)
+            backlog.trim(0, RATE)
+        backlog.look(0, 50 * (second + 1), RATE)
+    for _ in range(EVEN_LOOKS + 1):
+        for _ in range(100):
+            backlog.note(SPARE_MS * PER_MS)
+            backlog.put(tone(10, 50), RATE)
+            backlog.take(AHEAD)
+        backlog.look(SPARE_MS * PER_MS, 500, RATE)
+    assert backlog.left_out == (SPARE_MS - FEW_MS) * PER_MS
+
+
 def test_what_is_left_out_of_a_voice_does_not_click() -> None:
     library = Library(Backlog())
     carry(library, 20, voice(library, tone(400)))

@@ -332,6 +332,29 @@ def loud(sound: bytes | bytearray) -> bool:
     return any(abs(sample) > 1_000 for sample in array("h", bytes(sound)))
 
 
+def test_the_librarys_threads_that_keep_time_go_before_others() -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    except PermissionError:
+        pytest.skip("this user may not ask for real time")
+
+    async def tale() -> None:
+        async with talking() as (_, _, talk, _, _):
+            await talk.until(lambda: talk.sound)
+            assert hurrying(worker()) == {"aumem_src", "Audio TX", "aumem_play"}
+
+    story(tale)
+
+
+def hurrying(process: int) -> set[str]:
+    """Name the threads of a process that are real-time."""
+    tasks = [task for task in Path(f"/proc/{process}/task").iterdir()]
+    return {
+        (task / "comm").read_text().strip() for task in tasks if os.sched_getscheduler(int(task.name)) == os.SCHED_FIFO
+    }
+
+
 async def speak_on(talk: Talk) -> None:
     """Say something loud, 20 ms at a time, for as long as anybody listens."""
     while True:

@@ -204,6 +204,11 @@ def test_a_telephone_that_does_not_know_its_own_address_is_heard_all_the_same() 
             media.towards((await call.answered()).body)
             await talk.hears(Flowing())
             await talk.until(lambda: loud(talk.sound) > 4_000)
+            call.request("INVITE", sdp(media.port, version=2))  # as whoever asks whether the session goes on
+            await call.answered()
+            heard = len(talk.sound)
+            await talk.until(lambda: len(talk.sound) > heard + 24_000)
+            assert loud(talk.sound[heard:]) > 9_000, "of 12,000: it is not tried again"
 
     story(tale)
 
