@@ -24,6 +24,7 @@ CALLS = 10
 ANSWER_S = 0.8  # of silence, after which the parrot answers
 STEADY_S = 11.0  # a worker that dies sooner is replaced later each time
 BEFORE_S = 0.7  # how much of a reply is heard before somebody talks over it
+PRIORITY = 5  # below the threads that keep time
 LINES = """
 [call]
 button = "{button}"
@@ -123,6 +124,16 @@ def worker_of(box: RunningBox) -> int:
             if b"sip_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 return int(pid)
     raise AssertionError("there is no worker")
+
+
+def go_first(pid: int) -> None:
+    """Make all threads of a process real-time that are not yet, so that what else a machine does does not count.
+
+    Those of two boxes take a tenth of a core. As root.
+    """
+    for task in map(int, os.listdir(f"/proc/{pid}/task")):
+        if os.sched_getscheduler(task) == os.SCHED_OTHER:
+            os.sched_setscheduler(task, os.SCHED_RR, os.sched_param(PRIORITY))
 
 
 async def interruptions(registrar: Registrar, times: int) -> list[float]:
