@@ -8,7 +8,6 @@ its unstable suite only. `make test-sip` builds that root; it runs as root, as i
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 import time
@@ -18,7 +17,7 @@ from types import TracebackType
 from edgevoice.lines.sip_account import CA_FILE
 from tests.e2e.sip import free_port, password_of
 
-ROOT = Path(os.environ.get("EDGEVOICE_ASTERISK", Path(__file__).parent.parent.parent / ".asterisk"))
+ROOT = Path(__file__).parent.parent.parent / ".asterisk"
 WAIT_S = 30.0
 TRUNK = "4600100200"
 CALLER = "+46701112233"
