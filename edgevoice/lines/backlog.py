@@ -18,7 +18,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 
-SPARE_MS, FEW_MS = 20, 5  # beside the frame that is sent next: another one, and how late we are on a good day
+SPARE_MS, FEW_MS = 20, 10  # beside the frame that is sent next: another one; and what two event loops need
 LOUD_MS = 20  # too much by a frame: until the next pause is too long
 EVEN_LOOKS, MOST_LOOKS = 2, 64  # seconds
 ANSWER_MS = 60  # of sound at once: an answer comes like that, and a voice never, however many pieces of it come late
