@@ -1,6 +1,6 @@
 """SIP in figures: how late a voice is, how soon the agent is silent, what calls cost; beside the library alone.
 
-python -m benchmarks.sip [--quick] [--json FILE]
+python -m benchmarks.sip [--quick] [--first] [--json FILE]
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import sip_calls
-from benchmarks.sip_calls import at_home
+from benchmarks.sip_calls import at_home, go_first, worker_of
 from benchmarks.sip_figures import burst_delays, voice_delay
 from benchmarks.table import Row, distribution, single, text
-from edgevoice.lines.sip import Account, worker_account, worker_start
+from edgevoice.lines.sip_account import Account, worker_account, worker_start
 from tests.e2e.box import RunningBox, voice
 from tests.e2e.sip import Registrar, password_of
 from tests.lab.labcard.labcard import World
@@ -79,10 +79,11 @@ def main() -> None:
     parser = argparse.ArgumentParser("benchmarks.sip", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="little of everything: to see that it works")
     parser.add_argument("--json", type=Path, default=RESULTS / "sip.json", metavar="FILE", help="%(default)s")
+    parser.add_argument("--first", action="store_true", help="delays: before whatever else this machine does; as root")
     options = parser.parse_args()
     counts = QUICK if options.quick else FULL
     with Registrar(users=("door", "reception", "third")) as registrar:
-        rows = [*_delays(registrar, counts), *_calls(registrar, counts)]
+        rows = [*_delays(registrar, counts, first=options.first), *_calls(registrar, counts)]
     print(text(rows))
     print(f"\nload afterwards: {' '.join(f'{load:.2f}' for load in os.getloadavg())}")
     options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -96,20 +97,22 @@ def _tell(what: str) -> None:
 # ----------------------------------------------------------------------------------------------------- delays
 
 
-def _delays(registrar: Registrar, counts: Counts) -> Iterator[Row]:
+def _delays(registrar: Registrar, counts: Counts, *, first: bool) -> Iterator[Row]:
     _tell("the library alone")
-    alone = _library(registrar, counts.bursts, "answer")
+    alone = _library(registrar, counts.bursts, "answer", first=first)
     yield distribution("one way, the library alone, write -> read", f"jitter {JITTER_MS}", alone)
     median = float(np.median(alone))
     for buffer_ms in (40, 20):
         _tell(f"from card to card, buffers of {buffer_ms} ms")
-        ours, xruns = _card_to_card(registrar, counts.utterances, buffer_ms)
+        ours, xruns = _card_to_card(registrar, counts.utterances, buffer_ms, first=first)
         card = f"card buffer {buffer_ms} ms"
         yield distribution("one way, card -> card", card, ours, {"p95": ONE_WAY_MS}, xruns=xruns)
         added = [delay - median for delay in ours]
         yield distribution("added to the library alone", card, added, {"p50": ADDED_MS}, xruns=xruns)
     _tell("there and back: the library alone, and Debian's baresip")
-    yield distribution("there and back, the library alone", "echo", _library(registrar, counts.bursts, "echo"))
+    yield distribution(
+        "there and back, the library alone", "echo", _library(registrar, counts.bursts, "echo", first=first)
+    )
     yield distribution("there and back, Debian's baresip", "echo", _debian(registrar, counts.bursts))
 
 
@@ -120,10 +123,13 @@ def _first(registrar: Registrar, user: str) -> dict[str, Any]:
     return dict(worker_start([account], [known], calls=4, jitter_ms=JITTER_MS, ca_file=""))
 
 
-def _library(registrar: Registrar, bursts: int, role: str) -> list[float]:
+def _library(registrar: Registrar, bursts: int, role: str, *, first: bool) -> list[float]:
     """Return the delays between two ends of the library, or there and back."""
-    with tempfile.TemporaryDirectory() as folder, _bare(role, f"{folder}/answer.npz", _first(registrar, "reception")):
-        _call(registrar, bursts, f"{folder}/call.npz")
+    known = _first(registrar, "reception")
+    with tempfile.TemporaryDirectory() as folder, _bare(role, f"{folder}/answer.npz", known) as other:
+        if first:
+            go_first(other.pid)
+        _call(registrar, bursts, f"{folder}/call.npz", first=first)
         said, heard = _read(f"{folder}/call.npz")
         if role == "answer":
             _wait_for(Path(f"{folder}/answer.npz"))
@@ -131,16 +137,19 @@ def _library(registrar: Registrar, bursts: int, role: str) -> list[float]:
         return burst_delays(said, heard)
 
 
-def _call(registrar: Registrar, bursts: int, file: str) -> None:
-    first = _first(registrar, "door") | {"uri": f"sip:reception@{registrar.address}", "bursts": bursts}
-    with _bare("call", file, first) as calling:
+def _call(registrar: Registrar, bursts: int, file: str, *, first: bool = False) -> None:
+    known = _first(registrar, "door") | {"uri": f"sip:reception@{registrar.address}", "bursts": bursts}
+    with _bare("call", file, known) as calling:
+        if first:
+            go_first(calling.pid)
         calling.wait(bursts + 20)
 
 
 @contextmanager
 def _bare(role: str, file: str, first: Mapping[str, Any]) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "benchmarks.sip_bare", role, file]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    env = os.environ | {"TMPDIR": str(Path(file).parent)}  # the library leaves a directory when it is killed
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
         assert process.stdin
         assert process.stdout
         try:
@@ -188,7 +197,7 @@ def _debian(registrar: Registrar, bursts: int) -> list[float]:
             log.close()
 
 
-def _card_to_card(registrar: Registrar, utterances: int, buffer_ms: int) -> tuple[list[float], str]:
+def _card_to_card(registrar: Registrar, utterances: int, buffer_ms: int, *, first: bool) -> tuple[list[float], str]:
     """Return by how much later a voice at one box leaves the loudspeaker of another, and the xruns of both."""
     said = voice("question", RATE)
     with ExitStack() as stack:
@@ -203,6 +212,9 @@ def _card_to_card(registrar: Registrar, utterances: int, buffer_ms: int) -> tupl
         other.tap()
         door.wait_for_turn("listening")
         other.wait_for_turn("listening")
+        if first:
+            for pid in (one for box in (door, other) for one in (box.process.pid, worker_of(box))):
+                go_first(pid)
         door.pause(SETTLED_S)
         delays = []
         for _ in range(utterances):

@@ -21,7 +21,7 @@ from edgevoice.lines.dial import Dialer, ElksDialer, TwilioDialer
 from edgevoice.lines.documents import ElksSetup, Setup, StreamSetup, TwilioSetup, setup
 from edgevoice.lines.elks import Elks
 from edgevoice.lines.service import Service
-from edgevoice.lines.sip import Account, worker_account, worker_start
+from edgevoice.lines.sip_account import Account, worker_account, worker_start
 from edgevoice.lines.twilio import Twilio
 from edgevoice.lines.vobiz import Plivo, Vobiz
 from edgevoice.schema import Config

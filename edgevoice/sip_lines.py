@@ -11,7 +11,8 @@ from edgevoice.drivers.line_leg import RATE, LineLeg
 from edgevoice.drivers.sip import Endpoint, SipCall
 from edgevoice.events import Closed, Command, End, Event, HangUp
 from edgevoice.lines.line import Line
-from edgevoice.lines.sip import Sip, route
+from edgevoice.lines.sip import Sip
+from edgevoice.lines.sip_account import route
 
 Deliver = Callable[[Event, float], None]
 # Takes a call that came in, and whether its caller may be answered automatically; False: there is no room for it.

@@ -9,8 +9,6 @@ Rules
 * What comes after all, though it was filled in, is left out: the delay never grows.
 * The far clock differs from ours. A quiet piece is repeated or left out when that adds up to SLIP_MS; any piece, with
   a cross-fade, when there has been none until it was MOST_MS.
-
-Source: ITU-T G.711 Appendix I, which repeats the last pitch period likewise and falls silent within 60 ms, too.
 """
 
 from __future__ import annotations
@@ -20,23 +18,19 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevoice.audio.filling import KEPT_MS, Filling, cross_fade
+
 Samples = NDArray[np.int16]
-_Doubles = NDArray[np.float64]
 
 PACKET_MS = 20  # until sound has come and told
 MISSING = 0.75  # of a packet, behind time: who reads looks every 10 ms, so half a packet is nothing
 LATE_MS = 50  # two packets, and one look: one lost packet is known when the next one comes
 ANEW_S = 1.0  # away for longer, both begin again: time that nobody has waited for is not made up
 RESENT_S = 1.0  # what comes later than that is no part of what was filled in
-KEPT_MS = 48  # of the past: the longest period, and two of them to find it in
-SHORTEST_MS, LONGEST_MS = 5, 15  # of a voice's period: 66 to 200 Hz; a higher voice is repeated two periods at a time
-WINDOW_MS = 20
-WHOLE_MS, FADE_MS = 10, 60  # of a filling: as loud as before, and until it is silent
 JOIN_MS = 4  # cross-fade: shorter ones click
 SLIP_MS, MOST_MS = 5, 25
 LATELY_S = 2.0  # the earliest packet of that time tells how late sound is: the others were held up
 QUIET = 10 ** (-50 / 10) * 32768.0**2  # power of a piece that nobody misses
-SEARCH_RATE = 8_000  # at which the period is looked for: enough for a pitch, and the same work for every codec
 
 
 class Concealer:
@@ -58,7 +52,7 @@ class Concealer:
         self._usual = 0  # the lowest of them
         self._owed = 0  # samples that were filled in, and may come after all
         self._owed_until = 0.0
-        self._filling: _Filling | None = None
+        self._filling: Filling | None = None
 
     def take(self, pcm: Samples, at: float) -> Samples:
         """Return what is to be heard next. `pcm` (n,) came at `at`; n is 0 where nothing has come."""
@@ -116,7 +110,7 @@ class Concealer:
         if samples <= 0 or not self._lossy:
             return self._past[:0]
         if self._filling is None:
-            self._filling = _Filling(self._past, self.rate)
+            self._filling = Filling(self._past, self.rate)
         self._owed = self._owed * self._owes(at) + samples
         self._owed_until = at + RESENT_S
         self.filled_ms += samples * 1000 / self.rate
@@ -125,7 +119,7 @@ class Concealer:
     def _leave_out(self, pcm: Samples, samples: int) -> Samples:
         """Return the rest; what was heard last leads to it as if there had been a gap."""
         if self._filling is None:
-            self._filling = _Filling(self._past, self.rate)
+            self._filling = Filling(self._past, self.rate)
         self.left_out_ms += samples * 1000 / self.rate
         return pcm[samples:]
 
@@ -134,7 +128,7 @@ class Concealer:
         if self._filling is None or not len(pcm):
             return pcm
         filling, self._filling = self._filling, None
-        return _cross_fade(filling.take(min(self._join, len(pcm))), pcm)
+        return cross_fade(filling.take(min(self._join, len(pcm))), pcm)
 
     # ------------------------------------------------------------------------------------------- the far clock
 
@@ -155,62 +149,14 @@ class Concealer:
         if _power(pcm) >= QUIET and abs(apart) < self.rate * MOST_MS // 1000:
             return pcm
         if apart > 0:
-            kept = np.concatenate((pcm[:slip], _cross_fade(pcm[slip : slip + join], pcm)))
+            kept = np.concatenate((pcm[:slip], cross_fade(pcm[slip : slip + join], pcm)))
         else:
-            kept = _cross_fade(pcm[:join], pcm[slip:])
+            kept = cross_fade(pcm[:join], pcm[slip:])
             self.left_out_ms += SLIP_MS
         moved = len(kept) - len(pcm)
         self._behind = deque((at, samples - moved) for at, samples in self._behind)
         self._usual -= moved
         return kept
-
-
-class _Filling:
-    """What is heard while nothing comes: the last period of `past`, again and again, fading."""
-
-    def __init__(self, past: Samples, rate: int) -> None:
-        x = past.astype(np.float64)
-        lag = _period(x, rate)
-        join = lag // 4
-        rises = np.arange(1, join + 1) / join
-        self._period = x[-lag:].copy()
-        self._period[-join:] += (x[-lag - join : -lag] - self._period[-join:]) * rises  # its end leads to its beginning
-        self._bend = (x[-1] - x[-lag - 1]) * (1 - rises)  # and the past leads to it
-        self._whole, self._fade = rate * WHOLE_MS // 1000, rate * FADE_MS // 1000
-        self.at = 0  # how many samples were taken
-
-    def take(self, samples: int) -> Samples:
-        """Return the next `samples` (n,)."""
-        if self.at >= self._fade:
-            return np.zeros(samples, np.int16)
-        index = np.arange(self.at, self.at + samples)
-        self.at += samples
-        made = self._period[index % len(self._period)]
-        bent = index < len(self._bend)
-        made[bent] += self._bend[index[bent]]
-        made *= np.clip((self._fade - index) / (self._fade - self._whole), 0.0, 1.0)
-        return np.clip(np.rint(made), -32768, 32767).astype(np.int16)
-
-
-def _period(x: _Doubles, rate: int) -> int:
-    """Return after how many samples the end of `x` is most like itself."""
-    step = rate // SEARCH_RATE
-    coarse = x[::-step][::-1]
-    window, shortest, longest = (SEARCH_RATE * ms // 1000 for ms in (WINDOW_MS, SHORTEST_MS, LONGEST_MS))
-    end = coarse[-window:]
-    earlier = coarse[-window - longest : -shortest]
-    products = np.correlate(earlier, end, "valid")  # the first is for the longest lag
-    sums = np.concatenate(([0.0], np.cumsum(earlier**2)))
-    energies = sums[window:] - sums[:-window]
-    best = int(np.argmax(products / np.sqrt(energies + 1.0)))
-    return (longest - best) * step
-
-
-def _cross_fade(old: Samples, new: Samples) -> Samples:
-    """Return `new`, whose beginning comes up while `old` goes."""
-    rises = (np.arange(len(old)) + 1) / (len(old) + 1)
-    mixed = old * (1 - rises) + new[: len(old)] * rises
-    return np.concatenate((np.rint(mixed).astype(np.int16), new[len(old) :]))
 
 
 def _power(pcm: Samples) -> float:

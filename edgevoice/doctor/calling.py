@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from edgevoice.catalogue import AGENTS, Agents
 from edgevoice.config import is_line
-from edgevoice.doctor.facts import KeyAnswer, LineFacts, Reached
+from edgevoice.doctor.facts import KeyAnswer, LineFacts, Reached, Registrar
 from edgevoice.doctor.network import gemini_key_url, key_url
 from edgevoice.drivers.certificate import Certificate
 from edgevoice.drivers.http import ask
 from edgevoice.drivers.reach import port_trouble, reach
+from edgevoice.drivers.registrar import look
 from edgevoice.errors import ConfigError, DeviceError
-from edgevoice.schema import Config
+from edgevoice.lines.sip_account import Account
+from edgevoice.schema import Config, Sip
 
 PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 ENCRYPTED = Path("/etc/credstore.encrypted")  # only systemd reads these, for the service. systemd.exec(5)
@@ -114,6 +118,23 @@ def line_facts(config: Config, box: Mapping[str, Any] | None, agents: Agents) ->
         health=health,
         health_trouble=why,
     )
+
+
+def registrars(config: Config, box: Mapping[str, Any] | None, agents: Agents) -> list[Callable[[], Registrar]]:
+    """Return for each SIP account what looks at its registrar, and at what the running box says of it."""
+    told = ((box or {}).get("lines") or {}).get("sip") or {}
+    accounts = told.get("accounts") or [{}] * len(config.line.sip)
+    return [
+        partial(_registrar, section, said, str(told.get("trouble") or ""), box is not None, agents)
+        for section, said in zip(config.line.sip, accounts, strict=False)
+    ]
+
+
+def _registrar(section: Sip, said: Mapping[str, Any], trouble: str, by_box: bool, agents: Agents) -> Registrar:
+    ca_file = str(agents.files.path(section.ca_file, "line.sip.ca_file")) if section.ca_file else ""
+    found = look(Account(section.registrar, section.user).host, section.transport, ca_file)
+    registered_s = said.get("registered_s")
+    return replace(found, by_box=by_box, registered_s=registered_s, box_trouble=said.get("trouble") or trouble)
 
 
 def _listening_trouble(told: Mapping[str, Any]) -> str:

@@ -204,6 +204,26 @@ class LineFacts:
     health_trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Registrar:
+    """A SIP account's registrar: how far it is from here, and what the running box says of it.
+
+    `registered_s`: for how long the box still is; None: it is not, or does not run. `answers`: it has said something.
+    """
+
+    host: str
+    transport: str
+    dns_trouble: str = ""
+    trouble: str = ""  # of the connection
+    certificate_trouble: str = ""
+    dates_wrong: bool = False
+    version: str = ""  # of TLS
+    answers: bool = False
+    by_box: bool = False
+    registered_s: int | None = None
+    box_trouble: str = ""
+
+
 # ---------------------------------------------------------------------------------------------------- the machine
 
 

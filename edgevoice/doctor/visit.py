@@ -33,6 +33,7 @@ from edgevoice.doctor.machine import (
 )
 from edgevoice.doctor.network import check_clock, check_key, check_reached, check_way_out, check_wireless, clock_by
 from edgevoice.doctor.pins import check_button, check_light, check_pins
+from edgevoice.doctor.registrars import check_registrar
 from edgevoice.doctor.rounds import Came, together
 from edgevoice.doctor.screen import plain, screen
 from edgevoice.doctor.sound import check_canceller, check_sound
@@ -177,7 +178,20 @@ def _network(visit: Visit) -> tuple[Finding, ...]:
 def _lines(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Finding, ...]:
     if silent and visit.agents.config.lines.listen:
         return (absent("phone lines", "not looked at: the box may have the port, and does not say"),)
-    return check_lines(calling.line_facts(visit.agents.config, box, visit.agents))
+    registrars = _registrars(visit, box)
+    lines = check_lines(calling.line_facts(visit.agents.config, box, visit.agents))
+    return registrars if registrars and not visit.agents.config.lines.listen else (*lines, *registrars)
+
+
+def _registrars(visit: Visit, box: Mapping[str, Any] | None) -> tuple[Finding, ...]:
+    looks = calling.registrars(visit.agents.config, box, visit.agents)
+    came = together({str(number): look for number, look in enumerate(looks)}, LIMIT_S - 2)
+    return tuple(
+        warning("SIP", f"could not be looked at: {one.trouble}", "ask again, or as root (sudo)")
+        if one.value is None
+        else check_registrar(one.value)
+        for one in came.values()
+    )
 
 
 def _panel(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Finding, ...]:

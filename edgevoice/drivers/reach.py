@@ -32,7 +32,7 @@ def reach(host: str, port: int, *, tls: bool) -> Reached:
     try:
         version, ahead_s = _ask_the_time(host, port, context)
     except ssl.SSLCertVerificationError as error:
-        dates = error.verify_code in (EXPIRED, NOT_YET_VALID)
+        dates = dates_wrong(error)
         trouble = error.verify_message
         return Reached(
             host,
@@ -44,7 +44,7 @@ def reach(host: str, port: int, *, tls: bool) -> Reached:
             ahead_s=_unverified_time(host, port) if dates else None,
         )
     except (OSError, http.client.HTTPException) as error:
-        return Reached(host, port, tls, dns_s=dns_s, trouble=_words(error))
+        return Reached(host, port, tls, dns_s=dns_s, trouble=words(error))
     return Reached(host, port, tls, dns_s=dns_s, version=version, ahead_s=ahead_s)
 
 
@@ -57,7 +57,7 @@ def resolve(host: str, port: int, limit_s: float = DNS_S) -> str:
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             trouble.append("")
         except (OSError, UnicodeError) as error:
-            trouble.append(_words(error))
+            trouble.append(words(error))
 
     looking = threading.Thread(target=look_up, daemon=True)
     looking.start()
@@ -116,7 +116,13 @@ def _unverified_time(host: str, port: int) -> float | None:
         return None
 
 
-def _words(error: Exception) -> str:
+def dates_wrong(error: ssl.SSLCertVerificationError) -> bool:
+    """Tell whether a certificate is refused for its dates, and so perhaps for our clock."""
+    return error.verify_code in (EXPIRED, NOT_YET_VALID)
+
+
+def words(error: Exception) -> str:
+    """Say what went wrong."""
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_S:g} s"
     return str(getattr(error, "strerror", None) or error)

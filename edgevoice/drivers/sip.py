@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgevoice.drivers.packets import Packets
-from edgevoice.lines.sip import Account, Registration, caller
+from edgevoice.lines.sip_account import Account, Registration, caller
 from edgevoice.lines.sip_words import NUMBER
 
 log = logging.getLogger(__name__)
@@ -143,13 +143,14 @@ class Endpoint:
     async def _work(self) -> str:
         """Be one worker's life; say how it ended."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # The library makes a directory of its own, and leaves it when it is ended hard. A service's is in memory.
+        # The library makes a directory, and leaves it when it is ended hard. A service's is in memory. Whoever of the
+        # two is there at the end removes it: one may have been killed.
         memory = os.environ.get("RUNTIME_DIRECTORY")
         with ours, theirs, TemporaryDirectory(prefix="edgevoice-sip-", dir=memory) as folder:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "edgevoice.drivers.sip_worker", str(theirs.fileno()),
-                    pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL, env=os.environ | {"TMPDIR": folder},
+                    sys.executable, "-m", "edgevoice.drivers.sip_worker", str(theirs.fileno()), folder,
+                    pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL,
                 )  # fmt: skip
             except OSError as error:
                 return f"no worker can be started ({error.strerror})"

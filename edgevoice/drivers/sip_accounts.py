@@ -18,7 +18,7 @@ from baresip.errors import RegistrationError
 from baresip.events import Event, StackEvent
 
 from edgevoice.drivers.sip_door import shut
-from edgevoice.lines.sip_words import MANDATORY
+from edgevoice.lines.sip_words import MANDATORY, status
 
 HASTE = 5  # registrations within a second: the registrar takes us for no time
 DYING_S = 0.5  # to say goodbye at the registrar
@@ -106,7 +106,7 @@ class Accounts:
             self._registered(index)
         elif event.event is Event.REGISTER_FAIL:
             self.all[index].way = frozenset()
-            self._tell("unregistered", index, number(event.text or ""))
+            self._tell("unregistered", index, status(event.text or ""))
 
     def _registered(self, index: int) -> None:
         """Tell it; but a registrar that is asked without end is left alone."""
@@ -123,9 +123,3 @@ class Accounts:
         if one.connects:
             one.way = shut()
         self._tell("registered", index, 200)
-
-
-def number(text: str) -> int:
-    """Read the SIP status at the beginning of a reason; 0 where there is none."""
-    word = text.partition(" ")[0]
-    return int(word) if len(word) == 3 and word.isascii() and word.isdigit() else 0

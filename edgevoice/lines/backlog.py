@@ -5,8 +5,11 @@
 
 Rules
 * Sound that is written late is sent late, and all that follows with it: the library fills the hole with silence first.
-  So a person's voice that always finds more than SPARE_MS before it is shortened: by quiet pieces, and from MOST_MS on
-  by any, cross-faded. An agent's answer comes in bursts, so that much of it waits: it is never shortened.
+  So a person's voice that always finds more than it needs before it is shortened: by quiet pieces, and by any,
+  cross-faded, where it is more than LOUD_MS. An agent's answer comes in large pieces, and much of it waits: it is never
+  shortened.
+* It needs SPARE_MS beside the frame that is sent next; and FEW_MS once the library has found no hole for EVEN_LOOKS.
+  After a hole it takes twice as many.
 * Positions are bytes, mono, since the call began. What was left out counts as written, so marks keep their places.
 """
 
@@ -15,8 +18,10 @@ from __future__ import annotations
 from array import array
 from collections import deque
 
-SPARE_MS, MOST_MS = 20, 40  # beside the frame that is sent next: one frame, and two
-BURST_MS = 100  # a line sends an answer twice as much at once; a voice that is held up comes like that only once
+SPARE_MS, FEW_MS = 20, 10  # beside the frame that is sent next: another one; and what two event loops need
+LOUD_MS = 20  # too much by a frame: until the next pause is too long
+EVEN_LOOKS, MOST_LOOKS = 2, 64  # seconds
+ANSWER_MS = 60  # of sound at once: an answer comes like that, and a voice never, however many pieces of it come late
 STEADY = 0.8  # of a second's sound in a second: it is a voice, or a microphone's silence
 SHORTER_MS, JOIN_MS = 5, 4
 QUIET = 100  # no sample is louder: -50 dBFS
@@ -32,7 +37,10 @@ class Backlog:
         self._written = 0  # bytes ever handed to the library
         self._marks: deque[tuple[int, str]] = deque()
         self._least = 0  # bytes that wait, since `look` was called last
-        self._now = self._burst = self._came = 0  # bytes that have come: since `see`, at most between two, since `look`
+        self._spare_ms = SPARE_MS
+        self._even, self._even_looks = 0, EVEN_LOOKS  # looks without a hole, and how many are wanted
+        self._holes = 0  # frames of the library's that were not full of sound
+        self._came = self._largest = 0  # bytes that have come, and at most at once, since `look`
         self._shorter = 0  # bytes by which what comes next is to be shortened
 
     def waiting(self, there: int) -> int:
@@ -42,8 +50,9 @@ class Backlog:
     def put(self, pcm: bytes, rate: int) -> None:
         """Take the next sound; a little less of it, if too much waits."""
         self._queued += len(pcm)
-        self._now += len(pcm)
-        loud_from = rate * (MOST_MS - SPARE_MS) // 1000 * 2
+        self._came += len(pcm)
+        self._largest = max(self._largest, len(pcm))
+        loud_from = rate * LOUD_MS // 1000 * 2
         if self._shorter and (self._shorter > loud_from or _quiet(pcm)):
             shorter = _shortened(pcm, rate)
             left_out = len(pcm) - len(shorter)
@@ -52,6 +61,11 @@ class Backlog:
             self.left_out += left_out
             pcm = shorter
         self._queue.append(pcm)
+
+    @property
+    def marked(self) -> bool:
+        """There are marks that are not passed."""
+        return bool(self._marks)
 
     def mark(self, name: str) -> None:
         self._marks.append((self._queued, name))
@@ -80,8 +94,12 @@ class Backlog:
             self._written -= len(pcm)
 
     def trim(self, most_ms: int, rate: int) -> None:
-        """Throw away the oldest sound beyond that: it would be late. Its marks are passed, too."""
+        """Throw away the oldest sound beyond that: it would be late. Its marks are passed, too.
+
+        0: nobody is to hear anything, and so the library's holes tell nothing.
+        """
         most = most_ms * rate // 1000 * 2
+        self._came = self._came if most else 0
         while self._queue and self._queued - self._written > most:
             self._written += len(self._queue.popleft())
 
@@ -92,18 +110,26 @@ class Backlog:
             names.append(self._marks.popleft()[1])
         return names
 
-    def see(self, there: int) -> None:
-        """Take how much waits now."""
+    def note(self, there: int) -> None:
+        """Take how much waits, before more of it comes."""
         self._least = min(self._least, self.waiting(there))
-        self._burst, self._came, self._now = max(self._burst, self._now), self._came + self._now, 0
 
-    def look(self, there: int, rate: int) -> None:
-        """Decide, once a second, whether too much has been waiting all the time."""
-        least, burst, came = self._least, self._burst, self._came
-        self._least, self._burst, self._came = self.waiting(there), 0, 0
+    def look(self, there: int, holes: int, rate: int) -> None:
+        """Decide, once a second, whether too much has been waiting all the time; there were `holes` in all so far."""
+        least, largest, came, holes_now = self._least, self._largest, self._came, holes - self._holes
+        self._least, self._largest, self._came, self._holes = self.waiting(there), 0, 0, holes
         per_ms = rate * 2 / 1000
-        is_voice = burst < BURST_MS * per_ms and came >= STEADY * 1000 * per_ms
-        self._shorter = max(0, int(least - SPARE_MS * per_ms)) if is_voice else 0
+        is_voice = largest < ANSWER_MS * per_ms and came >= STEADY * 1000 * per_ms
+        if is_voice:
+            self._learn(holes_now > 0)  # the library counts anew with each stream
+        self._shorter = max(0, int(least - self._spare_ms * per_ms)) if is_voice else 0
+
+    def _learn(self, hole: bool) -> None:
+        """Take whether little was enough."""
+        if hole:
+            self._even_looks = min(MOST_LOOKS, 2 * self._even_looks)
+        self._even = 0 if hole else self._even + 1
+        self._spare_ms = FEW_MS if self._even >= self._even_looks else SPARE_MS
 
 
 def _quiet(pcm: bytes) -> bool:

@@ -20,7 +20,7 @@ from msgspec import Struct, field
 
 from edgevoice.events import Audio, Closed, End
 from edgevoice.lines.reading import Unknown, Whole, reader
-from edgevoice.lines.service import Began, Meaning, Messages, Reached
+from edgevoice.lines.service import FRAME_MS, Began, Meaning, Messages, Reached
 
 RATE = 16_000  # more than the telephone network carries (7 kHz at most), and what the voice detector listens at
 FORMAT = "pcm_16000"  # little endian: their own example passes such sound on as it is
@@ -62,6 +62,7 @@ class Elks:
     name = "elks"
     rate = RATE
     chunk_ms = 100
+    frame_ms = FRAME_MS
     mark_ms = 1000
     answers_clear = False  # an `interrupt` is obeyed in silence
     rings_by_itself = False

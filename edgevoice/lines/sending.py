@@ -35,7 +35,6 @@ PUMP_MS = 200  # sent at once, so that one call's long answer does not keep the 
 LIVE_MS = 340  # a person's voice later than this, and what a service keeps by itself, is no conversation any more
 SPARE_MS = 100  # above this its pauses are made shorter: a tone before a word must not make a call late for good
 QUIET_DBFS = -50.0  # of a piece of it that nobody misses
-FRAME_MS = 20  # what phone networks carry: only whole ones are sent, the last one filled with silence
 LIMIT_MS = 300_000  # of sound that waits here: five minutes, as before the card
 CLEARED_S = 0.25  # for the answer to a `clear`
 DRY_MS = 100  # before a service has nothing more to play, it gets the last piece of a recording, too
@@ -238,7 +237,7 @@ class Sending:
 
     @property
     def _frame(self) -> int:
-        return self._service.rate * FRAME_MS // 1000 * 2
+        return self._service.rate * self._service.frame_ms // 1000 * 2
 
     def _finish(self, at: float) -> Messages:
         """Send what is left of what was being sent, here and in the resampler."""

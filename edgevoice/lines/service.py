@@ -22,6 +22,8 @@ from typing import Protocol, TypeAlias
 
 from edgevoice.events import Audio, Closed, Digit, Progress
 
+FRAME_MS = 20  # what phone networks carry
+
 Messages: TypeAlias = tuple[str | bytes, ...]
 
 
@@ -71,6 +73,10 @@ class Service(Protocol):
     @property
     def chunk_ms(self) -> int:
         """How much sound it wants in one message."""
+
+    @property
+    def frame_ms(self) -> int:
+        """Only whole ones are sent, the last one filled with silence."""
 
     @property
     def mark_ms(self) -> int:

@@ -18,7 +18,7 @@ from msgspec import Struct, field, json
 from edgevoice.audio.g711 import pcm_to_ulaw, ulaw_to_pcm
 from edgevoice.events import Audio, Closed, Digit, End
 from edgevoice.lines.reading import KEYS, Count, Unknown, reader, texts
-from edgevoice.lines.service import Began, Meaning, Messages, Reached
+from edgevoice.lines.service import FRAME_MS, Began, Meaning, Messages, Reached
 
 RATE = 8000
 ENCODING = "audio/x-mulaw"
@@ -80,6 +80,7 @@ class Twilio:
     name = "twilio"
     rate = RATE
     chunk_ms = 20
+    frame_ms = FRAME_MS
     mark_ms = 250
     answers_clear = False  # marks come back, where there were any
     rings_by_itself = False

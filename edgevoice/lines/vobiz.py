@@ -23,7 +23,7 @@ from edgevoice.audio.byte_order import ENOUGH, Order, byte_order, to_little
 from edgevoice.audio.g711 import pcm_to_ulaw, ulaw_to_pcm
 from edgevoice.events import Audio, Closed, Digit, End
 from edgevoice.lines.reading import KEYS, Count, Unknown, Whole, reader, texts
-from edgevoice.lines.service import Began, Emptied, Meaning, Messages, Reached
+from edgevoice.lines.service import FRAME_MS, Began, Emptied, Meaning, Messages, Reached
 
 RATES = (8000, 16_000, 24_000)
 L16, ULAW = "audio/x-l16", "audio/x-mulaw"
@@ -99,6 +99,7 @@ class Vobiz:
     """A `Service`: one call of Vobiz, or with the dialect `PLIVO` one of Plivo."""
 
     chunk_ms = 20
+    frame_ms = FRAME_MS
     mark_ms = 250
     answers_clear = True
     rings_by_itself = False

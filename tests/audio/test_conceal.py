@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevoice.audio.conceal import FADE_MS, LATE_MS, MOST_MS, SLIP_MS, Concealer
+from edgevoice.audio.conceal import LATE_MS, MOST_MS, SLIP_MS, Concealer
+from edgevoice.audio.filling import FADE_MS
 from edgevoice.audio.live import Live
 from tests.e2e.box import likeness, voice
 

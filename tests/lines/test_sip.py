@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from edgevoice.events import Answer, Audio, Closed, Digit, End, Listen, Opened, Progress, Stage, Uplink
 from edgevoice.lines.line import Line
 from edgevoice.lines.service import Began, Flowing, Reached
-from edgevoice.lines.sip import (
+from edgevoice.lines.sip import Sip
+from edgevoice.lines.sip_account import (
     REFUSED_S,
     RETRY_S,
     UNTIL_S,
     Account,
     Registration,
-    Sip,
     caller,
     route,
     worker_account,

@@ -13,8 +13,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from edgevoice.lines.sip import Account, worker_account, worker_start
+from edgevoice.lines.sip_account import Account, worker_account, worker_start
 from tests.e2e.sip import Registrar, password_of
 
 HERE, THERE, ELSEWHERE = "10.77.0.1", "10.77.0.2", "10.77.0.3"
@@ -80,7 +81,9 @@ def echo(cable: Cable, registrar: Registrar) -> Iterator[None]:
     first = dict(worker_start([account], [known], calls=4, jitter_ms=20, ca_file=""))
     with tempfile.TemporaryDirectory() as folder:
         command = [*cable.inside, sys.executable, "-m", "benchmarks.sip_bare", "echo", f"{folder}/heard.npz"]
-        with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        env = os.environ | {"TMPDIR": folder}  # the library leaves a directory when it is killed
+        with subprocess.Popen(command, cwd=ROOT, env=env, **pipes) as process:
             assert process.stdin
             assert process.stdout
             try:

@@ -11,7 +11,8 @@ from pathlib import Path
 from edgevoice.drivers.sip import Endpoint, SipCall
 from edgevoice.events import Audio, Closed, Event
 from edgevoice.lines.service import Began, Flowing, Meaning
-from edgevoice.lines.sip import Account, Sip, worker_account, worker_start
+from edgevoice.lines.sip import Sip
+from edgevoice.lines.sip_account import Account, worker_account, worker_start
 
 WAIT_S = 10.0  # this machine may be busy with other things
 

@@ -11,6 +11,7 @@ from typing import cast
 
 FRAME_S, FRAME = 0.02, 160
 LOUD = bytes([0x80, 0x00] * 80)  # a square wave of 4 kHz: nobody takes it for silence
+SILENT = bytes([0xFF] * 160)
 KEYS = "0123456789*#ABCD"
 WAIT_S = 10.0
 
@@ -20,6 +21,9 @@ class Media(asyncio.DatagramProtocol):
 
     def __init__(self, payload: int) -> None:
         self.port = 0
+        self.source = 7
+        self.sound = LOUD  # of a packet
+        self.sends = True
         self.heard = bytearray()
         self.keys: list[str] = []
         self.payload = payload
@@ -31,9 +35,9 @@ class Media(asyncio.DatagramProtocol):
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, payload: int = 0) -> AsyncIterator[Media]:
+    async def open(cls, payload: int = 0, host: str = "127.0.0.1") -> AsyncIterator[Media]:
         loop = asyncio.get_running_loop()
-        transport, media = await loop.create_datagram_endpoint(lambda: cls(payload), ("127.0.0.1", 0))
+        transport, media = await loop.create_datagram_endpoint(lambda: cls(payload), (host, 0))
         media.port = transport.get_extra_info("sockname")[1]
         sending = loop.create_task(media._send())
         try:
@@ -53,21 +57,28 @@ class Media(asyncio.DatagramProtocol):
 
     async def _send(self) -> None:
         while True:
-            self._packet(self.payload, LOUD, self._time)
+            if self.sends:
+                self._packet(self.payload, self.sound, self._time)
             self._time += FRAME
             await asyncio.sleep(FRAME_S)
 
     def _packet(self, payload: int, body: bytes, time: int, *, mark: bool = False) -> None:
         if self._to and self._transport:
-            head = struct.pack(">BBHII", 0x80, payload | mark << 7, self._sequence & 0xFFFF, time & 0xFFFFFFFF, 7)
+            numbers = self._sequence & 0xFFFF, time & 0xFFFFFFFF, self.source
+            head = struct.pack(">BBHII", 0x80, payload | mark << 7, *numbers)
             self._sequence += 1
             self._transport.sendto(head + body, self._to)
 
-    def press(self, key: str, payload: int = 101) -> None:
-        """Press a key for 100 ms. Source: RFC 4733, 2.5.1: the end is said three times."""
+    def begin_anew(self, source: int) -> None:
+        """Send from now on as another sender, with other numbers and another time: a PBX that joins somebody else."""
+        self.source = source
+        self._sequence, self._time = (self._sequence + 30_000) & 0xFFFF, self._time + 1_000_000_007
+
+    def press(self, key: str, payload: int = 101, time: int | None = None) -> None:
+        """Press a key for 100 ms, at `time` of its own. Source: RFC 4733, 2.5.1: the end is said three times."""
         for index, ended in enumerate((0, 0, 0, 1, 1, 1)):
             body = struct.pack(">BBH", KEYS.index(key), ended << 7 | 10, min(index + 1, 4) * 200)
-            self._packet(payload, body, self._time, mark=not index)
+            self._packet(payload, body, self._time if time is None else time, mark=not index)
 
     def report(self) -> None:
         """Send what RTCP says of the call so far. Source: RFC 3550, 6.4.1, and 6.5 for the name that goes with it."""

@@ -69,11 +69,17 @@ def _whole(lines: list[str], body: str) -> str:
 
 
 def sdp(
-    port: int, *, codec: str = "0 PCMU/8000", direction: str = "sendrecv", version: int = 1, keys: int = 101
+    port: int,
+    *,
+    codec: str = "0 PCMU/8000",
+    direction: str = "sendrecv",
+    version: int = 1,
+    keys: int = 101,
+    host: str = "127.0.0.1",
 ) -> str:
     number = codec.partition(" ")[0]
     lines = [
-        *("v=0", f"o=peer 1 {version} IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"),
+        *("v=0", f"o=peer 1 {version} IN IP4 127.0.0.1", "s=-", f"c=IN IP4 {host}", "t=0 0"),
         f"m=audio {port} RTP/AVP {number} {keys}",
         *(f"a=rtpmap:{codec}", f"a=rtpmap:{keys} telephone-event/8000", f"a={direction}", ""),
     ]
@@ -138,10 +144,12 @@ class Peer(asyncio.DatagramProtocol):
 
     # ------------------------------------------------------------------------------------------- calls to the box
 
-    def invite(self, *, who: str = "boss", body: str, headers: tuple[str, ...] = (), contact: str = "") -> Invited:
-        """Call the box over the way by which it registered."""
+    def invite(
+        self, *, who: str = "boss", body: str, headers: tuple[str, ...] = (), contact: str = "", uri: str = ""
+    ) -> Invited:
+        """Call the box, or `uri` at the box, over the way by which it registered."""
         contact = contact or f"Contact: <sip:{who}@127.0.0.1:{self.port}>"
-        call = Invited(self, f"call{next(_count)}@peer", who, self.registers[-1].contact)
+        call = Invited(self, f"call{next(_count)}@peer", who, uri or self.registers[-1].contact)
         call.request("INVITE", body, (contact, *headers))
         return call
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from array import array
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from edgevoice.events import Closed, Digit, End, Progress, Stage
 from edgevoice.lines import sip
 from edgevoice.lines.service import Flowing
-from edgevoice.lines.sip import Account
+from edgevoice.lines.sip_account import Account
 from tests.sip.desk import Desk, Talk, desk, worker
 from tests.sip.media import Media
 from tests.sip.peer import Invited, Peer, answer, over_tcp, over_udp, sdp
@@ -298,6 +299,69 @@ def test_hold_and_resume_are_told_and_sound_goes_on() -> None:
     story(tale)
 
 
+@pytest.mark.parametrize(("direction", "music"), [("sendonly", True), ("inactive", False)])
+def test_who_hears_whom_before_during_and_after_a_hold(direction: str, music: bool) -> None:
+    async def tale() -> None:
+        async with talking() as (_, _, talk, call, media):
+            speaking = asyncio.get_running_loop().create_task(speak_on(talk))
+
+            async def heard() -> tuple[bool, bool]:
+                """Tell whether the box hears the other side in the next half second, and the other side the box."""
+                await asyncio.sleep(0.3)  # what is under way
+                ours, theirs = len(talk.sound), len(media.heard)
+                await asyncio.sleep(0.5)
+                return loud(talk.sound[ours:]), bool(set(media.heard[theirs:]) - {0xFF, 0x7F})
+
+            assert await heard() == (True, True)
+            call.request("INVITE", sdp(media.port, direction=direction, version=2))
+            await call.answered()
+            await talk.hears(HELD)
+            media.sends = music  # or nothing at all
+            assert await heard() == (music, False)
+            call.request("INVITE", sdp(media.port, version=3))
+            await call.answered()
+            await talk.hears(RESUMED)
+            media.sends = True
+            assert await heard() == (True, True)
+            speaking.cancel()
+
+    story(tale)
+
+
+def loud(sound: bytes | bytearray) -> bool:
+    return any(abs(sample) > 1_000 for sample in array("h", bytes(sound)))
+
+
+def test_the_librarys_threads_that_keep_time_go_before_others() -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    except PermissionError:
+        pytest.skip("this user may not ask for real time")
+
+    async def tale() -> None:
+        async with talking() as (_, _, talk, _, _):
+            await talk.until(lambda: talk.sound)
+            assert hurrying(worker()) == {"aumem_src", "Audio TX", "aumem_play"}
+
+    story(tale)
+
+
+def hurrying(process: int) -> set[str]:
+    """Name the threads of a process that are real-time."""
+    tasks = [task for task in Path(f"/proc/{process}/task").iterdir()]
+    return {
+        (task / "comm").read_text().strip() for task in tasks if os.sched_getscheduler(int(task.name)) == os.SCHED_FIFO
+    }
+
+
+async def speak_on(talk: Talk) -> None:
+    """Say something loud, 20 ms at a time, for as long as anybody listens."""
+    while True:
+        talk.say(*talk.service.play(b"\x40\x1f\xc0\xe0" * 80))
+        await asyncio.sleep(0.02)
+
+
 def test_what_was_said_while_the_call_was_on_hold_is_not_heard_after_it() -> None:
     async def tale() -> None:
         async with talking() as (_, _, talk, call, media):
@@ -340,6 +404,22 @@ def test_two_who_want_to_change_the_call_at_once_keep_it() -> None:
             heard = len(talk.sound)
             await talk.until(lambda: len(talk.sound) > heard + 4_000)
             assert not any(isinstance(one, Closed) for one in talk.told)
+
+    story(tale)
+
+
+def test_who_is_called_is_to_ask_whether_the_session_goes_on() -> None:
+    async def tale() -> None:
+        async with box() as (peer, ours), Media.open() as media:
+            talk = ours.dial(f"sip:bob@127.0.0.1:{peer.port}")
+            invite = await peer.expect("INVITE")
+            assert "timer" in ",".join(invite.all("Supported"))
+            assert invite.get("Session-Expires") == "1800;refresher=uas"
+            media.towards(invite.body)
+            agreed = ("Require: timer", "Session-Expires: 90;refresher=uas")
+            answer(invite, "200 OK", f"Contact: <sip:bob@127.0.0.1:{peer.port}>", *agreed, body=sdp(media.port))
+            await talk.hears(Flowing())
+            await peer.expect("ACK")
 
     story(tale)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from array import array
 
-from edgevoice.events import Closed
+import pytest
+
+from edgevoice.events import Closed, Digit
 from edgevoice.lines.service import Flowing
-from edgevoice.lines.sip import Account
+from edgevoice.lines.sip_account import Account
 from tests.sip.desk import desk, worker
-from tests.sip.media import Media
+from tests.sip.media import LOUD, SILENT, Media
 from tests.sip.peer import Peer, answer, over_udp, sdp
 from tests.sip.test_worker import resources, story
 
@@ -146,6 +149,147 @@ def test_packets_that_make_no_sense_neither_end_the_worker_nor_keep_a_call_out()
             await call.answered()
             await talk.hears(Flowing())
             assert ours.endpoint.workers == 1
+
+    story(tale)
+
+
+@pytest.mark.parametrize("user", ["100", "admin", "", "6001%00", "boss"])
+def test_a_scanner_who_guesses_users_reaches_nobody(user: str) -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, desk(account(peer)) as ours:
+            await ours.registered()
+            host, port = where(peer)
+            at = f"{user}@" if user else ""
+            peer.invite(who="scanner", body=sdp(9), uri=f"sip:{at}{host}:{port}")
+            await peer.expect("404")
+            assert ours.came.empty()
+
+    story(tale)
+
+
+def test_a_third_who_sends_sound_to_the_call_is_not_heard_and_does_not_take_it_over() -> None:
+    async def tale() -> None:
+        both = Media.open(), Media.open(host="127.0.0.9")
+        async with over_udp() as peer, desk(account(peer)) as ours, both[0] as media, both[1] as stranger:
+            await ours.registered()
+            call = peer.invite(body=sdp(media.port))
+            media.sound = SILENT
+            talk, _ = await ours.visitor()
+            talk.answer()
+            ok = await call.answered()
+            media.towards(ok.body)
+            await talk.hears(Flowing())
+            await talk.until(lambda: len(talk.sound) > 4_000)
+            stranger.source = 99
+            stranger.towards(ok.body)
+            sent = len(media.heard)
+            heard = len(talk.sound)
+            stranger.press("1")
+            await talk.until(lambda: len(talk.sound) > heard + 16_000)
+            assert loud(talk.sound[heard:]) == 0
+            assert Digit("1") not in talk.told, "nor does a key of theirs open anything"
+            assert not stranger.heard, "what we say goes where it went"
+            await media.until(lambda: len(media.heard) > sent + 4_000)
+
+    story(tale)
+
+
+def test_a_telephone_that_does_not_know_its_own_address_is_heard_all_the_same() -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, desk(account(peer)) as ours, Media.open(host="127.0.0.9") as media:
+            await ours.registered()
+            call = peer.invite(body=sdp(media.port))
+            talk, _ = await ours.visitor()
+            talk.answer()
+            media.towards((await call.answered()).body)
+            await talk.hears(Flowing())
+            await talk.until(lambda: loud(talk.sound) > 4_000)
+            call.request("INVITE", sdp(media.port, version=2))  # as whoever asks whether the session goes on
+            await call.answered()
+            heard = len(talk.sound)
+            await talk.until(lambda: len(talk.sound) > heard + 24_000)
+            assert loud(talk.sound[heard:]) > 9_000, "of 12,000: it is not tried again"
+
+    story(tale)
+
+
+def test_a_call_that_goes_on_with_somebody_elsewhere_is_heard_from_there_and_no_more_from_here() -> None:
+    async def tale() -> None:
+        both = Media.open(), Media.open(host="127.0.0.9")
+        async with over_udp() as peer, desk(account(peer)) as ours, both[0] as media, both[1] as other:
+            await ours.registered()
+            call = peer.invite(body=sdp(media.port))
+            talk, _ = await ours.visitor()
+            talk.answer()
+            ok = await call.answered()
+            media.towards(ok.body)
+            await talk.hears(Flowing())
+            await talk.until(lambda: loud(talk.sound) > 4_000)
+            call.request("INVITE", sdp(other.port, version=2, host="127.0.0.9"))
+            other.sound, other.source = SILENT, 99
+            other.towards((await call.answered()).body)
+            await other.until(lambda: len(other.heard) > 4_000)
+            heard = len(talk.sound)
+            await talk.until(lambda: len(talk.sound) > heard + 16_000)
+            assert loud(talk.sound[heard + 8_000 :]) == 0, "half a second for what was under way"
+            other.sound = LOUD
+            await talk.until(lambda: loud(talk.sound[heard:]) > 4_000)
+
+    story(tale)
+
+
+def test_another_sender_behind_the_same_address_is_heard_at_once() -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, desk(account(peer)) as ours, Media.open() as media:
+            await ours.registered()
+            call = peer.invite(body=sdp(media.port))
+            media.sound = SILENT
+            talk, _ = await ours.visitor()
+            talk.answer()
+            media.towards((await call.answered()).body)
+            await talk.hears(Flowing())
+            await talk.until(lambda: len(talk.sound) > 4_000)
+            for source in (8, 9):
+                media.begin_anew(source)
+                media.sound = LOUD
+                heard = len(talk.sound)
+                await talk.until(lambda heard=heard: loud(talk.sound[heard:]) > 2_000)  # type: ignore[misc]
+                assert len(talk.sound) - heard < 16_000, "within a second"
+            assert not any(isinstance(one, Closed) for one in talk.told)
+
+    story(tale)
+
+
+def loud(sound: bytes | bytearray) -> int:
+    """Count the samples that are not silent."""
+    return sum(abs(sample) > 1_000 for sample in array("h", bytes(sound)))
+
+
+def test_a_flood_of_keys_ends_nothing_and_takes_no_memory() -> None:
+    async def tale() -> None:
+        async with over_udp() as peer, desk(account(peer)) as ours, Media.open() as media:
+            await ours.registered()
+            call = peer.invite(body=sdp(media.port))
+            talk, _ = await ours.visitor()
+            talk.answer()
+            media.towards((await call.answered()).body)
+            await talk.hears(Flowing())
+            before, _, _ = resources(worker())
+            for number in range(2_000):
+                media.press("0123456789*#"[number % 12], time=number * 160)
+                if number % 20 == 19:
+                    await asyncio.sleep(0.01)
+            heard = len(talk.sound)
+            await talk.until(lambda: len(talk.sound) > heard + 8_000)
+            media.press("5", time=10_000_000)
+            keys = [one for one in talk.told if isinstance(one, Digit)]
+            after, _, _ = resources(worker())
+            print(f"{len(keys)} keys told of 2000; {before} -> {after} kB")
+            assert len(keys) <= 2_000
+            assert after < before + 8_000
+            assert ours.endpoint.workers == 1
+            talk.hang_up()
+            answer(await peer.expect("BYE"), "200 OK")
 
     story(tale)
 

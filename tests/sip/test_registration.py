@@ -14,7 +14,7 @@ import pytest
 
 from edgevoice.events import Closed, End, Progress, Stage
 from edgevoice.lines.service import Flowing
-from edgevoice.lines.sip import Account, route
+from edgevoice.lines.sip_account import Account, route
 from tests.sip.desk import desk
 from tests.sip.peer import accept, answer, over_tcp, over_udp, refuse
 from tests.sip.peers import baresip, certificate, kamailio, sipp

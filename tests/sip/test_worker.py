@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +20,7 @@ import pytest
 from edgevoice.drivers import sip as driver
 from edgevoice.events import Closed, End
 from edgevoice.lines.service import Flowing
-from edgevoice.lines.sip import Account
+from edgevoice.lines.sip_account import Account, worker_start
 from edgevoice.lines.sip_words import NUMBER
 from tests.sip.desk import Desk, Talk, desk, worker, workers
 from tests.sip.media import Media
@@ -76,6 +80,44 @@ def test_who_stops_the_service_lets_the_worker_say_goodbye() -> None:
             assert workers() == []
 
     story(tale)
+
+
+def inside(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+def test_when_the_worker_is_killed_its_directory_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+
+    async def tale() -> None:
+        async with over_udp() as peer, desk(account(peer)) as ours:
+            await ours.registered()
+            (before,) = inside(tmp_path)
+            assert inside(before), "the library's own is in it, and nowhere else"
+            os.kill(worker(), signal.SIGKILL)
+            await ours.until(lambda: ours.endpoint.workers == 2)
+            await ours.registered()
+            assert before not in inside(tmp_path)
+        assert inside(tmp_path) == []
+
+    story(tale)
+
+
+def test_when_the_box_is_killed_the_worker_ends_and_removes_its_directory(tmp_path: Path) -> None:
+    folder = tmp_path / "of the worker"
+    folder.mkdir()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        command = [sys.executable, "-m", "edgevoice.drivers.sip_worker", str(theirs.fileno()), str(folder)]
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+    ours.settimeout(10)
+    first = worker_start([], [], calls=1, jitter_ms=20, ca_file="")
+    ours.send(json.dumps(first).encode())
+    assert json.loads(ours.recv(65536)) == {"is": "ready"}
+    assert list(folder.iterdir())
+    ours.close()
+    assert process.wait(10) == 0
+    assert not folder.exists()
 
 
 def test_an_account_that_the_library_does_not_take_is_said_and_not_tried_without_end(
