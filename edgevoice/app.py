@@ -49,7 +49,10 @@ VOICES = Path(__file__).parent / "voices"
 
 
 async def run(config: Config, agents: Agents) -> None:
-    """Be the appliance until SIGTERM or SIGINT. Raises DeviceError when another one is running on this socket."""
+    """Be the appliance until SIGTERM or SIGINT.
+
+    Raises DeviceError when another one is running on this socket, and StartAgain when only a new process may help.
+    """
     if is_headless(config):
         await _run_headless(config, agents)
         return
@@ -79,6 +82,8 @@ async def run(config: Config, agents: Agents) -> None:
         _settle(box)
         async with asyncio.TaskGroup() as group:
             await box.live(group)
+    if box.start_again:
+        raise box.start_again
 
 
 async def _run_headless(config: Config, agents: Agents) -> None:

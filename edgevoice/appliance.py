@@ -98,6 +98,7 @@ class Appliance:
         self._auto_answer = auto_answer
         self._tools = tools
         self._card = False
+        self._hopeless = False  # it hangs, and nothing helps
         self._awake = False  # a card has been there before
         self._down = False
         self._pressed_at = -BOUNCE_S
@@ -114,7 +115,7 @@ class Appliance:
 
     @property
     def light(self) -> Pattern:
-        return pattern(self.state, self.turn, self.cause)
+        return pattern(self.state, self.turn, End.CARD_LOST if self._hopeless else self.cause)
 
     @property
     def free(self) -> bool:
@@ -152,7 +153,8 @@ class Appliance:
                 return [EndCall("the box is switched off"), PowerOff()] if self._power_off else []
             case CardReady():
                 return self._card_ready(at)
-            case CardLost(reason):
+            case CardLost(reason, hopeless):
+                self._hopeless = hopeless
                 return self._card_lost(reason)
             case CallOpened():
                 return self._call_opened(at)
@@ -216,7 +218,7 @@ class Appliance:
     # ------------------------------------------------------------------------------------------------ the card
 
     def _card_ready(self, at: float) -> Effects:
-        first, self._card, self._awake = not self._awake, True, True
+        first, self._card, self._awake, self._hopeless = not self._awake, True, True, False
         hello: Effects = [Sound("awake")] if first else []  # before any other tone: see `audio.tones`
         if self.state is Box.STARTING or (self.state is Box.FAULT and not self._ending):
             return hello + self._rest(at)

@@ -18,11 +18,11 @@ from typing import Any
 from edgevoice import __version__
 from edgevoice.config import Secret, load, secret
 from edgevoice.drivers.profile_files import card_ids, profile_texts
-from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.errors import ConfigError, DeviceError, StartAgain
 from edgevoice.profiles import matching, read_profile
 from edgevoice.schema import Config
 
-EX_UNAVAILABLE, EX_CONFIG = 69, 78
+EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 69, 75, 78
 EX_INTERRUPTED = 128 + signal.SIGINT  # as shells count
 CONFIGURATION = Path("/etc/edgevoice/edgevoice.toml")
 # What the running service was handed, and where systemd looks for it. Source: systemd.exec(5), LoadCredential=
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DeviceError as error:
         print(f"edgevoice: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
+    except StartAgain as error:
+        print(f"edgevoice: {error}", file=sys.stderr)
+        return EX_TEMPFAIL
     except KeyboardInterrupt:
         return EX_INTERRUPTED
 

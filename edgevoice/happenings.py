@@ -35,7 +35,10 @@ class CardReady:
 
 @dataclass(frozen=True, slots=True)
 class CardLost:
+    """`hopeless`: it hangs, and all that the box may do about that has been done."""
+
     reason: str
+    hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ EXAMPLE = (Path(__file__).parents[1] / "systemd" / "edgevoice.toml").read_text("
 
 # The public contract. A key is added here when it is added there; none is ever renamed.
 CONTRACT = """
-device: name hat
+device: name hat reboot_after
 card: capture playback rate period_ms buffer_ms capture_channel volume mixer simulate
 echo: canceller noise_suppression delay_ms half_duplex
 barge_in: sensitivity confirm_ms give_up_ms pre_roll_ms

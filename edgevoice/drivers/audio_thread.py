@@ -16,7 +16,7 @@ from typing import Protocol
 
 from edgevoice.audio.duplex import Duplex, cycle
 from edgevoice.audio.ports import Card
-from edgevoice.errors import DeviceError
+from edgevoice.errors import DeviceError, DeviceHung
 from edgevoice.events import Answer, BargeIn, Closed, Command, End, Event, HangUp, Opened
 
 REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # each failed opening prints a line of alsa-lib's to the journal
@@ -49,7 +49,7 @@ class SoundCard:
         duplex: Callable[[int], Duplex],
         *,
         on_ready: Callable[[dict[str, object]], None],
-        on_lost: Callable[[str], None],
+        on_lost: Callable[[str, bool], None],  # why, and whether it is there and hangs
         on_trouble: Callable[[str], None],
     ) -> None:
         self.commands: deque[Command] = deque()
@@ -126,7 +126,7 @@ class SoundCard:
             try:
                 card = self._open_card()
             except DeviceError as error:
-                self._call(self._lost, str(error))
+                self._call(self._lost, str(error), isinstance(error, DeviceHung))
             else:
                 began = time.monotonic()
                 self._play(card)
@@ -157,7 +157,7 @@ class SoundCard:
                     trouble = duplex.trouble
                     self._call(self._on_trouble, trouble)
         except DeviceError as error:
-            self._call(self._lost, str(error))
+            self._call(self._lost, str(error), isinstance(error, DeviceHung))
         finally:
             card.close()
 
@@ -174,9 +174,9 @@ class SoundCard:
         self._opened += 1
         self._on_ready(card.facts)
 
-    def _lost(self, reason: str) -> None:
+    def _lost(self, reason: str, hung: bool) -> None:
         self.card = self.duplex = None
-        self._on_lost(reason)
+        self._on_lost(reason, hung)
         if self._deliver:
             self._deliver(Closed(End.CARD_LOST, reason), time.monotonic())
 

@@ -1,4 +1,4 @@
-"""What the box has learned and keeps over restarts: one small file for each card, in the state directory.
+"""What the box has learned and keeps over restarts: one small file for each card, and one for itself.
 
 Where that is: $STATE_DIRECTORY (from systemd), else /var/lib/edgevoice if it is there or we are root, else the user's
 own. A file is replaced as a whole or not at all, and one that is damaged counts as none: the box learns again. Its mode
@@ -18,9 +18,11 @@ import msgspec
 
 from edgevoice.audio.calibration import Calibration
 from edgevoice.errors import DeviceError
+from edgevoice.recovery import Kept
 from edgevoice.schema import Card
 
 SYSTEM = Path("/var/lib/edgevoice")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def directory() -> Path:
@@ -79,3 +81,24 @@ def load_calibration(card: str) -> Calibration | None:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return found if found.card == card else None
+
+
+def keep_recovery(kept: Kept) -> None:
+    """Write down what was done about a card that hangs. Raises DeviceError."""
+    keep(directory() / "recovery.json", msgspec.json.encode(kept) + b"\n")
+
+
+def load_recovery() -> Kept:
+    """Return what was done about a card that hangs, as far as it is known. Never raises."""
+    try:
+        return msgspec.json.decode((directory() / "recovery.json").read_bytes(), type=Kept)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return Kept()
+
+
+def boot() -> str:
+    """Name this boot of the machine. Source: proc(5), random/boot_id."""
+    try:
+        return BOOT.read_text().strip()
+    except OSError:
+        return ""
