@@ -23,6 +23,7 @@ from edgevoice.conversation import Conversation
 from edgevoice.doors import Doors
 from edgevoice.drivers import control, systemd
 from edgevoice.drivers.audio_thread import OpenedCard, SoundCard
+from edgevoice.drivers.health_server import serve_health
 from edgevoice.drivers.line_leg import FarLine
 from edgevoice.drivers.local import Nobody
 from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
@@ -60,6 +61,7 @@ from edgevoice.happenings import (
     TurnChanged,
     TurnVolume,
 )
+from edgevoice.health import page
 from edgevoice.intercom import Intercom
 from edgevoice.light import Box
 from edgevoice.mending import Mending
@@ -142,6 +144,8 @@ class RunningBox:
         tasks = [group.create_task(self._feed_watchdog()), group.create_task(self._test_nightly())]
         if self.lines:
             tasks.append(group.create_task(self.lines.live(group)))
+        if listen := self._config.status.listen:
+            tasks.append(group.create_task(serve_health(listen, lambda target: page(target, self.status()))))
         await self._stop.wait()
         if self.lines and not self._mistake:
             await self.lines.hang_up("the box is being stopped", LEAVE_S)

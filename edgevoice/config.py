@@ -141,8 +141,6 @@ def _absent(config: Config) -> Iterator[tuple[str, str]]:
     for tool in config.agent.openai.tools:
         if tool not in TOOLS:
             yield "agent.openai.tools", f"{show(tool)} is not in this version; use {' and '.join(map(show, TOOLS))}"
-    if config.status.listen:
-        yield "status.listen", "health over HTTP is not in this version; leave it empty and use the socket"
     for name, relay in config.relay.items():
         if relay.agent_may:
             yield f"{join('relay', name)}.agent_may", "agents cannot open relays in this version; use false"
@@ -258,6 +256,11 @@ def _phone_lines(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     host, _, port = lines.listen.rpartition(":")
     if port and int(port) > 65535:
         yield ("lines.listen",), f"there is no port {port}; expected at most 65535"
+    port = config.status.listen.rpartition(":")[2]
+    if port and int(port) > 65535:
+        yield ("status.listen",), f"there is no port {port}; expected at most 65535"
+    if port and config.status.listen == lines.listen:
+        yield ("status.listen", "lines.listen"), "the phone lines listen there; choose another port"
     if lines.listen and not lines.certificate_file and not re.fullmatch(LOOPBACK, host):
         sentence = "without a certificate the token is sent in clear; name one, or listen on 127.0.0.1 behind a proxy"
         yield ("lines.certificate_file", "lines.listen"), sentence

@@ -1,4 +1,4 @@
-"""What is done about a card that hangs: carries out what `Recovery` says, and writes down what must not be forgotten."""
+"""What is done about a card that hangs: carries out what `Recovery` says, and writes down what has to last."""
 
 from __future__ import annotations
 

@@ -351,14 +351,16 @@ def test_nothing_is_concluded_from_a_key_that_is_wrong_itself() -> None:
             "[relay.door]\nagent_may = true",
             "$.relay.door.agent_may: agents cannot open relays in this version; use false",
         ),
-        (
-            "status.listen = '127.0.0.1:8080'",
-            "$.status.listen: health over HTTP is not in this version; leave it empty and use the socket",
-        ),
     ],
 )
 def test_a_wish_for_a_part_that_is_not_here_is_never_ignored(text: str, problem: str) -> None:
     assert problems(text) == [problem]
+
+
+def test_health_is_listened_for_where_that_can_be_done() -> None:
+    assert load("status.listen = '127.0.0.1:8080'").status.listen == "127.0.0.1:8080"
+    assert problems("status.listen = ':99999'") == ["$.status.listen: there is no port 99999; expected at most 65535"]
+    assert "$.status.listen: expected an address and a port" in problems("status.listen = 'yes'")[0]
 
 
 def test_an_account_of_which_nothing_is_said_is_none() -> None:

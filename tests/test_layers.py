@@ -43,7 +43,7 @@ LAYERS: list[list[str]] = [
         "doctor.chirp",
     ],
     ["lines.elks", "lines.twilio", "lines.vobiz", "lines.sip", "lines.sending", "lines.ear", "lines.admission"],
-    ["pictures", "calibration_picture", "nightly", "agents.openai_session", "lines.line"],
+    ["pictures", "calibration_picture", "nightly", "health", "agents.openai_session", "lines.line"],
     ["scenes", "agents.openai_answers"],
     ["audio.duplex", "agents.parrot", "report"],
     ["conversation", "intercom", "appliance", "agents.openai"],

@@ -206,7 +206,7 @@ def test_a_loudspeaker_that_stands_still_is_noticed_though_the_microphone_goes_o
     try:
         play(card, noise(RATE))
         loudspeaker.stands = True
-        with pytest.raises(DeviceHung, match="the loudspeaker plays nothing for 0.5 s"):
+        with pytest.raises(DeviceHung, match=r"the loudspeaker plays nothing for 0\.5 s"):
             play(card, noise(3 * RATE))
     finally:
         card.close()
