@@ -13,7 +13,7 @@ DEBIAN_SIP := kamailio kamailio-tls-modules baresip-core sip-tester
 DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd openssl $(DEBIAN_SIP)
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
-.PHONY: run demo test test-sip check bench clean
+.PHONY: run demo test test-sip test-faults fuzz soak check bench clean
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 
@@ -40,6 +40,15 @@ test: check
 test-sip: $(VENV)/.test
 	$(call debian,iproute2 nftables)
 	$(SUDO) $(BIN)/python -m pytest -m network tests/network
+
+# What goes wrong in the field, tried for real: minutes, some of it as root. HOURS: for how long writing is watched.
+test-faults: $(VENV)/.test
+	$(call debian,faketime strace)
+	$(SUDO) env EDGEVOICE_WATCH_HOURS=$(or $(HOURS),1) $(BIN)/python -m pytest -m 'faults or not faults' tests/faults tests/e2e/test_faults.py
+
+# A million inputs for each parser of what comes from outside. SECONDS_EACH: no more than so long for each.
+fuzz: $(VENV)/.test
+	$(BIN)/python -m tests.fuzz $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
 
 check: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .

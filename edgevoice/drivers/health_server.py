@@ -1,4 +1,4 @@
-"""A small HTTP server that answers GET and nothing else, for who watches the box's health. It runs only where asked for.
+"""A small HTTP server that answers GET and nothing else, for who watches the box; it runs only where asked for.
 
 Every wait ends after PATIENCE_S, a request is HEADER bytes at most, and VISITORS at a time are served: a stranger who
 finds the port costs the box next to nothing, and learns nothing that a page does not say.

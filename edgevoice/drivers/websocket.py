@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 OPEN_S = 10.0  # TLS and the upgrade on a slow link
 CLOSE_S = 1.0  # politeness towards a service that does not answer our goodbye
+PING_S, PONG_S = 5.0, 10.0  # a network that is gone says nothing: a call is silent for no longer than both together
 OUTBOX_S = 10.0  # nobody wants an answer to what was said longer ago
 RENEW_AGAIN_S = 5.0  # after a second connection that did not come about
 LARGEST = 16 * 2**20  # bytes of one message: 15 MiB is the largest that a service announces
@@ -104,6 +105,8 @@ class WebSocketLeg:
                 compression=None,  # a third of the time and a tenth of the memory of deflate, and sound does not shrink
                 open_timeout=OPEN_S,
                 close_timeout=CLOSE_S,
+                ping_interval=PING_S,
+                ping_timeout=PONG_S,
                 max_size=LARGEST,
             )
         except InvalidStatus as error:

@@ -47,6 +47,7 @@ REFUSED_S = 300.0  # a password may have been mended meanwhile
 UNTIL_S = 120  # a registration is asked for that long: short, so that a registrar that was restarted knows us soon
 RTP_TIMEOUT_S = 20  # without sound, which flows in silence, too: the other side is gone
 RING_S = 60  # of a telephone that nobody answers, also where the network lets hear something meanwhile
+FOR_EVER_S = 1e9  # no machine has been up for so long
 CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 RATE = 8_000  # until the call says otherwise
 RATES = {8_000: "G.711", 16_000: "G722", 48_000: "opus"}
@@ -114,6 +115,9 @@ class Sip:
         if not self._began:
             return ()
         _, at = TIMED.unpack_from(packet)
+        if not 0 <= at < FOR_EVER_S:  # not a number fails, too
+            self.faults += 1
+            return ()
         heard = self._concealer.take(from_bytes(packet[TIMED.size :]), at)
         return (Audio(to_bytes(heard)),) if len(heard) else ()
 

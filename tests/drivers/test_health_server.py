@@ -8,7 +8,7 @@ import logging
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -17,7 +17,7 @@ from edgevoice.drivers import health_server
 from edgevoice.drivers.health_server import VISITORS, serve_health
 from edgevoice.health import page
 
-STATUS = {
+STATUS: dict[str, object] = {
     "name": "gate 7",
     "state": "idle",
     "fault": None,
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def serving(status: dict[str, object]) -> AsyncIterator[int]:
+async def serving(status: Mapping[str, object]) -> AsyncIterator[int]:
     port = free_port()
     task = asyncio.create_task(serve_health(f"127.0.0.1:{port}", lambda target: page(target, status)))
     while True:
@@ -154,7 +154,7 @@ def test_a_port_that_is_taken_is_said_once_and_had_later(
             port = holder.getsockname()[1]
             task = asyncio.create_task(serve_health(f"127.0.0.1:{port}", lambda target: page(target, STATUS)))
             await asyncio.sleep(0.1)
-        while "http://" not in caplog.text:
+        while "http://" not in caplog.text:  # noqa: ASYNC110 (a log has no event)
             await asyncio.sleep(0.01)
         answer = await exchange(port, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         task.cancel()

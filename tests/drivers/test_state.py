@@ -60,7 +60,18 @@ def test_what_root_writes_the_service_can_read(directory: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [b"", b"\0" * 300, b"{", b"[]", b'{"card": "x"}', b"\xff\xfe", b'{"delay_ms": 1e99}', b"null", b"9" * 5000],
+    [
+        b"",
+        b"\0" * 300,
+        b"{",
+        b"[]",
+        b'{"card": "x"}',
+        b"\xff\xfe",
+        b'{"delay_ms": 1e99}',
+        b"null",
+        b"9" * 5000,
+        b"[" * 9000,
+    ],
 )
 def test_a_damaged_file_counts_as_none(directory: Path, damage: bytes) -> None:
     state.keep_calibration(CALIBRATION).write_bytes(damage)
@@ -123,7 +134,9 @@ def test_what_was_done_about_a_card_that_hangs_outlives_the_process(directory: P
     assert kept.boot, "this boot has a name"
 
 
-@pytest.mark.parametrize("damage", [b"", b"\xff\xfe", b"{", b"[]", b'{"restarts": "x"}', b'{"reboots": 1e99}', b"null"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"\xff\xfe", b"{", b"[]", b'{"restarts": "x"}', b'{"reboots": 1e99}', b"null", b'{"a":' * 9000]
+)
 def test_a_damaged_count_is_none(directory: Path, damage: bytes) -> None:
     state.keep_recovery(Kept("boot", (1.0,), 2))
     (directory / "recovery.json").write_bytes(damage)
