@@ -43,12 +43,17 @@ test-sip: $(VENV)/.test
 
 # What goes wrong in the field, tried for real: minutes, some of it as root. HOURS: for how long writing is watched.
 test-faults: $(VENV)/.test
-	$(call debian,faketime strace)
 	$(SUDO) env EDGEVOICE_WATCH_HOURS=$(or $(HOURS),1) $(BIN)/python -m pytest -m 'faults or not faults' tests/faults tests/e2e/test_faults.py
 
 # A million inputs for each parser of what comes from outside. SECONDS_EACH: no more than so long for each.
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
+
+# Does anything grow? A day of calls in virtual time, ten minutes in real time.
+soak: $(VENV)/.test
+	$(BIN)/python -m benchmarks.soak --interruptions 100000
+	$(BIN)/python -m benchmarks.soak_calls --minutes 10
+	$(BIN)/python -m benchmarks.soak_calls --hours 24
 
 check: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .

@@ -69,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--json", action="store_true", help="print the result as one JSON object")
     calibrate.set_defaults(command=_calibrate)
 
+    bench = commands.add_parser("bench", help="what is promised, measured on this box: met, or not met")
+    bench.add_argument("-c", "--config", type=Path, metavar="FILE", help="where the card is named")
+    bench.add_argument("--out", type=Path, metavar="DIR", help="keep the simulated conversation and its picture there")
+    bench.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    bench.set_defaults(command=_bench)
+
     doctor = commands.add_parser("doctor", help="what is wrong with this box, and what to do about it")
     doctor.add_argument("-c", "--config", type=Path, metavar="FILE", help="the box that is looked at")
     doctor.add_argument("--json", action="store_true", help="print the findings as one JSON object; asks nothing")
@@ -156,6 +162,15 @@ def _calibrate(chosen: argparse.Namespace) -> int:
 
     config = configuration(chosen.config)
     return calibrate.run(config, partial(app.open_configured, config), out=chosen.out, as_json=chosen.json)
+
+
+def _bench(chosen: argparse.Namespace) -> int:
+    from edgevoice import app, bench
+    from edgevoice.drivers.alsa import hush
+
+    hush()
+    config = configuration(chosen.config)
+    return bench.run(config, partial(app.open_configured, config), out=chosen.out, as_json=chosen.json)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:

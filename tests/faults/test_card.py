@@ -99,6 +99,7 @@ def test_capture_stalls_without_an_error(state: Callable[[RunningBox], None], te
         talks(box)
 
 
+@pytest.mark.faults
 def test_xruns_in_bursts(tell: Told) -> None:
     with World(rate=RATE) as world, RunningBox(world) as box:
         speaking(box)

@@ -13,6 +13,8 @@ import logging
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from tests.fuzz.mutation import Mutator
 from tests.fuzz.targets import CALL, TARGETS, Input, Target
@@ -20,8 +22,11 @@ from tests.fuzz.targets import CALL, TARGETS, Input, Target
 
 def fuzz(target: Target, inputs: int, seconds: float, seed: int) -> tuple[int, list[Input], str]:
     """Return how many inputs it took; and if it broke, what led to it and the trace."""
-    mutator, take = Mutator(target.seeds, seed), target.make()
-    until = time.monotonic() + seconds
+    with ExitStack() as stack:
+        return _fuzz(target.make(stack), Mutator(target.seeds, seed), inputs, time.monotonic() + seconds)
+
+
+def _fuzz(take: Callable[[Input], None], mutator: Mutator, inputs: int, until: float) -> tuple[int, list[Input], str]:
     led: list[Input] = []
     for number in range(inputs):
         given = mutator.make()
