@@ -47,6 +47,7 @@ A_MINUTE = 5  # interruptions
 GROWN_MB, GROWN_OBJECTS = 1.0, 500  # after the first tenth: what caches and pools may still take
 DRIFT_MS = 1.0  # between the medians of the first and the last tenth
 CARD_RATE = 48_000
+TRUNCATED = ("client", "conversation.item.truncate")
 
 
 @dataclass
@@ -169,7 +170,7 @@ def minutes(length: float) -> Findings:
         (box.folder / "key").write_text("sk-x")
         with box:
             box.wait_until_awake()
-            until, truncations = time.monotonic() + 60 * length, 0
+            until = time.monotonic() + 60 * length
             while time.monotonic() < until:
                 box.call()
                 found.calls += 1
@@ -178,13 +179,15 @@ def minutes(length: float) -> Findings:
                     said_at = box.say(question)
                     replied_at = box.wait_for_sound(said_at + len(question), within_s=20)
                     box.pause(1.5)
+                    before = len(service.lines(*TRUNCATED))
                     first = box.say(over_it) + first_word(over_it, CARD_RATE)
-                    truncations += 1
-                    told = service.wait_for("client", "conversation.item.truncate", truncations)
+                    told = service.wait_for(*TRUNCATED, before + 1)
                     box.pause(0.2)
                     silent_at = replied_at + last_sound(world.spk[replied_at : first + CARD_RATE])
                     found.errors_ms.append(told["audio_end_ms"] - (silent_at + 1 - replied_at) * 1000 / CARD_RATE)
-                    box.ask(do="press")  # what it answers to the interruption is not waited for
+                    box.wait_for_turn("speaking", within_s=20)  # it answers the interruption
+                    box.pause(0.3)
+                    box.ask(do="press")
                     box.wait_for_turn("listening", within_s=20)
                     box.pause(max(0.2, 60 / A_MINUTE - (time.monotonic() - began) - 1))
                 box.ask(do="hangup")

@@ -33,7 +33,7 @@ from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.drivers.profile_files import card_ids
 from edgevoice.drivers.relay import Relays, open_relays
 from edgevoice.drivers.state import load_calibration, name_of
-from edgevoice.errors import DeviceError
+from edgevoice.errors import DeviceError, StartAgain
 from edgevoice.headless import Headless
 from edgevoice.profiles import as_found
 from edgevoice.schema import Config
@@ -80,8 +80,11 @@ async def run(config: Config, agents: Agents) -> None:
         box.open_panel()
         box.sound.start()
         _settle(box)
-        async with asyncio.TaskGroup() as group:
-            await box.live(group)
+        try:
+            async with asyncio.TaskGroup() as group:
+                await box.live(group)
+        except* StartAgain:
+            pass  # it is raised below, alone
     if box.start_again:
         raise box.start_again
 

@@ -5,7 +5,7 @@ Rules
 * A press while the agent speaks stops the agent (the panel has already told the audio thread); the next one hangs up.
 * A service that refuses us is not asked again until somebody presses the button, or `REFUSED_S` later for a box that
   is always on. A link that breaks is tried again after 1, 2, 5, 10, 30 s; a box whose button was pressed gives up
-  after the last of these, one that is always on never does.
+  after the last of these, one that is always on never does. When the network comes back nobody waits any longer.
 * A line that rings is answered by the button; by itself only for a caller who is allowed to, and with a beep first. A
   box that is in a call, or has no card, is busy.
 * The card going away ends the call; when it is back, a box that is always on calls again.
@@ -32,6 +32,7 @@ from edgevoice.happenings import (
     HeldLong,
     Mute,
     MuteAsked,
+    NetworkBack,
     PlaceCall,
     PowerOff,
     Pressed,
@@ -156,6 +157,9 @@ class Appliance:
             case CardLost(reason, hopeless):
                 self._hopeless = hopeless
                 return self._card_lost(reason)
+            case NetworkBack():
+                waits = self.state is Box.WAITING_TO_RETRY and at >= self._refused_until
+                return self._place(self.target, at) if waits else []
             case CallOpened():
                 return self._call_opened(at)
             case TurnChanged(turn, speaking):

@@ -28,6 +28,7 @@ from edgevoice.drivers.line_leg import FarLine
 from edgevoice.drivers.local import Nobody
 from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
 from edgevoice.drivers.mixer_settings import MixerSettings
+from edgevoice.drivers.network_watch import watch_network
 from edgevoice.drivers.panel import Panel, open_panel
 from edgevoice.drivers.profile_files import card_ids
 from edgevoice.errors import ConfigError, DeviceError, StartAgain
@@ -47,6 +48,7 @@ from edgevoice.happenings import (
     HeldLong,
     Mute,
     MuteAsked,
+    NetworkBack,
     PlaceCall,
     PowerOff,
     Pressed,
@@ -76,7 +78,7 @@ log = logging.getLogger(__name__)
 
 LEAVE_S = 2.0  # for calls over a line to say goodbye, when the box is stopped
 WATCH_S = 2.5  # how often it is looked whether everything advances, where systemd does not say
-STILL = 2  # such looks without an advance: before systemd's patience is over
+STILL = 3  # such looks without an advance: 7.5 s, before the 10 s of systemd's patience are over
 STANDS_STILL = "the audio thread stands still"
 
 
@@ -142,11 +144,14 @@ class RunningBox:
         log.info("edgevoice %s starts as %s", __version__, self._config.device.name)
         self._group = group
         tasks = [group.create_task(self._feed_watchdog()), group.create_task(self._test_nightly())]
+        tasks.append(group.create_task(watch_network(lambda: self.post(NetworkBack()))))
         if self.lines:
             tasks.append(group.create_task(self.lines.live(group)))
         if listen := self._config.status.listen:
             tasks.append(group.create_task(serve_health(listen, lambda target: page(target, self.status()))))
         await self._stop.wait()
+        if self.start_again:
+            raise self.start_again  # ends every task of the group, whatever it waits for
         if self.lines and not self._mistake:
             await self.lines.hang_up("the box is being stopped", LEAVE_S)
         for task in tasks:
@@ -602,6 +607,7 @@ class RunningBox:
                 continue
             still += 1
             if still == STILL:
+                log.error("sound: %s: %s", STANDS_STILL, self.sound.where())
                 given_up = self._mending.stuck(STANDS_STILL, self.loop.time())
                 self.post(CardLost(f"{STANDS_STILL}; {given_up}".removesuffix("; "), hopeless=bool(given_up)))
 

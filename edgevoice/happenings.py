@@ -42,6 +42,11 @@ class CardLost:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkBack:
+    """This machine has an address, or a way out, that it had not before."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallOpened:
     """The other side is there."""
 
@@ -102,6 +107,7 @@ Happening: TypeAlias = (
     | HeldLong
     | CardReady
     | CardLost
+    | NetworkBack
     | CallOpened
     | TurnChanged
     | CallEnded

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from edgevoice.audio.duplex import Duplex, cycle
@@ -23,6 +26,7 @@ REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # each failed opening prints a line of al
 STEADY_S = 5.0  # a card that worked for so long is opened again at once
 WAIT_S = 1.0  # how often waiting counts as progress: the watchdog looks every few seconds
 LEAVE_S = 1.0  # a thread that does not end by then is left behind: the process ends anyway
+INNERMOST = 6  # functions that are told of a thread that stands still
 PRIORITY = 10  # SCHED_FIFO, above everything ordinary, below the kernel's own threads
 
 
@@ -82,6 +86,15 @@ class SoundCard:
     def counters(self) -> dict[str, int]:
         """Count what went wrong with the card that is open, and how often it was opened."""
         return (self.card.counted() if self.card else {}) | {"opened": self._opened}
+
+    def where(self) -> str:
+        """Say in which functions the thread is, the innermost first: for the journal, when it stands still."""
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        stack = traceback.extract_stack(frame)[::-1] if frame else []
+        return (
+            " < ".join(f"{step.name} ({Path(step.filename).name}:{step.lineno})" for step in stack[:INNERMOST])
+            or "it ended"
+        )
 
     # ------------------------------------------------------------------------------------------ a leg of a call
 

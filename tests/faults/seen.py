@@ -23,6 +23,7 @@ PATTERNS = {pattern.name: pattern for pattern in (*BOX_PATTERNS.values(), *TURN_
 PATTERNS |= {pattern.name: pattern for pattern in CAUSE_PATTERNS.values()}
 LOOK_S = 0.1
 SETTLED_S = 0.4  # from a change of the state to the new rhythm, on a machine that is shared
+LEAST_S = 1.0  # shorter looks say more of the machine than of the light
 SHARE, RATE = 0.2, 0.35  # how far brightness and rises a second may be off: threads of Python make the rhythm
 
 
@@ -85,7 +86,7 @@ def judge(edges: Sequence[Edge], pattern: Pattern, begin: float, end: float) -> 
     begin, end = begin + SETTLED_S, end - LOOK_S
     on_s, off_s, fade_s = rhythm(pattern, fades=True)
     cycle_s = on_s + off_s + 2 * fade_s
-    if end - begin < max(0.5, 0 if pattern.steady else 2 * cycle_s):
+    if end - begin < max(LEAST_S, 0 if pattern.steady else 2 * cycle_s):
         return None
     bright, rises = _measured(edges, begin, end)
     if pattern.steady:

