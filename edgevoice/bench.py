@@ -34,9 +34,11 @@ from edgevoice.audio.echo import load as load_canceller
 from edgevoice.audio.interruption import TalkOver
 from edgevoice.drivers import control
 from edgevoice.drivers.audio_thread import OpenedCard
+from edgevoice.drivers.profile_files import card_ids
 from edgevoice.drivers.still_card import StillCard
 from edgevoice.errors import DeviceError
 from edgevoice.events import Answer, Command, Listen, Play, Uplink
+from edgevoice.profiles import as_found
 from edgevoice.schema import Config
 
 FAR_RATE = 24_000
@@ -191,7 +193,8 @@ def _process(config: Config, open_card: Callable[[], OpenedCard], tell: Tell) ->
 
 
 def _configuration(config: Config, folder: str, simulate: bool) -> str:
-    card = {name: getattr(config.card, name) for name in config.card.__struct_fields__} | {"simulate": simulate}
+    found = as_found(config, card_ids()).card
+    card = {name: getattr(found, name) for name in found.__struct_fields__} | {"simulate": simulate}
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in card.items()]
     socket_path = json.dumps(f"{folder}/control.sock")
     rest = f'[panel]\npins = "none"\n[status]\nsocket = {socket_path}\n[echo]\ncanceller = "{config.echo.canceller}"\n'

@@ -1,7 +1,8 @@
 """A card that hangs: open it again, start this process anew, start the machine anew; and when to leave it alone.
 
     hangs in a row          step
-    1 to REOPENS - 1        REOPEN    the audio thread does it by itself, with growing delays
+    1 to REOPENS - 1        REOPEN    the audio thread does it by itself, with growing delays; and so it does for one
+                                      that works for a while and hangs again, but no more than OFTEN times an hour
     each one after that     RESTART   a new process has a new alsa-lib; at most `reboot_after` (else RESTARTS) an hour
     and that did not help   REBOOT    only where it is configured: a driver that hangs, a USB bus that is stuck
     and that did not help   GIVE_UP   the fault is shown and explained; opening goes on, every few seconds
@@ -18,12 +19,14 @@ Rules
 
 from __future__ import annotations
 
+from collections import deque
 from enum import Enum
 
 from msgspec import Struct
 
 REOPENS = 5  # in a row: with the delays of the audio thread some 20 s
 STEADY_S = 5.0  # a card that worked for so long does not hang in a row
+OFTEN = 30  # an hour: a card that hangs every two minutes is of no use
 RESTARTS = 3  # where `reboot_after` does not say how many
 WINDOW_S = 3600.0
 REBOOTS = 2
@@ -57,6 +60,7 @@ class Recovery:
         self.reason = ""  # why it was given up, in words
         self._reboot_after = reboot_after
         self._hangs = 0
+        self._lately: deque[float] = deque(maxlen=OFTEN)
         self._opened_at: float | None = None
 
     def opened(self, at: float) -> None:
@@ -69,7 +73,9 @@ class Recovery:
             self._hangs = 0
         self._opened_at = None
         self._hangs += 1
-        return Step.REOPEN if self._hangs < REOPENS or busy else self.escalate(at)
+        self._lately.append(at)
+        often = len(self._lately) == OFTEN and at - self._lately[0] < WINDOW_S
+        return self.escalate(at) if (self._hangs >= REOPENS or often) and not busy else Step.REOPEN
 
     def escalate(self, at: float) -> Step:
         """Opening it again does not help, or cannot be tried; return what to do, already counted in `kept`."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.recovery import DAY_S, REBOOTS, REOPENS, RESTARTS, UP_S, WINDOW_S, Kept, Recovery, Step
+from edgevoice.recovery import DAY_S, OFTEN, REBOOTS, REOPENS, RESTARTS, UP_S, WINDOW_S, Kept, Recovery, Step
 
 
 def hang(recovery: Recovery, at: float, times: int = REOPENS) -> list[Step]:
@@ -19,9 +19,18 @@ def test_it_is_opened_again_before_anything_else() -> None:
 
 def test_a_card_that_worked_in_between_does_not_hang_in_a_row() -> None:
     recovery = Recovery(Kept(), "boot")
-    for minute in range(100):
+    for minute in range(0, 1000, 5):
         recovery.opened(60 * minute)
         assert recovery.hung(60 * minute + 30) is Step.REOPEN
+
+
+def test_a_card_that_works_for_a_moment_and_hangs_again_is_not_opened_for_ever() -> None:
+    recovery = Recovery(Kept(), "boot")
+    steps = []
+    for number in range(OFTEN):
+        recovery.opened(60 * number)
+        steps.append(recovery.hung(60 * number + 30))
+    assert steps == [Step.REOPEN] * (OFTEN - 1) + [Step.RESTART]
 
 
 def test_a_card_that_opens_and_hangs_at_once_does_hang_in_a_row() -> None:

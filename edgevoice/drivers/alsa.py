@@ -71,8 +71,8 @@ class AlsaCard:
         self._stopped = True  # dropped, or not started: avail() means nothing then
         self._read = 0  # frames that the capture has delivered
         self._written = 0  # frames accepted by write(), less those dropped
-        self._seen = 0  # what avail() said of the loudspeaker last, and since when it says the same
-        self._seen_at = time.monotonic()
+        self._played = 0  # frames that had left when they were last asked for, and since when it is so many
+        self._played_at = time.monotonic()
         self._hearing = Course(self.rate)
         self._playing = Course(self.rate)
         self._poll = select.poll()
@@ -163,17 +163,18 @@ class AlsaCard:
         if self._stopped:
             return waiting
         available: int = self._call(self._playback.pcm.avail)
-        self._see(available)
         if available < 0:  # it ran dry: all was played. Whatever else is wrong, the next write says it
             return waiting
-        return max(0, self._playback.buffer - available) + waiting
+        queued = max(0, self._playback.buffer - available) + waiting
+        self._see(self._written - queued, queued)
+        return queued
 
-    def _see(self, available: int) -> None:
+    def _see(self, played: int, queued: int) -> None:
         """Raise DeviceHung when the loudspeaker has stood still for LOST_S while the microphone goes on."""
         now = time.monotonic()
-        if available != self._seen or available < 0:
-            self._seen, self._seen_at = available, now
-        elif now - self._seen_at > LOST_S:
+        if played != self._played or not queued:
+            self._played, self._played_at = played, now
+        elif now - self._played_at > LOST_S:
             raise DeviceHung(f"the loudspeaker plays nothing for {LOST_S:g} s")
 
     def position(self) -> float | None:
@@ -225,7 +226,7 @@ class AlsaCard:
         else:
             raise DeviceHung("the loudspeaker does not start again after an underrun")
         if self._stopped or dry:
-            self._seen_at = time.monotonic()
+            self._played_at = time.monotonic()
             lost = self._playing.start(between(before, time.monotonic()), first)
             self.counters.playback_lost += lost if dry else 0
             self.restarts += 1

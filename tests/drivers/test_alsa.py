@@ -212,6 +212,17 @@ def test_a_loudspeaker_that_stands_still_is_noticed_though_the_microphone_goes_o
         card.close()
 
 
+def test_a_loudspeaker_that_moves_by_whole_periods_does_not_stand_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time it is asked, it has room for exactly one period again."""
+    with World(rate=RATE, speaker_step=480) as world:
+        monkeypatch.setenv("ALSA_CONFIG_PATH", world.conf)
+        card = open_card(CARD)
+        try:
+            play(card, noise(2 * RATE))
+        finally:
+            card.close()
+
+
 def test_a_loudspeaker_that_is_not_to_play_does_not_stand_still(world: World) -> None:
     card = open_card(CARD)
     try:
