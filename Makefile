@@ -43,7 +43,8 @@ test-sip: $(VENV)/.test
 
 # What goes wrong in the field, tried for real: minutes, some of it as root. HOURS: for how long writing is watched.
 test-faults: $(VENV)/.test
-	$(SUDO) env EDGEVOICE_WATCH_HOURS=$(or $(HOURS),1) $(BIN)/python -m pytest -m 'faults or not faults' tests/faults tests/e2e/test_faults.py
+	$(call debian,iproute2)
+	$(SUDO) env EDGEVOICE_WATCH_HOURS=$(or $(HOURS),1) $(BIN)/python -m pytest -m faults
 
 # A million inputs for each parser of what comes from outside. SECONDS_EACH: no more than so long for each.
 fuzz: $(VENV)/.test

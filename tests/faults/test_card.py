@@ -179,8 +179,8 @@ def test_card_that_hangs_for_good_is_given_up_after_so_many_processes(tell: Told
 
 
 @pytest.mark.faults
-def test_an_hour_of_small_xruns_loses_nothing_but_them(tell: Told) -> None:
-    """In a minute: every second the process is kept from its card for a moment."""
+def test_a_minute_in_which_each_second_has_an_xrun(tell: Told) -> None:
+    """Every second the process is kept from its card for a moment."""
     with World(rate=RATE, seconds=200) as world, RunningBox(world) as box:
         box.call()
         for number in range(60):

@@ -89,6 +89,22 @@ def test_network_cut_for_a_second(state: Callable[[RunningBox], None], tmp_path:
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("seconds", [1.0, 30.0])
+def test_network_cut_while_connecting(seconds: float, tmp_path: Path, tell: Told) -> None:
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, _), Watch(box):
+        box.wait_until_awake()
+        cable.cut()
+        box.tap()
+        box.wait_for_state("connecting")
+        box.pause(seconds)
+        cable.mend()
+        back_at = time.monotonic()
+        box.wait_for_state("in call", within_s=BACK_S + 5)
+        tell("back after, s", round(time.monotonic() - back_at, 1))
+        answers(box)
+
+
+@pytest.mark.faults
 @each_state
 def test_network_cut_for_30_seconds(state: Callable[[RunningBox], None], tmp_path: Path, tell: Told) -> None:
     with at_the_end_of_a_cable(tmp_path, seconds=200) as (box, cable, service), Watch(box):
