@@ -78,7 +78,7 @@ log = logging.getLogger(__name__)
 
 LEAVE_S = 2.0  # for calls over a line to say goodbye, when the box is stopped
 WATCH_S = 2.5  # how often it is looked whether everything advances, where systemd does not say
-STILL = 3  # such looks without an advance: 7.5 s, before the 10 s of systemd's patience are over
+STILL_S = 7.0  # of looks without an advance: longer than any wait of the audio thread, shorter than systemd's patience
 STANDS_STILL = "the audio thread stands still"
 
 
@@ -596,17 +596,21 @@ class RunningBox:
 
         A thread that stands still is our own business first: we know what to write down. A loop that does is systemd's.
         """
-        progress, still = -1, 0
+        look_s = (systemd.watchdog_interval_s() or 2 * WATCH_S) / 2
+        progress, still_s = (
+            -1,
+            0.0,
+        )  # looks are counted, not time: a process that was stopped has lost time, not a thread
         while True:
-            await asyncio.sleep((systemd.watchdog_interval_s() or 2 * WATCH_S) / 2)
+            await asyncio.sleep(look_s)
             if self.sound.progress != progress:
-                if still >= STILL:  # it has given up on it, and was wrong
+                if still_s >= STILL_S:  # it has given up on it, and was wrong
                     self.post(CardReady())
-                progress, still = self.sound.progress, 0
+                progress, still_s = self.sound.progress, 0.0
                 systemd.alive()
                 continue
-            still += 1
-            if still == STILL:
+            before, still_s = still_s, still_s + look_s
+            if before < STILL_S <= still_s:
                 log.error("sound: %s: %s", STANDS_STILL, self.sound.where())
                 given_up = self._mending.stuck(STANDS_STILL, self.loop.time())
                 self.post(CardLost(f"{STANDS_STILL}; {given_up}".removesuffix("; "), hopeless=bool(given_up)))

@@ -80,7 +80,7 @@ class Recovery:
     def escalate(self, at: float) -> Step:
         """Opening it again does not help, or cannot be tried; return what to do, already counted in `kept`."""
         before = self.kept
-        restarts = tuple(then for then in before.restarts if at - then < WINDOW_S)
+        restarts = tuple(then for then in before.restarts if 0 <= at - then < WINDOW_S)
         if len(restarts) < (self._reboot_after or RESTARTS):
             self.kept = Kept(before.boot, (*restarts, at), before.reboots)
             return Step.RESTART

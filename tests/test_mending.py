@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from edgevoice.catalogue import Agents
 from edgevoice.drivers import audio_thread, control, state
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.errors import DeviceError, DeviceHung, StartAgain
-from edgevoice.recovery import REOPENS, RESTARTS, UP_S, Kept
+from edgevoice.recovery import REOPENS, RESTARTS, Kept
 from edgevoice.schema import Config
 from tests.test_app import NoFiles, configuration
 
@@ -130,8 +131,7 @@ def test_the_machine_is_rebooted_only_if_that_is_wished(
 
     monkeypatch.setattr("edgevoice.drivers.systemd.switch", switch)
     monkeypatch.setattr("edgevoice.recovery.UP_S", 0.0)  # whatever this machine's uptime
-    monkeypatch.setattr("edgevoice.recovery.WINDOW_S", 1e9)
-    state.keep_recovery(Kept(state.boot(), (UP_S,) * RESTARTS))
+    state.keep_recovery(Kept(state.boot(), (time.monotonic(),) * RESTARTS))
     more = f"[device]\nreboot_after = {RESTARTS if allowed else 0}\n"
     box = run(tmp_path, monkeypatch, hangs, more, until=lambda box: bool(asked) or "did not help" in str(box.status()))
     assert asked == (["reboot"] if allowed else [])
@@ -157,6 +157,7 @@ def test_an_audio_thread_that_stands_still_ends_the_process(tmp_path: Path, monk
 
     monkeypatch.setattr(audio_thread, "LEAVE_S", 0.01)
     monkeypatch.setattr(box_module, "WATCH_S", 0.05)
+    monkeypatch.setattr(box_module, "STILL_S", 0.14)
     try:
         with pytest.raises(StartAgain, match="the audio thread stands still"):
             run(tmp_path, monkeypatch, never)
@@ -192,6 +193,7 @@ def test_it_ends_though_a_call_waits_for_the_audio_thread(
 
     monkeypatch.setattr(audio_thread, "LEAVE_S", 0.01)
     monkeypatch.setattr(box_module, "WATCH_S", 0.3)
+    monkeypatch.setattr(box_module, "STILL_S", 0.8)
     try:
         with pytest.raises(StartAgain, match="the audio thread stands still"):
             run(tmp_path, monkeypatch, open_card, until=call)
@@ -224,7 +226,8 @@ def test_a_thread_that_was_given_up_and_goes_on_is_no_fault_any_more(
 
     real = app.open_configured
     monkeypatch.setattr(box_module, "WATCH_S", 0.05)
-    state.keep_recovery(Kept(state.boot(), (1e9,) * RESTARTS))
+    monkeypatch.setattr(box_module, "STILL_S", 0.14)
+    state.keep_recovery(Kept(state.boot(), (time.monotonic(),) * RESTARTS))
     run(tmp_path, monkeypatch, late, until=saw)
     assert "one flash every four seconds" in shown
     assert shown[-1] == "off"
