@@ -178,13 +178,16 @@ def minutes(length: float) -> Findings:
                     began = time.monotonic()
                     said_at = box.say(question)
                     replied_at = box.wait_for_sound(said_at + len(question), within_s=20)
+                    taken_back = box.status()["echo"]["taken_back"]
                     box.pause(1.5)
                     before = len(service.lines(*TRUNCATED))
                     first = box.say(over_it) + first_word(over_it, CARD_RATE)
                     told = service.wait_for(*TRUNCATED, before + 1)
                     box.pause(0.2)
                     silent_at = replied_at + last_sound(world.spk[replied_at : first + CARD_RATE])
-                    found.errors_ms.append(told["audio_end_ms"] - (silent_at + 1 - replied_at) * 1000 / CARD_RATE)
+                    if box.status()["echo"]["taken_back"] == taken_back:  # else there is a pause in what was played
+                        played_ms = (silent_at + 1 - replied_at) * 1000 / CARD_RATE
+                        found.errors_ms.append(told["audio_end_ms"] - played_ms)
                     box.wait_for_turn("speaking", within_s=20)  # it answers the interruption
                     box.pause(0.3)
                     box.ask(do="press")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -46,19 +45,19 @@ async def serve_health(listen: str, page: Page) -> None:
     while True:
         try:
             server = await asyncio.start_server(attend, host.strip("[]") or None, int(port), limit=HEADER)
-        except (OSError, socket.gaierror) as error:
+        except OSError as error:  # of the resolver, too
             if not told:
                 log.error("status.listen: cannot listen on %s: %s; it is tried again", listen, error.strerror)
             told = True
             await asyncio.sleep(AGAIN_S)
             continue
         log.info("health: http://%s/health and /metrics", listen)
-        try:
-            async with server:
+        async with server:
+            try:
                 await server.serve_forever()
-        finally:
-            for writer in visitors:
-                writer.close()
+            finally:
+                for writer in list(visitors):
+                    writer.close()
 
 
 async def _answer(reader: asyncio.StreamReader, page: Page) -> bytes:
