@@ -13,7 +13,7 @@ DEBIAN_SIP := kamailio kamailio-tls-modules baresip-core sip-tester
 DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd openssl $(DEBIAN_SIP)
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
-.PHONY: run demo test test-sip test-faults fuzz soak check bench clean
+.PHONY: run demo test test-sip test-nightly test-faults fuzz soak check bench clean
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 
@@ -56,6 +56,10 @@ soak: $(VENV)/.test
 	$(BIN)/python -m benchmarks.soak_calls --minutes 10
 	$(BIN)/python -m benchmarks.soak_calls --hours 24
 
+# What takes half a minute of real time or more, and is tried in a shorter way by `make test`.
+test-nightly: $(VENV)/.test
+	$(BIN)/python -m pytest -m nightly
+
 check: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
@@ -68,6 +72,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.resumes
 	$(BIN)/python -m benchmarks.lines
 	$(BIN)/python -m benchmarks.sip
+	$(BIN)/python -m benchmarks.sdk
 	$(if $(SPEECH),$(BIN)/python -m benchmarks.barge_in --speech $(SPEECH) --hours 1 --interruptions 120)
 
 clean:

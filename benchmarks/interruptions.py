@@ -20,8 +20,8 @@ from benchmarks import speech
 from benchmarks.decisions import hinted_at
 from benchmarks.load import busy_cores
 from benchmarks.recording import Cut, Recording, write
+from tests.e2e.agent_service import OPENAI, AgentService, Line
 from tests.e2e.box import TRUSTING, RunningBox
-from tests.e2e.openai_service import Line, OpenAIService
 from tests.lab.labcard.labcard import World
 
 Samples = NDArray[np.int16]
@@ -61,7 +61,7 @@ def record(
     with (
         tempfile.TemporaryDirectory() as log,
         World(rate=RATE, fifo=condition.fifo, seconds=30 + (voices + presses) * EACH_S) as world,
-        OpenAIService(Path(log), speech.reply(24_000), "--vad-dbfs", VAD_DBFS) as service,
+        AgentService(OPENAI, Path(log), speech.reply(24_000), "--vad-dbfs", VAD_DBFS) as service,
     ):
         world.air[:] = speech.room(len(world.air), RATE, ROOM_DBFS)
         box = boxed(world, service)
@@ -80,7 +80,7 @@ def record(
     return Outcome(xruns, person.unheard, person.calls)
 
 
-def boxed(world: World, service: OpenAIService) -> RunningBox:
+def boxed(world: World, service: AgentService) -> RunningBox:
     """Return the box with its defaults, in that room, with that agent."""
     more = TRUSTING + service.configuration(vad_silence_ms=str(SILENCE_MS))
     box = RunningBox(world, more, buffer_ms=BUFFER_MS)

@@ -37,8 +37,8 @@ from edgevoice.drivers.room import RoomCard
 from edgevoice.happenings import HangUpAsked
 from edgevoice.light import Box, Turn
 from edgevoice.simulation import Simulation
+from tests.e2e.agent_service import OPENAI, AgentService
 from tests.e2e.box import TRUSTING, RunningBox, first_word, last_sound, voice
-from tests.e2e.openai_service import OpenAIService
 from tests.lab.labcard.labcard import World
 
 Samples = NDArray[np.int16]
@@ -163,7 +163,7 @@ def minutes(length: float) -> Findings:
     with (
         tempfile.TemporaryDirectory() as folder,
         World(rate=CARD_RATE, seconds=60 * length + 120) as world,
-        OpenAIService(Path(folder), voice("story", 24_000)) as service,
+        AgentService(OPENAI, Path(folder), voice("story", 24_000)) as service,
     ):
         dark = "[panel]\nlight = []\n"  # the pins of the lab keep every change of a light, and would grow
         box = RunningBox(world, f"{TRUSTING}\n{dark}\n{service.configuration()}")
@@ -202,7 +202,12 @@ def minutes(length: float) -> Findings:
 
 def _process(pid: int) -> dict[str, float]:
     """Weigh a process from outside. Source: proc(5)."""
-    descriptors = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    descriptors = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            descriptors.append(os.readlink(path))
+        except FileNotFoundError:
+            pass  # closed meanwhile
     return {
         "rss_mb": _rss_mb(pid),
         "threads": float(len(list(Path(f"/proc/{pid}/task").iterdir()))),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks import speech
 from benchmarks.figures import round_trips
 from benchmarks.interruptions import EACH_S, RATE, ROOM_DBFS, VAD_DBFS, Person, boxed
-from tests.e2e.openai_service import OpenAIService
+from tests.e2e.agent_service import OPENAI, AgentService
 from tests.lab.labcard.labcard import World
 
 Samples = NDArray[np.int16]
@@ -30,7 +30,8 @@ def measure(said: Sequence[Samples], *, turns: int, seed: int) -> list[float]:
     with (
         tempfile.TemporaryDirectory() as log,
         World(rate=RATE, seconds=30 + turns * EACH_S) as world,
-        OpenAIService(
+        AgentService(
+            OPENAI,
             Path(log),
             speech.reply(24_000)[: round(ANSWER_S * 24_000)],
             *("--vad-dbfs", VAD_DBFS, "--delay-ms", str(ONE_WAY_MS)),

@@ -11,32 +11,22 @@ import signal
 import ssl
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgevoice.audio.calibration import Calibration
-from edgevoice.audio.duplex import Duplex
-from edgevoice.audio.echo import Canceller
-from edgevoice.audio.echo import load as load_canceller
-from edgevoice.audio.interruption import TalkOver
-from edgevoice.audio.resample import Resampler
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.doors import Doors
 from edgevoice.drivers import control
-from edgevoice.drivers.alsa import CardSettings, hush, open_card
-from edgevoice.drivers.audio_thread import OpenedCard
-from edgevoice.drivers.profile_files import card_ids
+from edgevoice.drivers.alsa import hush
 from edgevoice.drivers.relay import Relays, open_relays
-from edgevoice.drivers.state import load_calibration, name_of
 from edgevoice.errors import DeviceError, StartAgain
 from edgevoice.headless import Headless
-from edgevoice.profiles import as_found
 from edgevoice.schema import Config
+from edgevoice.sound import calibration, configured_duplex, load_echo, open_configured
 from edgevoice.switchboard import Switchboard
 
 log = logging.getLogger(__name__)
@@ -45,7 +35,6 @@ SWITCH_S = 0.001  # how long Python may keep the audio thread waiting: a tenth o
 BROKEN_CONNECTION = (ConnectionError, TimeoutError, ssl.SSLError)
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)  # who knocks too often: the server accepts again a second later
 CARDS = Path("/proc/asound/cards")
-VOICES = Path(__file__).parent / "voices"
 
 
 async def run(config: Config, agents: Agents) -> None:
@@ -57,18 +46,16 @@ async def run(config: Config, agents: Agents) -> None:
         await _run_headless(config, agents)
         return
     hush()
-    # Before the audio thread asks for real time: the canceller's library starts threads, and they would inherit it.
-    canceller, echo = load_canceller(config.echo.canceller, noise_suppression=config.echo.noise_suppression)
-    _tell_echo(config, canceller, echo)
+    canceller, echo = load_echo(config)
     async with AsyncExitStack() as stack:
         box = RunningBox(
             config,
             agents,
             partial(open_configured, config),
-            partial(_duplex, config, canceller),
+            partial(configured_duplex, config, canceller),
             echo,
             _open_doors(config, stack),
-            partial(_calibration, config),
+            partial(calibration, config),
         )
         _let_mistakes_end_us(box)
         if config.lines.listen or config.line.sip:
@@ -98,6 +85,17 @@ async def _run_headless(config: Config, agents: Agents) -> None:
         _settle(box)
         async with asyncio.TaskGroup() as group:
             await box.live(group)
+
+
+def event_loop(config: Config) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the event loop; None: asyncio's own. A box that only carries calls takes uvloop, if it may."""
+    if not is_headless(config):
+        return None
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def is_headless(config: Config) -> bool:
@@ -159,75 +157,3 @@ def _settle_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
     if trim:
         trim(0)
-
-
-def _tell_echo(config: Config, canceller: Canceller, echo: str) -> None:
-    """Say in the journal what takes the echo out; that nothing does, unless it is wished so, is a warning."""
-    unwished = canceller.name == "none" and config.echo.canceller == "auto"
-    consequence = "; half duplex: nobody is heard while the box speaks" if _half_duplex(config, canceller) else ""
-    log.log(logging.WARNING if unwished else logging.INFO, "echo: %s%s", echo, consequence)
-
-
-def _half_duplex(config: Config, canceller: Canceller) -> bool:
-    return {"auto": canceller.name == "none", "always": True, "never": False}[config.echo.half_duplex]
-
-
-def _duplex(config: Config, canceller: Canceller, rate: int) -> Duplex:
-    barge_in = config.barge_in
-    return Duplex(
-        rate,
-        TalkOver(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms),
-        canceller,
-        half_duplex=_half_duplex(config, canceller),
-        pre_roll_ms=barge_in.pre_roll_ms,
-        give_up_ms=barge_in.give_up_ms,
-        delay_ms=_delay_ms(config),
-    )
-
-
-def _delay_ms(config: Config) -> float:
-    """How late the echo is: as configured, else as `edgevoice calibrate` measured it, else unknown."""
-    if config.echo.delay_ms >= 0:
-        return config.echo.delay_ms
-    calibration = _calibration(config)
-    return calibration.delay_ms if calibration else 0.0
-
-
-def _calibration(config: Config) -> Calibration | None:
-    """Return what `edgevoice calibrate` found out about the configured card, if it was run."""
-    return load_calibration(name_of(as_found(config, card_ids()).card))
-
-
-def open_configured(config: Config) -> OpenedCard:
-    """Open the card that is configured, or that of its HAT, whatever id it has. Raises DeviceError."""
-    card = as_found(config, card_ids()).card
-    if card.simulate:
-        return _simulated_room(config)
-    return open_card(
-        CardSettings(
-            capture=card.capture,
-            playback=card.playback,
-            rate=card.rate,
-            period_ms=card.period_ms,
-            ahead_ms=card.buffer_ms,
-            capture_channel=card.capture_channel,
-        )
-    )
-
-
-def _simulated_room(config: Config) -> OpenedCard:
-    """A room in real time, in which a person says the same things again and again."""
-    from edgevoice.drivers.room import RealClock, Room, RoomCard, Utterance
-    from edgevoice.drivers.wav import read_wav
-
-    card = config.card
-    people, at = [], 3.0
-    for path in sorted(VOICES.glob("*.wav")):
-        pcm, rate = read_wav(path)
-        said = Resampler(rate, card.rate).process(pcm)
-        people.append(Utterance(at, said, path.stem))
-        at += len(said) / card.rate + 6.0
-    echo = np.zeros(card.rate // 50, np.float32)
-    echo[-1] = 0.1  # one reflection, 20 ms late, 20 dB down
-    room = Room(card.rate, people, echo, loop_s=at)
-    return RoomCard(room, RealClock(), card.period_ms, card.buffer_ms)

@@ -3,9 +3,9 @@
 Rules
 * The light is a function of (state, turn), in `light.py`, and of nothing else.
 * A press while the agent speaks stops the agent (the panel has already told the audio thread); the next one hangs up.
-* A service that refuses us is not asked again until somebody presses the button, or `REFUSED_S` later for a box that
-  is always on. A link that breaks is tried again after 1, 2, 5, 10, 30 s; a box whose button was pressed gives up
-  after the last of these, one that is always on never does. When the network comes back nobody waits any longer.
+* Whom to call when a call has failed is for `redial.py` to say. An agent that is not there in time gives way to the
+  fallback; the tone and the light say so, and `instead` says why for as long as that call lasts.
+* When the network comes back nobody waits any longer for the next try.
 * A line that rings is answered by the button; by itself only for a caller who is allowed to, and with a beep first. A
   box that is in a call, or has no card, is busy.
 * The card going away ends the call; when it is back, a box that is always on calls again.
@@ -13,9 +13,12 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
+from edgevoice.contact import Contact
+from edgevoice.errands import GOODBYE_S, errand
 from edgevoice.events import Closed, End, ToolCalled
 from edgevoice.happenings import (
     AnswerCall,
@@ -45,24 +48,20 @@ from edgevoice.happenings import (
     Talk,
     ToolDone,
     TurnChanged,
-    TurnVolume,
 )
 from edgevoice.light import Box, Pattern, Turn, pattern
-from edgevoice.tools import HangUpTool, SetVolume, parse
+from edgevoice.redial import REACH_S, Redial
+from edgevoice.tools import NO_TOOLS, Toolbox
 
-RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-STEADY_S = 30.0  # a call that lasted this long was not the fault of the link: start the delays anew
-REFUSED_S = 300.0  # a key may have been mended meanwhile
 FAULT_SHOWN_S = 30.0  # the light tells why a call failed for so long
-BOUNCE_S = 0.2  # presses closer together than this are one: no finger is that quick
-RELEASE_S = 0.03  # a contact that closes again within this has bounced: the finger is still there
 PUSH_IDLE_S = 60.0  # push to talk: nobody pressed for so long, the call ends
-GOODBYE_S = 10.0  # an agent that hangs up may finish its sentence
 DRAIN_S = 2.0  # the same when the box itself is stopped
 TICK_S = 2.0  # a soft tick that often while connecting
 RING_S = 3.0  # a tone of 0.9 s, then silence: as telephones ring
 RING_FOR_S = 60.0  # nobody comes any more; services give up at about the same time
 END_TONES = {End.BUSY: "busy", End.NO_ANSWER: "no answer", End.WRONG_NUMBER: "wrong number"}  # else "refused"
+
+CALLING = (Box.CONNECTING, Box.FALLING_BACK)
 
 Effects: TypeAlias = list[Effect]
 
@@ -80,7 +79,7 @@ class Appliance:
         max_s: float = 600.0,
         power_off: bool = False,
         auto_answer: bool = False,
-        tools: Collection[str] = (),
+        tools: Mapping[str, Toolbox] = MappingProxyType({}),
     ) -> None:
         self.state = Box.STARTING
         self.turn = Turn.OPENING
@@ -89,27 +88,25 @@ class Appliance:
         self.target = ""  # whom the running, or the next, call is to
         self.fault = ""  # why the state is FAULT or WAITING_TO_RETRY, in words
         self.cause: End | None = None  # of a fault that a call left behind
+        self.instead = ""  # why the fallback is called, or talked with
         self.call_since: float | None = None
         self._button = button
         self._at_start = at_start
-        self._fallback = fallback
+        self._redial = Redial(at_start=at_start, fallback=fallback)
         self._push_to_talk = push_to_talk
         self._max_s = max_s
         self._power_off = power_off
         self._auto_answer = auto_answer
-        self._tools = tools
+        self._tools = tools  # what each agent may ask for
         self._card = False
         self._hopeless = False  # it hangs, and nothing helps
         self._awake = False  # a card has been there before
-        self._down = False
-        self._pressed_at = -BOUNCE_S
-        self._released_at: float | None = None  # the contact opened; whether it bounces shows within RELEASE_S
-        self._tries = 0
+        self._contact = Contact()
         self._incoming = False  # the call was made by the other side: it is not made again
         self._rings_until = 0.0
         self._ending = False  # the call was told to end; `CallEnded` has not come yet
         self._stopping = False
-        self._refused_until = 0.0  # a service that refused us is left alone, by a box that is always on
+        self._unreached = ""  # it was told to end because it was not there in time
         self._next_target = ""  # asked for while another call was ending
         self._wake: float | None = None  # when a retry, the end of a fault or a tick is due
         self._idle_since = 0.0  # push to talk
@@ -127,18 +124,30 @@ class Appliance:
     @property
     def deadline(self) -> float | None:
         times = [] if self._wake is None else [self._wake]
-        if self._released_at is not None:
-            times.append(self._released_at + RELEASE_S)
+        if self._contact.deadline is not None:
+            times.append(self._contact.deadline)
         if self.state is Box.IN_CALL and self.call_since is not None and not self._ending:
             times.append(self.call_since + self._max_s)
             if self._idle:
                 times.append(self._idle_since + PUSH_IDLE_S)
+        if self._reach_by is not None:
+            times.append(self._reach_by)
         return min(times, default=None)
+
+    @property
+    def _reach_by(self) -> float | None:
+        """By when the call that is being made must be there."""
+        return self._redial.reach_by(self.target) if self.state is Box.CONNECTING and not self._ending else None
 
     @property
     def _idle(self) -> bool:
         """Push to talk: nobody talks, and nobody is talked to."""
-        return self._push_to_talk and not self._down and self.turn in (Turn.WAITING, Turn.MUTED) and not self.speaking
+        return (
+            self._push_to_talk
+            and not self._contact.down
+            and self.turn in (Turn.WAITING, Turn.MUTED)
+            and not self.speaking
+        )
 
     def receive(self, happening: Happening, at: float) -> Effects:
         """Take one happening; return what to do, in order."""
@@ -148,7 +157,7 @@ class Appliance:
             case Pressed(stops):
                 return self._pressed(stops, at)
             case Released():
-                self._released_at = at if self._down else None
+                self._contact.opens(at)
                 return []
             case HeldLong():
                 return [EndCall("the box is switched off"), PowerOff()] if self._power_off else []
@@ -158,7 +167,7 @@ class Appliance:
                 self._hopeless = hopeless
                 return self._card_lost(reason)
             case NetworkBack():
-                waits = self.state is Box.WAITING_TO_RETRY and at >= self._refused_until
+                waits = self.state is Box.WAITING_TO_RETRY and self._redial.may_be_sooner(at)
                 return self._place(self.target, at) if waits else []
             case CallOpened():
                 return self._call_opened(at)
@@ -168,8 +177,8 @@ class Appliance:
                 return []
             case CallEnded(closed):
                 return self._call_ended(closed, at)
-            case CallAsked(target):
-                return self._call_asked(target, at)
+            case CallAsked(target, within_s):
+                return self._call_asked(target, within_s, at)
             case Rings(line, allowed):
                 return self._rings(line, allowed, at)
             case RingingEnded():
@@ -188,22 +197,16 @@ class Appliance:
     # ---------------------------------------------------------------------------------------------- the button
 
     def _pressed(self, stops: bool, at: float) -> Effects:
-        still_down = self._released_at is not None
-        self._released_at = None
-        if still_down or at - self._pressed_at < BOUNCE_S:
+        if not self._contact.closes(at):
             return []
-        self._pressed_at = at
-        self._down = True
         match self.state:
             case Box.IDLE | Box.WAITING_TO_RETRY if self._push_to_talk or self.state is Box.IDLE:
-                self._tries = 0
-                return self._place(self._button, at)
+                return self._want(self._button, at)
             case Box.FAULT if self._card:
-                self._tries = 0
-                return self._place(self.target or self._button, at)
+                return self._want(self._redial.wanted or self._button, at)
             case Box.RINGING:
                 return self._answer(beep=False, at=at)
-            case Box.WAITING_TO_RETRY | Box.CONNECTING:
+            case Box.WAITING_TO_RETRY | Box.CONNECTING | Box.FALLING_BACK:
                 return [] if self._push_to_talk else self._give_up(at)
             case Box.IN_CALL if self._push_to_talk:
                 return [Talk(True)]
@@ -213,9 +216,7 @@ class Appliance:
                 return []
 
     def _released(self, at: float) -> Effects:
-        """The contact has stayed open: the finger is gone."""
-        self._released_at = None
-        self._down = False
+        """The finger is gone."""
         self._idle_since = at
         return [Talk(False)] if self._push_to_talk and self.state is Box.IN_CALL else []
 
@@ -236,14 +237,21 @@ class Appliance:
         if self.state is Box.RINGING:
             self._enter(Box.FAULT)
             return [Decline(reason)]
-        if self.state is not Box.IN_CALL and self.state is not Box.CONNECTING:
+        if self.state is not Box.IN_CALL and self.state not in CALLING:
             self._enter(Box.FAULT)
         return []
 
     # ------------------------------------------------------------------------------------------------ the call
 
-    def _place(self, target: str, at: float) -> Effects:
-        self._enter(Box.CONNECTING)
+    def _want(self, target: str, at: float) -> Effects:
+        """Call whom somebody wants, or always wants."""
+        self._redial.begin(target, at)
+        return self._place(target, at)
+
+    def _place(self, target: str, at: float, state: Box = Box.CONNECTING) -> Effects:
+        self._enter(state)
+        if state is not Box.FALLING_BACK:
+            self.instead = ""
         self.target = target
         self._incoming = False
         self._next_target = ""
@@ -264,6 +272,7 @@ class Appliance:
 
     def _answer(self, *, beep: bool, at: float) -> Effects:
         self._enter(Box.CONNECTING)
+        self.instead = ""
         self._incoming = True
         self._next_target = ""
         self.turn, self.speaking = Turn.OPENING, False
@@ -274,74 +283,69 @@ class Appliance:
         return self._rest(at) if self.state is Box.RINGING else []
 
     def _call_opened(self, at: float) -> Effects:
-        if self.state is not Box.CONNECTING or self._ending:
+        if self.state not in CALLING or self._ending:
             return []
         self._enter(Box.IN_CALL)
         self.call_since = at
         self._idle_since = at
         effects: Effects = [Mute(True)] if self.muted else []
-        return [*effects, Talk(True)] if self._push_to_talk and self._down else effects
+        return [*effects, Talk(True)] if self._push_to_talk and self._contact.down else effects
 
     def _call_ended(self, closed: Closed, at: float) -> Effects:
-        lasted = at - self.call_since if self.call_since is not None else 0.0
+        lasted_s = None if self.call_since is None else at - self.call_since
         self.call_since = None
         wanted, self._ending = self._ending, False
+        unreached, self._unreached = self._unreached, ""
         if self._stopping:
             return [Stopped()]
-        if lasted >= STEADY_S:
-            self._tries = 0
         if not self._card:
             self._next_target = ""
             self._enter(Box.FAULT)
             return []
         if self._next_target:
-            target, self._next_target = self._next_target, ""
-            return self._place(target, at)
+            return self._want(self._next_target, at)
+        if unreached and closed.end is not End.CARD_LOST:
+            wanted, closed = False, Closed(End.LINK_LOST, unreached)
         wanted = wanted or self._incoming
         match End.HUNG_UP if wanted and closed.end is not End.CARD_LOST else closed.end:
             case End.HUNG_UP:
-                self._tries = 0
+                self._redial.forget()
                 return [Sound("ended"), *self._rest(at)]
             case End.LINK_LOST | End.BROKEN:
-                return [Sound("trouble"), *self._retry(closed.reason, at)]
+                return [Sound("trouble"), *self._try_on(closed.reason, lasted_s, at)]
             case End.CARD_LOST:  # and is back already
                 return self._rest(at)
             case _:  # REFUSALS
-                if self.target == self._at_start:
-                    self._refused_until = at + REFUSED_S
+                self._redial.refused(self.target, at)
                 return [Sound(END_TONES.get(closed.end, "refused")), *self._fall_back(closed.reason, at, closed.end)]
 
     def _rest(self, at: float) -> Effects:
         """Nothing is wanted of the box, unless it is one that is always in a call."""
+        self.instead = ""
         if not self._at_start:
             self._enter(Box.IDLE)
             return []
         if self.state is Box.STARTING:
-            return self._place(self._at_start, at)
+            return self._want(self._at_start, at)
         self._enter(Box.WAITING_TO_RETRY)  # not at once: a card may come and go every second
         self.target = self._at_start
-        self._wake = max(at + self._next_delay(), self._refused_until)
+        self._wake = self._redial.at_rest(at)
         return []
 
-    def _next_delay(self) -> float:
-        """Return how long to wait this time; each time longer, until a call has lasted."""
-        self._tries += 1
-        return RETRY_S[min(self._tries, len(RETRY_S)) - 1]
-
-    def _retry(self, reason: str, at: float) -> Effects:
-        always_on = self.target == self._at_start
-        if self._tries >= len(RETRY_S) and not always_on:
-            self._tries = 0
+    def _try_on(self, reason: str, lasted_s: float | None, at: float) -> Effects:
+        again_at = self._redial.again(self.target, at, lasted_s=lasted_s)
+        if again_at is None:
             return self._fall_back(reason, at)
         self._enter(Box.WAITING_TO_RETRY)
         self.fault = reason
-        self._wake = at + self._next_delay()
+        self._wake = again_at
         return []
 
     def _fall_back(self, reason: str, at: float, cause: End | None = None) -> Effects:
         """Call somebody else instead, once; else show what is wrong."""
-        if self._fallback and self.target != self._fallback:
-            return self._place(self._fallback, at)
+        if fallback := self._redial.instead(self.target):
+            self.instead = reason
+            return self._place(fallback, at, Box.FALLING_BACK)
         self._enter(Box.FAULT)
         self.fault, self.cause = reason, cause
         self._wake = at + FAULT_SHOWN_S
@@ -349,31 +353,30 @@ class Appliance:
 
     def _give_up(self, at: float) -> Effects:
         """Leave the call, at once even if it was about to end, or stop trying to have one."""
-        self._next_target = ""
-        if self.state in (Box.CONNECTING, Box.IN_CALL):
+        self._next_target = self._unreached = ""
+        if self.state in (*CALLING, Box.IN_CALL):
             self._ending = True
             return [EndCall("hung up at the box")]
         if self.state is Box.WAITING_TO_RETRY:
-            self._tries = 0
+            self._redial.forget()
             self._enter(Box.IDLE)
         if self.state is Box.RINGING:
             return [Decline("declined at the box"), *self._rest(at)]
         return []
 
-    def _call_asked(self, target: str, at: float) -> Effects:
+    def _call_asked(self, target: str, within_s: float, at: float) -> Effects:
         match self.state:
-            case Box.IN_CALL | Box.CONNECTING:
-                effects = self._give_up(at)
-                self._next_target = target
-                return effects
+            case Box.IN_CALL | Box.CONNECTING | Box.FALLING_BACK:
+                self._unreached, self._next_target, self._ending = "", target, True
+                return [EndCall("the person is connected to somebody else", within_s)]
             case Box.RINGING:
-                return [Decline("the box calls somebody else"), *self._place(target, at)]
+                return [Decline("the box calls somebody else"), *self._want(target, at)]
             case Box.STARTING:
                 return []
             case Box.FAULT if not self._card:
                 return []
             case _:
-                return self._place(target, at)
+                return self._want(target, at)
 
     # -------------------------------------------------------------------------------------------------- the rest
 
@@ -385,25 +388,16 @@ class Appliance:
         return [Mute(wanted)] if self.state is Box.IN_CALL else []
 
     def _tool(self, called: ToolCalled) -> Effects:
-        try:
-            if called.name not in self._tools:
-                raise ValueError(f"{called.name} is not allowed here")
-            wanted = parse(called.name, called.arguments)
-        except ValueError as problem:
-            return [ToolDone(called.id, f"error: {problem}")]
-        match wanted:
-            case HangUpTool():
-                self._ending = True
-                return [EndCall("the agent hung up", GOODBYE_S)]
-            case SetVolume(percent):
-                return [TurnVolume(percent, called.id)]
-            case _:
-                assert_never(wanted)
+        if self._ending or self.state is not Box.IN_CALL:
+            return [ToolDone(called.id, "error: the call is about to end")]
+        effect = errand(self._tools.get(self.target, NO_TOOLS), called)
+        self._ending = isinstance(effect, EndCall)
+        return [effect]
 
     def _stop(self) -> Effects:
         self._stopping = True
         self._wake = None
-        if self.state in (Box.CONNECTING, Box.IN_CALL):
+        if self.state in (*CALLING, Box.IN_CALL):
             self._ending = True
             return [EndCall("the box is being stopped", DRAIN_S)]
         if self.state is Box.RINGING:
@@ -412,7 +406,7 @@ class Appliance:
 
     def expire(self, at: float) -> Effects:
         """The deadline has passed."""
-        if self._released_at is not None and at >= self._released_at + RELEASE_S:
+        if self._contact.rests(at):
             return self._released(at)
         if self.state is Box.IN_CALL and self.call_since is not None and not self._ending:
             if at >= self.call_since + self._max_s:
@@ -420,11 +414,14 @@ class Appliance:
                 return [EndCall("the longest time of a call is over", GOODBYE_S)]
             if self._idle and at >= self._idle_since + PUSH_IDLE_S:
                 return self._give_up(at)
+        if self._reach_by is not None and at >= self._reach_by:
+            self._ending, self._unreached = True, f"{self.target} could not be reached within {REACH_S:g} s"
+            return [EndCall(self._unreached)]
         if self._wake is None or at < self._wake:
             return []
         self._wake = None
         match self.state:
-            case Box.CONNECTING:
+            case Box.CONNECTING | Box.FALLING_BACK:
                 self._wake = at + TICK_S
                 return [Sound("waiting")]
             case Box.RINGING if at >= self._rings_until:

@@ -18,14 +18,12 @@ from edgevoice.audio.selftest import WHOLE_S
 from edgevoice.bridge import Bridge, FarLeg
 from edgevoice.call import Call, Machine
 from edgevoice.catalogue import Agents
-from edgevoice.config import cannot_dial, is_line
-from edgevoice.conversation import Conversation
+from edgevoice.directory import Directory
 from edgevoice.doors import Doors
 from edgevoice.drivers import control, systemd
 from edgevoice.drivers.audio_thread import OpenedCard, SoundCard
 from edgevoice.drivers.health_server import serve_health
 from edgevoice.drivers.line_leg import FarLine
-from edgevoice.drivers.local import Nobody
 from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
 from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.network_watch import watch_network
@@ -40,6 +38,7 @@ from edgevoice.happenings import (
     CallOpened,
     CardLost,
     CardReady,
+    Connect,
     Decline,
     Effect,
     EndCall,
@@ -49,6 +48,7 @@ from edgevoice.happenings import (
     Mute,
     MuteAsked,
     NetworkBack,
+    OpenRelay,
     PlaceCall,
     PowerOff,
     Pressed,
@@ -72,7 +72,7 @@ from edgevoice.orders import Side
 from edgevoice.profiles import as_found
 from edgevoice.recordings import RECORDING, Recordings
 from edgevoice.schema import Config
-from edgevoice.switchboard import Switchboard, Visitor, far_leg
+from edgevoice.switchboard import Switchboard, Visitor
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class RunningBox:
             max_s=config.call.max_s,
             power_off=config.panel.power_off,
             auto_answer=config.call.auto_answer,
-            tools=config.agent.openai.tools,
+            tools={name: agents.toolbox(name) for name in agents.names},
         )
         self._panel = Panel(facts="not opened")
         self._mixer: Mixer = NoMixer("no card yet")
@@ -125,6 +125,7 @@ class RunningBox:
         self.doors = doors
         self._visitor: Visitor | None = None  # it rings, or is being talked with
         self._recordings = Recordings()
+        self._directory = Directory(agents, self._recordings, self.loop.time)
         self._bridge: Bridge | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._shown: tuple[Box, str] | None = None  # state and fault, as last told to the journal
@@ -146,6 +147,7 @@ class RunningBox:
         tasks = [group.create_task(self._feed_watchdog()), group.create_task(self._test_nightly())]
         tasks.append(group.create_task(watch_network(lambda: self.post(NetworkBack()))))
         if self.lines:
+            self._directory.lines = self.lines
             tasks.append(group.create_task(self.lines.live(group)))
         if listen := self._config.status.listen:
             tasks.append(group.create_task(serve_health(listen, lambda target: page(target, self.status()))))
@@ -256,6 +258,11 @@ class RunningBox:
                 except DeviceError as error:
                     outcome = f"error: {error}"
                 self._want(lambda conversation: conversation.tool_result(id, outcome))
+            case OpenRelay(relay, id):
+                outcome = self.doors.open_for_agent(relay, self._appliance.target, at)
+                self._want(lambda conversation: conversation.tool_result(id, outcome))
+            case Connect(target, within_s, id):
+                self._connect(target, within_s, id)
             case PowerOff():
                 self._switch("poweroff")
             case Stopped():
@@ -270,9 +277,9 @@ class RunningBox:
     def _tell_state(self) -> None:
         """Say in the journal, and to systemd, what has changed."""
         box = self._appliance
-        if (box.state, box.fault) == self._shown:
+        if (box.state, box.fault or box.instead) == self._shown:
             return
-        self._shown = (box.state, box.fault)
+        self._shown = (box.state, box.fault or box.instead)
         log.log(logging.WARNING if box.state is Box.FAULT else logging.INFO, "box: %s", self._words)
         systemd.status(self._words)
 
@@ -280,7 +287,8 @@ class RunningBox:
     def _words(self) -> str:
         """The state as a person reads it in `systemctl status`."""
         box = self._appliance
-        return f"{box.state.value}: {box.fault}" if box.fault else box.state.value
+        why = box.fault or (f"with the fallback, as {box.instead}" if box.instead else "")
+        return f"{box.state.value}: {why}" if why else box.state.value
 
     # ------------------------------------------------------------------------------------------------ the card
 
@@ -346,20 +354,8 @@ class RunningBox:
 
     def _place(self, target: str) -> None:
         stack = ExitStack()
-        push_to_talk = self._config.panel.press == "push_to_talk"
-        machine: Machine
-        far: FarLeg
         try:
-            if target == RECORDING:
-                machine, far = Intercom(listens=False), Nobody(self._recordings.rate)
-            elif is_line(target):
-                assert self.lines is not None, "a line that is set up has a server"
-                far = stack.enter_context(self.lines.dialling(target))
-                machine = Intercom(push_to_talk=push_to_talk)
-            else:
-                reached = self._agents.make(target, self.loop.time)
-                far = far_leg(reached.wire)
-                machine = Conversation(reached.detection, far.rate, silence_ms=reached.silence_ms)
+            machine, far = self._directory.reach(target, stack)
         except ConfigError as error:
             closed = Closed(End.REFUSED, " ".join(error.problems))
             self.loop.call_soon(self.post, CallEnded(closed))
@@ -367,6 +363,15 @@ class RunningBox:
         call = self._start(target, machine, far, stack)
         if target == RECORDING:
             self._play(call, self._recordings.take(far.rate))
+
+    def _connect(self, target: str, within_s: float, id: str) -> None:
+        """Hand the person over to somebody else, or tell the agent that asked for it why not."""
+        if why := self._directory.unreachable(target):
+            log.warning("the agent cannot hand the person over: %s", why)
+            self._want(lambda conversation: conversation.tool_result(id, "error: the telephone is out of order now"))
+        else:
+            log.info("the agent hands the person over")
+            self.post(CallAsked(target, within_s))
 
     def _play(self, call: Call, recording: Announcement) -> None:
         """Play it as soon as the card takes part: what it was told before that is forgotten."""
@@ -391,16 +396,19 @@ class RunningBox:
         return call
 
     async def _call(self, name: str, bridge: Bridge, stack: ExitStack) -> None:
-        """Be one call. A number that was called is not in its name."""
+        """Be one call. The box is free for the next one before the far side has said goodbye."""
         began = self.loop.time()
+        bridge.on_free = lambda: self._ended(name, bridge, self.loop.time() - began)
         with stack:
             await bridge.run()
+
+    def _ended(self, name: str, bridge: Bridge, lasted: float) -> None:
+        """The card is free again. A number that was called is not in `name`."""
         closed = bridge.call.machine.over
         assert closed is not None, "a call that is over knows why"
-        lasted = self.loop.time() - began
         words = bridge.call.figures.words
         log.info("call to %s over after %.1f s: %s (%s); %s", name, lasted, closed.reason, closed.end.value, words)
-        self._bridge = None
+        self._bridge = self._visitor = None
         self.post(CallEnded(closed))
 
     def _want(self, orders: Callable[[Machine], Any]) -> None:
@@ -427,19 +435,14 @@ class RunningBox:
         visitor = self._visitor
         assert visitor is not None, "somebody rings"
         visitor.answered.set()
-        stack = ExitStack()
-        stack.callback(self._forget_visitor)
         machine = Intercom(push_to_talk=self._config.panel.press == "push_to_talk", beep=beep)
-        self._start(visitor.line, machine, FarLine(visitor.leg), stack)
+        self._start(visitor.line, machine, FarLine(visitor.leg), ExitStack())
 
     def _decline(self, reason: str) -> None:
         visitor, self._visitor = self._visitor, None
         if visitor is not None:
             visitor.answered.set()
             visitor.leg.perform(HangUp(reason), self.loop.time())
-
-    def _forget_visitor(self) -> None:
-        self._visitor = None
 
     # --------------------------------------------------------------------------------------------- the control
 
@@ -455,7 +458,7 @@ class RunningBox:
             case control.Call(target) if self.sound.card is None:
                 raise DeviceError(f"{target} cannot be called now: {self._appliance.fault or 'the box is starting'}")
             case control.Call(target):
-                self._check_target(target)
+                self._directory.check(target)
                 self.post(CallAsked(target))
             case control.Say():
                 return self._say(request)
@@ -474,15 +477,6 @@ class RunningBox:
             case _:
                 assert_never(request)
         return {"state": self._appliance.state.value, "muted": self._appliance.muted}
-
-    def _check_target(self, target: str) -> None:
-        """Raise DeviceError when nobody of that name can be called."""
-        if is_line(target):
-            if problem := cannot_dial(self._config, target):
-                raise DeviceError(problem)
-        elif target not in self._agents.names:
-            known = ", ".join(self._agents.names)
-            raise DeviceError(f'there is no "{target}" to call; there are: {known}')
 
     async def _say(self, asked: control.Say) -> dict[str, object]:
         """Play a recording on a leg: in a call at once or in its turn, or on a box that rests."""
@@ -524,6 +518,8 @@ class RunningBox:
             "turn": box.turn.value if box.state is Box.IN_CALL else None,
             "light": box.light.name,
             "fault": box.fault or None,
+            "fallback": box.instead or None,
+            "link": (self._bridge.call.trouble or None) if self._bridge else None,
             "call": box.target.partition(":")[0] if box.call_since is not None else None,
             "call_s": call_s,
             "muted": box.muted,

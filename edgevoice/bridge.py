@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edgevoice.call import Call, Machine
+from edgevoice.drivers.alarm import Alarm
 from edgevoice.events import Command, Event
 from edgevoice.orders import Orders
 
@@ -44,28 +45,35 @@ class Bridge:
 
     def __init__(self, call: Call, near: NearLeg, far: FarLeg) -> None:
         self.call = call
+        self.on_free: Callable[[], None] = lambda: None  # the near leg has left: it may take part in another call
         self._near = near
         self._far = far
         self._over = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._expired)
 
     async def run(self) -> None:
         """Run the call to its end: both legs are closed when this returns."""
         if self._over.is_set():
+            self.on_free()
             return
         try:
             async with asyncio.TaskGroup() as group:
-                legs = {
-                    group.create_task(self._near.run(self._tell_near, self._far.rate)),
-                    group.create_task(self._far.run(self._tell_far, group)),
-                }
+                near = group.create_task(self._near.run(self._tell_near, self._far.rate))
+                far = group.create_task(self._far.run(self._tell_far, group))
                 await self._over.wait()
-                await asyncio.wait(legs, timeout=CLOSE_S)
-                for leg in legs:
-                    leg.cancel()
+                give_up = self._loop.time() + CLOSE_S
+                await self._let_go(near, give_up)
+                self.on_free()
+                await self._let_go(far, give_up)
         finally:
-            self._cancel_timer()
+            self._alarm.cancel()
+
+    async def _let_go(self, leg: asyncio.Task[None], give_up: float) -> None:
+        """Wait until a leg has let go; cancel one that does not."""
+        await asyncio.wait({leg}, timeout=max(0.0, give_up - self._loop.time()))
+        leg.cancel()
+        await asyncio.wait({leg})
 
     def want(self, orders: Callable[[Machine], Orders]) -> None:
         """Ask something of the conversation: mute, talk, finish, hang up."""
@@ -83,22 +91,9 @@ class Bridge:
     def _after(self) -> None:
         if self.call.over:
             self._over.set()
-        self._set_timer(self.call.deadline)
-
-    def _set_timer(self, deadline: float | None) -> None:
-        """Wake at the deadline, or before: it moves on with many an event, and the timer follows when it fires."""
-        if deadline is None or (self._timer and self._timer.when() <= deadline):
-            return
-        self._cancel_timer()
-        self._timer = self._loop.call_at(deadline, self._expired)
-
-    def _cancel_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.set(self.call.deadline)
 
     def _expired(self) -> None:
-        self._timer = None
         at, deadline = self._loop.time(), self.call.deadline
         if deadline is not None and deadline <= at:
             self.call.expire(at)

@@ -21,10 +21,12 @@ from edgevoice.events import (
     Command,
     Digit,
     Event,
+    LinkDown,
     Opened,
     Play,
     Played,
     Respond,
+    Resumed,
     Suspected,
     TakenBack,
     ToolCalled,
@@ -45,14 +47,16 @@ class Figures:
     interruptions: int = 0
     suspicions: int = 0  # a voice may have begun
     taken_back: int = 0  # of them: it was nobody
+    links_lost: int = 0
     sent_ms: float = 0.0  # of the person's sound
     played_ms: float = 0.0  # of the agent's, handed to the near leg
 
     @property
     def words(self) -> str:
+        lost = f", {self.links_lost} links lost" if self.links_lost else ""
         return (
             f"{self.responses} turns, {self.interruptions} interruptions, {self.taken_back} suspicions taken back, "
-            f"{self.sent_ms / 1000:.1f} s heard, {self.played_ms / 1000:.1f} s said"
+            f"{self.sent_ms / 1000:.1f} s heard, {self.played_ms / 1000:.1f} s said{lost}"
         )
 
 
@@ -69,6 +73,7 @@ class Call:
         self.on_key: Callable[[str], None] = lambda key: None
         self._perform = {Side.NEAR: near, Side.FAR: far}
         self.rate = rate
+        self.trouble = ""  # why the link to the far side is down
         self._announced: tuple[Side, Announcement] | None = None
         self._turn: tuple[Turn, bool] | None = None
         self._waiting: deque[tuple[Callable[[], Orders], float]] = deque()
@@ -92,6 +97,10 @@ class Call:
         """Take what the agent's leg reports."""
         if self.over:
             return
+        if isinstance(event, LinkDown):
+            self.figures.links_lost += 1
+        if isinstance(event, LinkDown | Resumed):
+            self.trouble = event.reason if isinstance(event, LinkDown) else ""
         if isinstance(event, ToolCalled):
             self.on_tool(event)
         if isinstance(event, Opened):
@@ -175,6 +184,8 @@ class Call:
             case TakenBack():
                 self.figures.taken_back += 1
             case BargedIn():
+                self.figures.interruptions += 1
+            case Cleared(response) if response and not self.announcing:  # the service has heard the person first
                 self.figures.interruptions += 1
             case _:
                 pass

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from edgevoice import schema
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
-from edgevoice.config import Secret, is_line
+from edgevoice.config import Secret, agents_relays, is_line
+from edgevoice.config import tools as tools_of
 from edgevoice.conversation import Detection
 from edgevoice.errors import ConfigError
 from edgevoice.lines.admission import Door
@@ -23,7 +25,7 @@ from edgevoice.lines.sip import Account, worker_account, worker_start
 from edgevoice.lines.twilio import Twilio
 from edgevoice.lines.vobiz import Plivo, Vobiz
 from edgevoice.schema import Config
-from edgevoice.tools import TOOLS
+from edgevoice.tools import Toolbox
 from edgevoice.wire import Wire
 
 UNSPEAKABLE = "the password holds a quotation mark or a backslash, which cannot be sent; choose another one"
@@ -68,6 +70,11 @@ LINES: Mapping[str, PhoneLine] = {
 }
 
 
+def toolbox(config: Config, agent: str) -> Toolbox:
+    """Return what that agent may use."""
+    return Toolbox(tools_of(config, agent), agents_relays(config), config.call.contacts)
+
+
 def _parrot(config: Config, files: Files, offset_s: float) -> Reachable:
     return Reachable(Parrot(), Detection.LOCAL)
 
@@ -75,12 +82,7 @@ def _parrot(config: Config, files: Files, offset_s: float) -> Reachable:
 def _openai(config: Config, files: Files, offset_s: float) -> Reachable:
     agent = config.agent.openai
     manual = config.panel.press == "push_to_talk"
-    instructions = agent.instructions
-    if agent.instructions_file:
-        instructions = files.text(agent.instructions_file, "agent.openai.instructions_file")
-    key = ""  # a server of one's own may want none
-    if agent.api_key_file:
-        key = files.secret(agent.api_key_file, "agent.openai.api_key_file").reveal()
+    key, instructions = _key_and_instructions("openai", agent, files)
     settings = Settings(
         url=agent.url,
         dialect=agent.dialect,
@@ -92,14 +94,70 @@ def _openai(config: Config, files: Files, offset_s: float) -> Reachable:
         turn_detection="none" if manual else agent.turn_detection,
         vad_threshold=agent.vad_threshold,
         vad_silence_ms=agent.vad_silence_ms,
-        tools=tuple(TOOLS[name] for name in agent.tools),
+        tools=toolbox(config, "openai").offered,
         greeting=agent.greeting,
     )
     detection = {"local": Detection.LOCAL, "none": Detection.MANUAL}.get(agent.turn_detection, Detection.SERVICE)
     return Reachable(OpenAI(settings, clock_offset_s=offset_s), detection, agent.vad_silence_ms)
 
 
-AGENTS: Mapping[str, Callable[[Config, Files, float], Reachable]] = {"parrot": _parrot, "openai": _openai}
+def _elevenlabs(config: Config, files: Files, offset_s: float) -> Reachable:
+    from edgevoice.agents.elevenlabs import ElevenLabs, Settings  # most boxes talk to one agent only
+
+    agent = config.agent.elevenlabs
+    key, instructions = _key_and_instructions("elevenlabs", agent, files)
+    settings = Settings(
+        agent_id=agent.agent_id,
+        api_key=key,
+        url=agent.url,
+        instructions=instructions,
+        language=agent.language,
+        voice=agent.voice,
+        greeting=agent.greeting,
+        variables=agent.variables,
+    )
+    return Reachable(ElevenLabs(settings), Detection.SERVICE)
+
+
+def _gemini(config: Config, files: Files, offset_s: float) -> Reachable:
+    from edgevoice.agents import gemini  # only where it is called: memory counts
+
+    agent = config.agent.gemini
+    manual = config.panel.press == "push_to_talk"
+    key, instructions = _key_and_instructions("gemini", agent, files)
+    settings = gemini.Settings(
+        url=agent.url,
+        model=agent.model,
+        api_key=key,
+        voice=agent.voice,
+        instructions=instructions,
+        language=agent.language,
+        turn_detection="local" if manual else agent.turn_detection,
+        vad_silence_ms=agent.vad_silence_ms,
+        tools=toolbox(config, "gemini").offered,
+        greeting=agent.greeting,
+    )
+    detection = Detection.SERVICE if agent.turn_detection == "server_vad" else Detection.LOCAL
+    return Reachable(gemini.Gemini(settings), detection, agent.vad_silence_ms)
+
+
+def _key_and_instructions(
+    name: str, agent: schema.OpenAI | schema.ElevenLabs | schema.Gemini, files: Files
+) -> tuple[str, str]:
+    key = ""  # a server of one's own, or a public agent, may want none
+    if agent.api_key_file:
+        key = files.secret(agent.api_key_file, f"agent.{name}.api_key_file").reveal()
+    if agent.instructions_file:
+        return key, files.text(agent.instructions_file, f"agent.{name}.instructions_file")
+    return key, agent.instructions
+
+
+AGENTS: Mapping[str, Callable[[Config, Files, float], Reachable]] = {
+    "parrot": _parrot,
+    "openai": _openai,
+    "elevenlabs": _elevenlabs,
+    "gemini": _gemini,
+}
 
 
 @dataclass(frozen=True)
@@ -123,6 +181,10 @@ class Agents:
         if not manual and made.detection is not Detection.MANUAL:
             return made
         return replace(made, detection=Detection.LOCAL if by_line else Detection.MANUAL)
+
+    def toolbox(self, name: str) -> Toolbox:
+        """Return what that agent may use."""
+        return toolbox(self.config, name)
 
     def doors(self) -> Mapping[str, Door]:
         """Return what each phone service that is set up must show. Raises ConfigError."""
@@ -211,11 +273,11 @@ class Agents:
     def check(self) -> None:
         """Raise ConfigError when an agent or a line that the configuration uses cannot be made."""
         call = self.config.call
-        for name in {call.button, call.at_start, call.fallback, call.incoming} & set(AGENTS):
+        for name in {call.button, call.at_start, call.fallback, call.incoming, *call.contacts.values()} & set(AGENTS):
             self.make(name, time.monotonic)
         self.doors()
         self.sip()
-        for target in filter(is_line, (call.button, call.at_start, call.fallback)):
+        for target in filter(is_line, (call.button, call.at_start, call.fallback, *call.contacts.values())):
             if target.startswith("sip:"):
                 continue
             self.dialer(target.partition(":")[0], "")

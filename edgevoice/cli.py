@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     requests.add_parser("press", help="press its button")
     requests.add_parser("release", help="let go of its button")
     call = requests.add_parser("call", help="call an agent, or somebody over a phone line")
-    call.add_argument("target", metavar="NAME", help='"parrot", "openai", "elks:+46701234567"')
+    call.add_argument("target", metavar="NAME", help='"parrot" or another agent, "elks:+46701234567"')
     requests.add_parser("hangup", help="end the call, or stop trying")
     mute = requests.add_parser("mute", help="send silence instead of the microphone; again: unmute")
     mute.add_argument("on", nargs="?", choices=("on", "off"))
@@ -139,7 +139,8 @@ def _run(chosen: argparse.Namespace) -> int:
     config = configuration(chosen.config)
     agents = Agents(config, _Files(chosen.config or CONFIGURATION))
     agents.check()
-    asyncio.run(app.run(config, agents))
+    with asyncio.Runner(loop_factory=app.event_loop(config)) as runner:
+        runner.run(app.run(config, agents))
     return 0
 
 
@@ -158,23 +159,23 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 
 def _calibrate(chosen: argparse.Namespace) -> int:
-    from edgevoice import app, calibrate
+    from edgevoice import calibrate, sound
 
     config = configuration(chosen.config)
-    return calibrate.run(config, partial(app.open_configured, config), out=chosen.out, as_json=chosen.json)
+    return calibrate.run(config, partial(sound.open_configured, config), out=chosen.out, as_json=chosen.json)
 
 
 def _bench(chosen: argparse.Namespace) -> int:
-    from edgevoice import app, bench
+    from edgevoice import bench, sound
     from edgevoice.drivers.alsa import hush
 
     hush()
     config = configuration(chosen.config)
-    return bench.run(config, partial(app.open_configured, config), out=chosen.out, as_json=chosen.json)
+    return bench.run(config, partial(sound.open_configured, config), out=chosen.out, as_json=chosen.json)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:
-    from edgevoice import app
+    from edgevoice import sound
     from edgevoice.catalogue import Agents
     from edgevoice.doctor import visit
 
@@ -187,7 +188,7 @@ def _doctor(chosen: argparse.Namespace) -> int:
     return visit.run(
         visit.Visit(
             agents=Agents(config, _Files(path, CREDENTIALS)),
-            open_card=partial(app.open_configured, config),
+            open_card=partial(sound.open_configured, config),
             source=str(path) if chosen.config or path.exists() else f"the defaults: there is no {path}",
             problems=problems,
             as_json=chosen.json,

@@ -19,13 +19,12 @@ from edgevoice.profiles import filled, read_profile
 from edgevoice.reading import Reading, did_you_mean, document, join, not_one_of, show
 from edgevoice.schema import Config, Section, Tables
 
-AGENTS = ("parrot", "openai")  # those of [agent] that this version can call
+AGENTS = ("parrot", "openai", "elevenlabs", "gemini")  # those of [agent] that this version can call
 LINES = ("elks", "twilio", "vobiz", "plivo")  # those of [line] that this version has
 DIALLING = ("elks", "twilio")  # those that it can call somebody with
 LOOPBACK = r"127(\.[0-9]+){3}|localhost|\[::1\]"
 SIP_REGISTRAR = r"(sips?:)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(;[A-Za-z0-9=;.-]*)?"
 SIP_USER = r'[^\s@:;<>"?\\]+'
-TOOLS = ("hang_up", "set_volume")  # those of `tools` that this version can do
 
 
 def load(
@@ -129,23 +128,10 @@ def _only_line(content: bytes) -> str:
 
 def _rules(config: Config, agents: Collection[str], wrong: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield path and sentence of each problem between keys; of those that are `wrong`, nothing more can be said."""
-    yield from _absent(config)
     yield from _targets(config, agents)
     for paths, sentence in _contradictions(config):
         if not any(path in wrong for path in paths):
             yield paths[0], sentence
-
-
-def _absent(config: Config) -> Iterator[tuple[str, str]]:
-    """A wish for a part that is not in this version is never silently ignored."""
-    for tool in config.agent.openai.tools:
-        if tool not in TOOLS:
-            yield "agent.openai.tools", f"{show(tool)} is not in this version; use {' and '.join(map(show, TOOLS))}"
-    for name, relay in config.relay.items():
-        if relay.agent_may:
-            yield f"{join('relay', name)}.agent_may", "agents cannot open relays in this version; use false"
-    if keys := _changed(config.agent.elevenlabs):
-        yield "agent.elevenlabs", f"this agent is not in this version; remove {', '.join(keys)}"
 
 
 def _changed(section: Section) -> list[str]:
@@ -164,6 +150,39 @@ def _targets(config: Config, agents: Collection[str]) -> Iterator[tuple[str, str
                 yield f"call.{key}", problem
         elif target not in (choices := [*known, *others]):
             yield f"call.{key}", not_one_of(re.sub(r"\+?[0-9 ]{5,}", "…", target), choices)
+    for name, target in config.call.contacts.items():
+        path = join("call.contacts", name)
+        if not re.fullmatch(r"[^\x00-\x1f\x7f]{1,40}", name):
+            yield path, "expected a name of 1 to 40 characters, as an agent is to say it"
+        if is_line(target):
+            if problem := cannot_dial(config, target):
+                yield path, problem
+        elif target not in known:
+            yield path, not_one_of(re.sub(r"\+?[0-9 ]{5,}", "…", target), known)
+
+
+def tools(config: Config, agent: str) -> tuple[str, ...]:
+    """Return the tools that an agent may use; some have none."""
+    return tuple(getattr(getattr(config.agent, agent, None), "tools", ()))
+
+
+def agents_relays(config: Config) -> tuple[str, ...]:
+    """Name the relays that an agent may open."""
+    return tuple(name for name, relay in config.relay.items() if relay.agent_may)
+
+
+def _tools(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the tools that could do nothing, and what is allowed to agents that have no tool for it."""
+    agents = {agent: tools(config, agent) for agent in config.agent.__struct_fields__}
+    for agent, names in agents.items():
+        path = f"agent.{agent}.tools"
+        if "open_relay" in names and not agents_relays(config):
+            yield (path,), "open_relay has nothing to open; set agent_may = true in a relay"
+        if "call" in names and not config.call.contacts:
+            yield (path,), "call has nobody to call; name somebody in [call.contacts]"
+    for relay in agents_relays(config):
+        if not any("open_relay" in names for names in agents.values()):
+            yield (f"{join('relay', relay)}.agent_may",), 'no agent can: add "open_relay" to its tools, or use false'
 
 
 def is_line(target: str) -> bool:
@@ -297,6 +316,9 @@ def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     yield from _phone_lines(config)
     yield from _sip(config)
     yield from _relays(config)
+    yield from _tools(config)
+    call = config.call
+    targets = {call.button, call.at_start, call.incoming, call.fallback, *call.contacts.values()}
     card, barge_in, panel, openai = config.card, config.barge_in, config.panel, config.agent.openai
     if card.buffer_ms < 2 * card.period_ms:
         sentence = f"{card.buffer_ms} is less than two periods of {card.period_ms} ms"
@@ -317,6 +339,10 @@ def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     if openai.turn_detection == "none" and panel.press == "talk":
         sentence = '"none" leaves nobody to end a turn; use "local", or set panel.press = "push_to_talk"'
         yield ("agent.openai.turn_detection", "panel.press"), sentence
-    if openai.instructions and openai.instructions_file:
-        both = ("agent.openai.instructions_file", "agent.openai.instructions")
-        yield both, "instructions are given as well; remove one of the two"
+    for name in ("openai", "elevenlabs", "gemini"):
+        agent = getattr(config.agent, name)
+        if agent.instructions and agent.instructions_file:
+            both = (f"agent.{name}.instructions_file", f"agent.{name}.instructions")
+            yield both, "instructions are given as well; remove one of the two"
+    if "elevenlabs" in targets and not config.agent.elevenlabs.agent_id:
+        yield ("agent.elevenlabs.agent_id",), "names no agent; write the id that ElevenLabs shows for it"

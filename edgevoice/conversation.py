@@ -2,13 +2,16 @@
 
 Rules
 * One owner of interruptions: the near leg. One `BargedIn` makes exactly one `Interrupt`. While it suspects one, nothing
-  is decided here: deadlines of what is to be heard stand still, and a turn that ends waits for the verdict.
+  is decided here: deadlines of what is to be heard stand still, and a turn that ends waits for the verdict. A service
+  that interrupts itself makes no more of the response, so that the near leg is told to forget the rest of it.
 * A turn is answered by `Respond`: when the service says the turn is over (SERVICE), when the person has paused (LOCAL),
   or when the button is released (MANUAL). A turn that ends while a response sounds gets none: the person would have
   interrupted it. One that ends while an interrupted response is still being made waits for its end; one that ends
   before anything of the response was heard takes its place.
 * Every wait has a deadline: a near leg that never reports `Played`, a service that never answers, a cancelled response
   that never ends, none of them silences the call.
+* While the link is down (`LinkDown`) the microphone goes on as it was: the far leg keeps what the person says. What was
+  received is heard to its end; an answer that is waited for is waited for anew when the link is back.
 * After `over` is set nothing is ordered.
 """
 
@@ -21,6 +24,7 @@ from edgevoice.events import (
     Audio,
     BargedIn,
     BargeIn,
+    Clear,
     Cleared,
     Closed,
     Digit,
@@ -28,6 +32,8 @@ from edgevoice.events import (
     Event,
     HangUp,
     Interrupt,
+    Interrupted,
+    LinkDown,
     Listen,
     Listening,
     Mark,
@@ -38,6 +44,7 @@ from edgevoice.events import (
     Respond,
     ResponseDone,
     ResponseStarted,
+    Resumed,
     SpeechStarted,
     SpeechStopped,
     Suspected,
@@ -70,8 +77,10 @@ class Conversation:
         self._responses = Responses(rate)
         self._suspicion = Suspicion(silence_ms)
         self._far_open = False
+        self._link_down = False
+        self._trouble_told = False  # by a tone
         self._uplink = Uplink.OFF  # what the near leg was last told
-        self._applied = Uplink.OFF  # what it said it does
+        self._uplinks = [Uplink.OFF]  # what it said it does, and after that what it was told and has not done yet
         self._owed = False  # a turn waits for the end of a dead response
         self._asked: float | None = None  # when `Respond` was ordered, until its response begins
         self._finish_by: float | None = None
@@ -84,8 +93,10 @@ class Conversation:
         """What the light shows in a call. A microphone that is still open is never shown as closed."""
         if not self._far_open:
             return Turn.OPENING
-        if self._person.muted and self._applied is not Uplink.OPEN:
+        if self._person.muted and Uplink.OPEN not in self._uplinks:
             return Turn.MUTED
+        if self._link_down:
+            return Turn.RECONNECTING
         if self._suspicion.undecided:
             return Turn.SUSPECTING
         if self.speaking:
@@ -94,14 +105,14 @@ class Conversation:
             return Turn.THINKING
         if self._person.speaks:
             return Turn.HEARING
-        if self._push_to_talk and not self._person.has_turn and self._applied is not Uplink.OPEN:
+        if self._push_to_talk and not self._person.has_turn and Uplink.OPEN not in self._uplinks:
             return Turn.WAITING
         return Turn.LISTENING
 
     @property
     def speaking(self) -> bool:
         """A response sounds, or is held, also where the light shows something more important."""
-        return self._responses.sounding
+        return bool(self._responses.sounding)
 
     @property
     def deadline(self) -> float | None:
@@ -109,7 +120,7 @@ class Conversation:
         if self.over:
             return None
         times = [self._responses.deadline, self._suspicion.deadline]
-        if self._asked is not None:
+        if self._asked is not None and not self._link_down:
             times.append(self._asked + ANSWER_S)
         if not self._suspicion.undecided:
             times.append(self._person.deadline)
@@ -134,9 +145,8 @@ class Conversation:
             return []
         orders: Orders = []
         match event:
-            case Audio(pcm):
-                if self._far_open and self._finish_by is None:
-                    orders.append((Side.FAR, Play(pcm)))
+            case Audio(pcm):  # it changes nothing else
+                return [(Side.FAR, Play(pcm))] if self._far_open and self._finish_by is None else []
             case SpeechStarted():
                 self._person.begins_to_speak(over_us=self.speaking)
                 self._suspicion.near_hears()
@@ -149,12 +159,15 @@ class Conversation:
                     self._responses.hold(at)
             case TakenBack():
                 self._take_back(at)
-            case BargedIn(response, heard_ms) | Cleared(response, heard_ms):
+            case BargedIn(response, heard_ms):
                 orders += self._barged_in(response, heard_ms, at)
+            case Cleared(response, heard_ms):  # without a name: nothing of what waited had sounded
+                orders += self._barged_in(response or self._responses.sounding, heard_ms, at)
             case Played(_, response):
                 self._responses.heard(response)
             case Listening(uplink):
-                self._applied = uplink
+                done = self._uplinks[1:].index(uplink) + 1 if uplink in self._uplinks[1:] else len(self._uplinks)
+                self._uplinks = [uplink, *self._uplinks[done + 1 :]]
             case Closed():
                 return self._end(event, Side.FAR)
             case (
@@ -162,10 +175,13 @@ class Conversation:
                 | TurnCommitted()
                 | ResponseStarted()
                 | ResponseDone()
+                | Interrupted()
                 | Transcript()
                 | ToolCalled()
                 | Digit()
                 | Progress()
+                | LinkDown()
+                | Resumed()
             ):  # an agent's words: not a person's; keys are the box's
                 pass
             case _:
@@ -203,6 +219,9 @@ class Conversation:
                 orders += self._response_started(response, at)
             case ResponseDone(response):
                 orders += self._made(response)
+            case Interrupted(response):
+                if response in self._responses:
+                    orders.append((Side.NEAR, Clear()))
             case SpeechStarted(ago_ms):
                 self._suspicion.service_heard(ago_ms, at)
                 if ago_ms is not None and self.speaking and self._service_ends_turns:
@@ -210,6 +229,10 @@ class Conversation:
             case TurnCommitted():
                 if self._service_ends_turns and self._suspicion.turn_ended(at):
                     orders += self._turn_ended(at)
+            case LinkDown():
+                orders += self._lose_link()
+            case Resumed():
+                orders += self._resume(at)
             case Closed():
                 return self._end(event, Side.NEAR)
             case (
@@ -249,6 +272,19 @@ class Conversation:
     def _made(self, response: str) -> Orders:
         """Nothing more comes of it: wait until it was heard, if there is anything to hear."""
         return [(Side.NEAR, Mark(response, response))] if self._responses.made(response) else []
+
+    def _lose_link(self) -> Orders:
+        """Nothing more comes of what was being said. It is heard as far as it came, and then a tone says so."""
+        self._link_down = True
+        return [(Side.NEAR, Mark(name, name, fades=True)) for name in self._responses.break_off()]
+
+    def _resume(self, at: float) -> Orders:
+        if not self._link_down:
+            return []
+        told, self._link_down, self._trouble_told = self._trouble_told, False, False
+        if self._asked is not None:
+            self._asked = at
+        return [(Side.NEAR, Tone("connected"))] if told else []
 
     def _turn_ended(self, at: float) -> Orders:
         """Answer the person's turn, now or as soon as the service can."""
@@ -313,7 +349,7 @@ class Conversation:
         if at >= self._suspicion.deadline:
             self._take_back(at)
         orders += [(Side.NEAR, Mark(name, name)) for name in self._responses.expire(at)]
-        if self._asked is not None and at >= self._asked + ANSWER_S:
+        if self._asked is not None and not self._link_down and at >= self._asked + ANSWER_S:
             self._asked = None
             orders.append((Side.NEAR, Tone("trouble")))
         if not self._suspicion.undecided and self._person.paused_enough(at):
@@ -330,7 +366,11 @@ class Conversation:
         wanted = self._person.uplink if self._far_open and self._finish_by is None else Uplink.OFF
         if wanted is not self._uplink:
             self._uplink = wanted
+            self._uplinks.append(wanted)
             orders.append((Side.NEAR, Listen(wanted, reflex=not self._push_to_talk)))
+        if self._link_down and not self._trouble_told and not self.speaking:
+            self._trouble_told = True
+            orders.append((Side.NEAR, Tone("trouble")))
         if self._owed and self._asked is None and not self._responses.ending and not self._responses.live:
             self._owed = False
             self._asked = at
@@ -341,4 +381,4 @@ class Conversation:
 
     def _end(self, closed: Closed, other: Side) -> Orders:
         self.over = closed
-        return [(other, HangUp(closed.reason))]
+        return [(other, HangUp(closed.reason, fades=other is Side.NEAR))]

@@ -237,6 +237,9 @@ class _Tape:
     def expire(self, at: float) -> Reply:
         return self._parrot.expire(at)
 
+    def lost(self, at: float) -> bool:
+        return self._parrot.lost(at)
+
     def closed(self, code: int, reason: str, at: float) -> Any:
         return self._parrot.closed(code, reason, at)
 

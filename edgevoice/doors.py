@@ -1,4 +1,4 @@
-"""The relays of a box as a call sees them: keys that open one, a tone that says so, a line in the journal."""
+"""The relays of a box as a call sees them: keys or an agent open one; a line in the journal says so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from edgevoice.drivers.relay import Relays
 from edgevoice.errors import DeviceError
 from edgevoice.events import Command, Tone
-from edgevoice.relays import Blocked, Keypad, Opened, Wrong
+from edgevoice.relays import AGENT_OPENINGS, AGENT_WINDOW_S, Blocked, Keypad, Opened, Openings, Wrong
 from edgevoice.schema import Relay
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ class Doors:
     def __init__(self, configured: Mapping[str, Relay], relays: Relays) -> None:
         self._configured = configured
         self._relays = relays
+        self._openings = Openings()
 
     def listener(self, call: str, perform: Perform, now: Callable[[], float]) -> Callable[[str], None]:
         """Return what takes the keys that are pressed in a call; `perform` plays the tones that answer them."""
@@ -53,3 +54,19 @@ class Doors:
             return "trouble"
         log.info("call %s: relay %s opened by a code", call, name)
         return "connected"
+
+    def open_for_agent(self, name: str, call: str, at: float) -> str:
+        """Pulse a relay that an agent may open; return words for the agent. Each try stands in the journal."""
+        if not self._configured[name].agent_may:
+            log.warning("call %s: an agent wants relay %s, which it may not open", call, name)
+            return f"error: {name} may not be opened by you"
+        if not self._openings.may(name, at):
+            log.warning("call %s: an agent wants relay %s too often; it stays shut", call, name)
+            return f"error: {name} was opened {AGENT_OPENINGS} times within {AGENT_WINDOW_S:g} s; wait a minute"
+        try:
+            self._relays.pulse(name)
+        except DeviceError as error:
+            log.error("call %s: relay %s: %s", call, name, error)
+            return f"error: {name} does not open; the owner finds the cause in the journal"
+        log.info("call %s: relay %s opened by an agent", call, name)
+        return f"{name} is open for {self._configured[name].pulse_s:g} s"

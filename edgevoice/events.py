@@ -127,6 +127,13 @@ class ResponseDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The service has cut `response` off by itself: what waits to be heard of it is not to be."""
+
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
 class Played:
     """Everything sent before the mark was heard."""
 
@@ -158,7 +165,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Words, for the far side's memory only: they are never logged. `who` is "person" or "agent"."""
+    """Words, for the far side's memory only: they are never logged. `who` is "person" or "agent".
+
+    After an interruption an agent's last words may be told again, as far as they were heard.
+    """
 
     who: str
     text: str
@@ -172,6 +182,21 @@ class ToolCalled:
     id: str
     name: str
     arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The connection to an agent is gone, and a new one is looked for; `Resumed` or `Closed` follows.
+
+    Until then what the person says is kept for it. `reason` is a sentence for the owner of the box.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The agent is there again and knows what was said; what the person said meanwhile is being sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +219,15 @@ Event: TypeAlias = (
     | BargedIn
     | ResponseStarted
     | ResponseDone
+    | Interrupted
     | Played
     | Cleared
     | Digit
     | Progress
     | Transcript
     | ToolCalled
+    | LinkDown
+    | Resumed
     | Closed
 )
 
@@ -229,12 +257,14 @@ class Play:
 class Mark:
     """Report `Played` once everything sent so far was heard. It also ends `response`: no more of it will come.
 
-    `goes_on`: not so between two pieces of a recording, which are to be heard as one.
+    `goes_on`: not so between two pieces of a recording, which are to be heard as one. `fades`: it was broken off in the
+    middle of its sound, which is to fade away there.
     """
 
     name: str
     response: str = ""
     goes_on: bool = False
+    fades: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +325,10 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
+    """Leave the call. `fades`: nobody wished it here, so what sounds fades away instead of being cut off."""
+
     reason: str
+    fades: bool = False
 
 
 Command: TypeAlias = (

@@ -68,9 +68,10 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallAsked:
-    """Somebody (ctl) wants a call to `target`."""
+    """Somebody (ctl, an agent) wants a call to `target`; a call that is running may take `within_s` to say goodbye."""
 
     target: str
+    within_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,23 @@ class TurnVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRelay:
+    """Let an agent open the relay of that name, and tell its tool call `id` what came of it."""
+
+    relay: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Hand the person over to `target` (`CallAsked`), or tell the tool call `id` why that cannot be."""
+
+    target: str
+    within_s: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolDone:
     id: str
     output: str
@@ -192,5 +210,17 @@ class Stopped:
 
 
 Effect: TypeAlias = (
-    PlaceCall | AnswerCall | Decline | EndCall | Sound | Talk | Mute | TurnVolume | ToolDone | PowerOff | Stopped
+    PlaceCall
+    | AnswerCall
+    | Decline
+    | EndCall
+    | Sound
+    | Talk
+    | Mute
+    | TurnVolume
+    | OpenRelay
+    | Connect
+    | ToolDone
+    | PowerOff
+    | Stopped
 )

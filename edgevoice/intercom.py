@@ -136,7 +136,7 @@ class Intercom:
 
     def _end(self, closed: Closed, other: Side) -> Orders:
         self.over = closed
-        return [(other, HangUp(closed.reason))]
+        return [(other, HangUp(closed.reason, fades=other is Side.NEAR))]
 
     # ------------------------------------------------------------------------------------ what people want
 

@@ -20,6 +20,7 @@ class Box(Enum):
     IDLE = "idle"
     RINGING = "ringing"
     CONNECTING = "connecting"
+    FALLING_BACK = "falling back"  # connecting to somebody else than was wanted
     IN_CALL = "in call"
     WAITING_TO_RETRY = "waiting to retry"
     FAULT = "fault"
@@ -36,6 +37,7 @@ class Turn(Enum):
     SUSPECTING = "suspecting"  # it is held: somebody may be talking over it
     WAITING = "waiting"  # push to talk: nobody holds the button
     MUTED = "muted"
+    RECONNECTING = "reconnecting"  # the link to the agent is down: what is said is kept for it
     ANNOUNCING = "announcing"  # a recording sounds, and nobody listens
 
 
@@ -65,6 +67,7 @@ BOX_PATTERNS = {
     Box.IDLE: OFF,
     Box.RINGING: Pattern("half a second on, half off", BLUE, 0.5, 0.5),
     Box.CONNECTING: Pattern("four flashes a second", AMBER, 0.125, 0.125),
+    Box.FALLING_BACK: Pattern("two short flashes a second", AMBER, 0.1, 0.4),
     Box.WAITING_TO_RETRY: Pattern("a short flash every two seconds", AMBER, 0.1, 1.9),
     Box.FAULT: Pattern("eight flashes a second", RED, 0.0625, 0.0625),
 }
@@ -77,6 +80,7 @@ TURN_PATTERNS = {
     Turn.SUSPECTING: Pattern("on, five blinks off a second", CYAN, 0.15, 0.05, microphone=True),
     Turn.WAITING: Pattern("one long flash every three seconds", GREEN, 0.5, 2.5),
     Turn.MUTED: Pattern("long on, long off", RED, 1.0, 1.0),
+    Turn.RECONNECTING: Pattern("on, a blink off every two seconds", AMBER, 1.8, 0.2, microphone=True),
     Turn.ANNOUNCING: Pattern("long on, short off", BLUE, 0.8, 0.4),
 }
 # Why a call did not come about, as long as the fault is shown; and a card that only a person can mend.

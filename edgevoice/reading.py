@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from msgspec import UNSET, ValidationError, convert, inspect, structs
 
 from edgevoice.errors import ConfigError
-from edgevoice.schema import FileName, Number, Section
+from edgevoice.schema import AgentId, FileName, Number, Section
 
 S = TypeVar("S", bound=Section)
 
@@ -134,7 +134,7 @@ def _wrong(kind: Any, found: object) -> str:
     if get_origin(kind) is Literal:
         return not_one_of(found, get_args(kind))
     expected = _describe(inspect.type_info(kind))
-    return f"expected {expected}" if kind in (FileName, Number) else f"expected {expected}, got {show(found)}"
+    return f"expected {expected}" if kind in (AgentId, FileName, Number) else f"expected {expected}, got {show(found)}"
 
 
 def _describe(kind: inspect.Type) -> str:

@@ -1,4 +1,4 @@
-"""Which relay a code opens that is typed on a telephone, and when it is too many wrong tries: the door's lock.
+"""Which relay a code opens that is typed on a telephone, and when it is too many tries, wrong or an agent's.
 
 Rules
 * A code is recognised as the end of what was typed, so that a mistyped key before it does no harm. Keys with a pause of
@@ -11,6 +11,8 @@ Rules
 * After `max_wrong` wrong tries a relay opens no more in this call, not with the right code either. So whoever guesses
   at a code of n keys can test at most n times `max_wrong` codes in a call, and with a `#` at its end `max_wrong`.
 * Where what was typed ends in the codes of two relays, the longer code is meant.
+* An agent can be talked into opening a door again and again: it may do so AGENT_OPENINGS times within AGENT_WINDOW_S,
+  in all its calls together.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 KEYS = frozenset("0123456789ABCD*#")
+AGENT_OPENINGS, AGENT_WINDOW_S = 3, 60.0  # enough for a guest who was too slow, and for the next one
 PAUSE_S = 3.0  # who looks up the next key is back within it
 
 
@@ -128,3 +131,18 @@ class _Lock:
     def _charge(self, count: int) -> None:
         if not self.blocked:
             self._wrong.append(count - self._run + 1)
+
+
+class Openings:
+    """When agents have opened each relay lately; one for all calls."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, deque[float]] = {}
+
+    def may(self, name: str, at: float) -> bool:
+        """Tell whether an agent may open it now; if so, it counts as opened."""
+        times = self._at.setdefault(name, deque(maxlen=AGENT_OPENINGS))
+        if len(times) == AGENT_OPENINGS and at < times[0] + AGENT_WINDOW_S:
+            return False
+        times.append(at)
+        return True

@@ -63,9 +63,9 @@ class Responses:
         return bool(self._live)
 
     @property
-    def sounding(self) -> bool:
-        """Some of a live response has been sent to the loudspeaker."""
-        return any(response.sounds for response in self._live.values())
+    def sounding(self) -> str:
+        """The oldest live response of which some has been sent to the loudspeaker; "": there is none."""
+        return next((name for name, response in self._live.items() if response.sounds), "")
 
     @property
     def ending(self) -> bool:
@@ -75,8 +75,11 @@ class Responses:
     @property
     def deadline(self) -> float:
         """When `expire` has something to do; inf: never."""
-        heard = (response.due + self._held_s for response in self._live.values() if self._held_since is None)
-        return min([*heard, *self._ending.values()], default=inf)
+        due = min(self._ending.values(), default=inf)
+        if self._held_since is None:
+            for response in self._live.values():
+                due = min(due, response.due + self._held_s)
+        return due
 
     def _listeners(self, at: float) -> float:
         return (at if self._held_since is None else self._held_since) - self._held_s
@@ -102,13 +105,18 @@ class Responses:
     def made(self, name: str) -> bool:
         """Nothing more comes of it: tell whether there is anything to hear, and so to wait for."""
         self._ending.pop(name, None)
-        if name not in self._live:
+        if name not in self._live or self._live[name].made:
             return False
         if not self._live[name].sounds:
             del self._live[name]
             return False
         self._live[name].made = True
         return True
+
+    def break_off(self) -> list[str]:
+        """The service makes no more of any; return the names of those that count as made from now on."""
+        self._ending.clear()
+        return [name for name in list(self._live) if not self._live[name].made and self.made(name)]
 
     def heard(self, name: str) -> None:
         """It was heard to its end."""

@@ -13,14 +13,21 @@ from msgspec import Meta, Struct
 
 Text = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]*\Z", description="text on one line")]
 NonEmpty = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]+\Z", description="text on one line, not empty")]
-# "sk-" and "sk_" begin the keys of OpenAI and ElevenLabs: pasted here, they would end up in messages about a file.
+# So begin the keys of OpenAI, ElevenLabs and Google: pasted here, they would end up in messages about a file.
 FileName = Annotated[
     str,
     Meta(
-        pattern=r"\A(?!sk[-_][A-Za-z0-9_-]{20})[^\x00-\x1f\x7f]*\Z",
+        pattern=r"\A(?!(sk[-_]|AIza|AQ\.)[A-Za-z0-9_-]{20})[^\x00-\x1f\x7f]*\Z",
         description="the name of a file, not what stands in it",
     ),
 ]
+AgentId = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?!sk[-_]|AIza)[A-Za-z0-9_-]*\Z", description="an agent's id, like agent_0123456789, and not a key"
+    ),
+]
+ToolName = Literal["open_relay", "hang_up", "set_volume", "call"]
 # The name becomes part of a SIP User-Agent and of MQTT topics, where other signs have a meaning.
 BoxName = Annotated[
     str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,63}\Z", description="1 to 63 letters, digits, dots, hyphens and underscores")
@@ -111,7 +118,10 @@ class Panel(Section, frozen=True):
 
 
 class Call(Section, frozen=True):
-    """Whom the box calls, and who answers it. `at_start` and `fallback` may be empty: nobody."""
+    """Whom the box calls, and who answers it. `at_start` and `fallback` may be empty: nobody.
+
+    `contacts`: whom an agent may connect a person to. It is told their names, and never what they stand for.
+    """
 
     button: Text = "parrot"
     at_start: Text = ""
@@ -119,6 +129,7 @@ class Call(Section, frozen=True):
     auto_answer: bool = False
     max_s: Annotated[float, Meta(ge=1, le=86400)] = 600.0
     fallback: Text = ""
+    contacts: Mapping[str, Text] = {}
 
 
 class Parrot(Section, frozen=True):
@@ -139,16 +150,42 @@ class OpenAI(Section, frozen=True):
     turn_detection: Literal["server_vad", "semantic_vad", "local", "none"] = "server_vad"
     vad_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
     vad_silence_ms: Annotated[int, Meta(ge=50, le=10000)] = 500
-    tools: tuple[Literal["open_relay", "hang_up", "set_volume", "call"], ...] = ()
+    tools: tuple[ToolName, ...] = ()
     greeting: str = ""
 
 
 class ElevenLabs(Section, frozen=True):
-    """An agent at ElevenLabs. Only a private one has a key."""
+    """An agent at ElevenLabs. Only a private one has a key; what is empty is as the agent is set there."""
 
-    agent_id: Text = ""
+    agent_id: AgentId = ""
     api_key_file: FileName = ""
     url: WebSocketUrl = "wss://api.elevenlabs.io/v1/convai/conversation"
+    voice: Text = ""
+    instructions: str = ""
+    instructions_file: FileName = ""
+    language: Text = ""
+    greeting: str = ""
+    variables: Mapping[str, str] = {}
+    tools: tuple[ToolName, ...] = ()
+
+
+class Gemini(Section, frozen=True):
+    """An agent of Google's Live API. An empty `voice` or `language` leaves it to the model."""
+
+    url: WebSocketUrl = (
+        "wss://generativelanguage.googleapis.com/ws/"
+        "google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+    )
+    model: NonEmpty = "gemini-3.8-live"
+    api_key_file: FileName = "gemini-api-key"
+    voice: Text = "Kore"
+    instructions: str = ""
+    instructions_file: FileName = ""
+    language: Text = ""
+    turn_detection: Literal["local", "server_vad"] = "local"
+    vad_silence_ms: Annotated[int, Meta(ge=50, le=10000)] = 500
+    tools: tuple[ToolName, ...] = ()
+    greeting: str = ""
 
 
 class Agent(Section, frozen=True):
@@ -157,6 +194,7 @@ class Agent(Section, frozen=True):
     parrot: Parrot = Parrot()
     openai: OpenAI = OpenAI()
     elevenlabs: ElevenLabs = ElevenLabs()
+    gemini: Gemini = Gemini()
 
 
 class Lines(Section, frozen=True):

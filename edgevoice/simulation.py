@@ -25,10 +25,12 @@ from edgevoice.happenings import (
     CallOpened,
     CardLost,
     CardReady,
+    Connect,
     Effect,
     EndCall,
     Happening,
     Mute,
+    OpenRelay,
     PlaceCall,
     Pressed,
     Sound,
@@ -43,6 +45,7 @@ from edgevoice.wire import Reply, Wire
 
 Note = dict[str, Any]
 
+NOBODY_ELSE = "error: the simulated room has no doors, and nobody else is there"
 NO_MIXER = "error: the volume cannot be set: the simulated room has no mixer"
 
 
@@ -185,6 +188,8 @@ class Simulation:
                 self._want(lambda conversation: conversation.tool_result(id, output))
             case TurnVolume(_, id):
                 self._want(lambda conversation: conversation.tool_result(id, NO_MIXER))
+            case OpenRelay(_, id) | Connect(_, _, id):
+                self._want(lambda conversation: conversation.tool_result(id, NOBODY_ELSE))
             case _:
                 pass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from edgevoice.audio.interruption import TalkOver
+from edgevoice.audio.line_interruption import TalkOverLine
 from edgevoice.catalogue import Agents
 from edgevoice.drivers.line_leg import RATE, LineLeg
 from edgevoice.drivers.sip import Endpoint, SipCall
@@ -30,7 +30,7 @@ class SipLines:
 
     def _leg(self, call: SipCall, service: Sip) -> LineLeg:
         barge_in = self._config.barge_in
-        detector = TalkOver(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms)
+        detector = TalkOverLine(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms)
         line = Line(service, detector, pre_roll_ms=barge_in.pre_roll_ms, give_up_ms=barge_in.give_up_ms)
         leg = LineLeg(line, call)
         self._legs = [(leg, call, service), *(row for row in self._legs if row[0].closed is None)]
@@ -46,13 +46,19 @@ class SipLines:
         """Return the far side of a call to "sip:reception": by the first account that is registered."""
         found = route(self._accounts, self.endpoint.registrations, target.partition(":")[2])
         if found is None:
-            troubles = [self.endpoint.trouble, *(one.trouble for one in self.endpoint.registrations)]
-            reason = next((trouble for trouble in troubles if trouble), "the registrar has not answered yet")
-            return SipDialling(None, Closed(End.LINK_LOST, f"no SIP account is registered: {reason}"))
+            return SipDialling(None, Closed(End.LINK_LOST, self.unreachable(target)))
         account, address = found
         call = self.endpoint.call()
         service = Sip(call.number, {"account": account, "uri": address})
         return SipDialling(self._leg(call, service), None)
+
+    def unreachable(self, target: str) -> str:
+        """Say why nobody can be called now, or "" when somebody can."""
+        if route(self._accounts, self.endpoint.registrations, target.partition(":")[2]):
+            return ""
+        troubles = [self.endpoint.trouble, *(one.trouble for one in self.endpoint.registrations)]
+        reason = next((trouble for trouble in troubles if trouble), "the registrar has not answered yet")
+        return f"no SIP account is registered: {reason}"
 
     def send_keys(self, keys: str, leg: LineLeg | None) -> bool:
         """Send digits in that call, or in the only one there is; False: there is none."""

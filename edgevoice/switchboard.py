@@ -21,7 +21,7 @@ from typing import Protocol
 
 from websockets.asyncio.server import ServerConnection
 
-from edgevoice.audio.interruption import TalkOver
+from edgevoice.audio.line_interruption import TalkOverLine
 from edgevoice.bridge import Bridge, FarLeg
 from edgevoice.call import Call
 from edgevoice.catalogue import LINES, Agents
@@ -33,14 +33,15 @@ from edgevoice.drivers.line_leg import LineLeg
 from edgevoice.drivers.line_server import Answered, serve_lines, watch
 from edgevoice.drivers.local import LocalLeg
 from edgevoice.drivers.websocket import WebSocketLeg
+from edgevoice.errands import GOODBYE_S, errand
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.events import HangUp, Tone, ToolCalled
+from edgevoice.happenings import Connect, EndCall, OpenRelay, ToolDone, TurnVolume
 from edgevoice.lines import documents
 from edgevoice.lines.admission import Admission, Admitted, Came, Refused, Ticket
 from edgevoice.lines.line import Line
 from edgevoice.orders import Side
 from edgevoice.sip_lines import SipDialling, SipLines
-from edgevoice.tools import HangUpTool, SetVolume, parse
 from edgevoice.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,6 @@ log = logging.getLogger(__name__)
 BIND_S = (1.0, 2.0, 5.0, 10.0, 30.0)  # a port that is taken may be free again: the old process is ending
 BUSY_S = 3.0  # of busy tone, before the line is let go
 RING_S = 3.0  # between ringing tones
-GOODBYE_S = 10.0  # an agent that hangs up may finish its sentence
 LOOK_S = 0.1  # how often it is looked whether this program has time
 LATE_S, OFTEN = 0.15, 4  # who is woken so late, that often in a row, has no time for another call
 LATELY_S = 3.0  # for so long no further call may come in then
@@ -230,7 +230,7 @@ class Switchboard:
         barge_in = self._config.barge_in
         line = Line(
             LINES[admitted.service].service(),
-            TalkOver(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms),
+            TalkOverLine(sensitivity=barge_in.sensitivity, confirm_ms=barge_in.confirm_ms),
             pre_roll_ms=barge_in.pre_roll_ms,
             give_up_ms=barge_in.give_up_ms,
         )
@@ -320,7 +320,7 @@ class Switchboard:
         call = Call(conversation, leg.perform, far.perform, reached.wire.rate)
         bridge = Bridge(call, leg, far)
         call.on_key = self._doors.listener(running.name, leg.perform, now)
-        call.on_tool = lambda called: self._tool(bridge, called)
+        call.on_tool = lambda called: self._tool(bridge, running, called)
         running.joined, running.call = agent, call
         ends = self.loop.call_later(self._config.call.max_s, self._time_is_up, bridge)
         try:
@@ -333,23 +333,22 @@ class Switchboard:
         at = self.loop.time()
         bridge.want(lambda machine: machine.leave("the longest time of a call is over", GOODBYE_S, at))
 
-    def _tool(self, bridge: Bridge, called: ToolCalled) -> None:
-        """Do what an agent asks of a line: to hang up is all that makes sense there."""
+    def _tool(self, bridge: Bridge, running: Running, called: ToolCalled) -> None:
+        """Do what an agent asks in a call over a line, or tell it why that cannot be."""
         at = self.loop.time()
-        try:
-            if called.name not in self._config.agent.openai.tools:
-                raise ValueError(f"{called.name} is not allowed here")
-            wanted = parse(called.name, called.arguments)
-        except ValueError as problem:
-            outcome = f"error: {problem}"
-            bridge.want(lambda machine: machine.tool_result(called.id, outcome))
-            return
-        match wanted:
-            case HangUpTool():
-                bridge.want(lambda machine: machine.leave("the agent hung up", GOODBYE_S, at))
-            case SetVolume():
+        match errand(self._agents.toolbox(running.joined), called):
+            case EndCall(reason, within_s):
+                bridge.want(lambda machine: machine.leave(reason, within_s, at))
+                return
+            case OpenRelay(relay):
+                outcome = self._doors.open_for_agent(relay, running.name, at)
+            case TurnVolume():
                 outcome = "error: a telephone's volume is set by who holds it"
-                bridge.want(lambda machine: machine.tool_result(called.id, outcome))
+            case Connect():
+                outcome = "error: who is on the telephone cannot be connected to anybody else"
+            case ToolDone(_, outcome):
+                pass
+        bridge.want(lambda machine: machine.tool_result(called.id, outcome))
 
     async def _ring(self, running: Running, admitted: Admitted) -> None:
         """Ring at the box until somebody answers, or the caller gives up."""

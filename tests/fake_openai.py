@@ -1,6 +1,6 @@
 """A stand-in for OpenAI's Realtime API, as its own process: it behaves like the real one, and nastily when asked to.
 
-    python tests/fake_openai.py --port 0 --log events.jsonl --voice reply.wav     prints {"port": 43210}
+    python -m tests.fake_openai --port 0 --log events.jsonl --voice reply.wav     prints {"port": 43210}
 
 Every message of the client is checked against the types of the `openai` package; what does not fit stands in the log as
 a violation. The log is JSON lines, each with `at` (monotonic seconds), `connection`, `from` (client, server or fake),
@@ -13,30 +13,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import binascii
 import http
 import itertools
 import json
-import math
 import time
-import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
 import pydantic
 from openai.types.realtime import RealtimeClientEvent
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
+
+from tests.fake_service import Close, Connection, Ear, Log, decode, hum, read_voice, run, unknown_fields
 
 RATE = 24_000
 BYTES_PER_MS = RATE * 2 // 1000
 DELTA_MS = 100
-FRAME_MS = 20  # of the voice detector
-ONSET_FRAMES = 3  # 60 ms: a click is shorter
 LATE_DELTAS = 3  # still come after a cancel
 
 CLIENT_EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(RealtimeClientEvent)
@@ -49,71 +44,6 @@ class Answer:
     id: str
     cancelled: bool = False
     done: bool = False
-
-
-@dataclass(slots=True)
-class Ear:
-    """A voice detector that knows loudness only. It counts milliseconds of the sound written in this session."""
-
-    threshold_dbfs: float
-    heard_ms: int = 0
-    speaking: bool = False
-    loud: int = 0  # frames in a row
-    quiet: int = 0
-    rest: bytes = b""
-
-    def listen(self, pcm: bytes, prefix_ms: int, silence_ms: int) -> Iterator[tuple[str, int]]:
-        """Yield ("started" or "stopped", audio position in ms)."""
-        self.rest += pcm
-        size = FRAME_MS * BYTES_PER_MS
-        while len(self.rest) >= size:
-            frame, self.rest = np.frombuffer(self.rest[:size], "<i2").astype(float), self.rest[size:]
-            self.heard_ms += FRAME_MS
-            level = 10 * math.log10(float(np.mean(frame**2)) / 32768**2 + 1e-10)
-            self.loud, self.quiet = (self.loud + 1, 0) if level > self.threshold_dbfs else (0, self.quiet + 1)
-            if not self.speaking and self.loud == ONSET_FRAMES:
-                self.speaking = True
-                yield "started", max(0, self.heard_ms - self.loud * FRAME_MS - prefix_ms)
-            elif self.speaking and self.quiet * FRAME_MS >= silence_ms:
-                self.speaking = False
-                yield "stopped", self.heard_ms
-
-
-class Log:
-    """JSON lines, written through at once: whoever waits for an event polls the file."""
-
-    def __init__(self, file: TextIO | None) -> None:
-        self._file = file
-
-    def __call__(self, connection: int, origin: str, type: str, **facts: object) -> None:
-        if self._file:
-            line = {"at": time.monotonic(), "connection": connection, "from": origin, "type": type, **facts}
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
-
-
-class Pipe:
-    """Carries messages in order, each `delay_s` later: half a network."""
-
-    def __init__(self, delay_s: float) -> None:
-        self._delay_s = delay_s
-        self._queue: asyncio.Queue[tuple[float, Any]] = asyncio.Queue()
-
-    def put(self, message: object) -> None:
-        self._queue.put_nowait((time.monotonic() + self._delay_s, message))
-
-    async def get(self) -> Any:
-        due, message = await self._queue.get()
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        return message
-
-
-@dataclass(slots=True)
-class Close:
-    """Put into the pipe to the client: ends the connection when everything before it is sent."""
-
-    code: int
-    reason: str = ""
 
 
 @dataclass
@@ -155,17 +85,16 @@ class Session:
 
     def __init__(self, server: Server, socket: ServerConnection, number: int) -> None:
         self._server, self._options, self._socket, self._number = server, server.options, socket, number
-        self._to_client, self._from_client = Pipe(self._options.delay_ms / 1000), Pipe(self._options.delay_ms / 1000)
+        self._connection = Connection(socket, self._options.delay_ms / 1000, self._receive)
         self._ids = itertools.count(1)
         self._session: dict[str, Any] = _default_session(time.time() + self._options.expire_s)
-        self._ear = Ear(self._options.vad_dbfs)
+        self._ear = Ear(RATE, self._options.vad_dbfs)
         self._user_item = ""  # of the turn that is being spoken
         self._buffer_ms = 0.0
         self._answers: list[Answer] = []
         self._items: dict[str, float] = {}  # -> ms of sound that it has
         self._sent_ms: dict[str, float] = {}  # of each item, late deltas too
         self._calls: set[str] = set()
-        self._tasks: asyncio.TaskGroup
         self._record = self._open_record()
         self._reactions: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": self._update,
@@ -189,53 +118,26 @@ class Session:
 
     async def run(self) -> None:
         try:
-            async with asyncio.TaskGroup() as self._tasks:
-                self._tasks.create_task(self._write())
-                self._tasks.create_task(self._react())
-                self._greet()
-                try:
-                    async for message in self._socket:
-                        self._from_client.put(message)
-                except ConnectionClosed:
-                    pass
-                raise _Gone
-        except* _Gone:
-            pass
+            await self._connection.run(self._greet)
         finally:
             if self._record:
                 self._record.close()
             self._server.log(self._number, "fake", "closed", code=self._socket.close_code)
 
-    async def _write(self) -> None:
-        try:
-            while True:
-                message = await self._to_client.get()
-                if isinstance(message, Close):
-                    await self._socket.close(message.code, message.reason)
-                else:
-                    await self._socket.send(message)
-        except ConnectionClosed:
-            pass  # the reader sees it too
-
-    async def _react(self) -> None:
-        while True:
-            message = await self._from_client.get()
-            self._receive(message)
-
     def _greet(self) -> None:
         if self._options.close_at_once is not None:
-            self._to_client.put(Close(self._options.close_at_once))
+            self._connection.put(Close(self._options.close_at_once))
             return
         if self._options.beta_off:
             self._error(
                 "beta_api_shape_disabled",
                 "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
             )
-            self._to_client.put(Close(4000, "beta_api_shape_disabled"))
+            self._connection.put(Close(4000, "beta_api_shape_disabled"))
             return
         self._send("session.created", session=self._session)
         self._send("conversation.created", conversation={"id": "conv_1", "object": "realtime.conversation"})
-        self._tasks.create_task(self._expire())
+        self._connection.tasks.create_task(self._expire())
         if self._options.garbage:
             self._litter()
         if self._options.huge:
@@ -244,14 +146,14 @@ class Session:
     async def _expire(self) -> None:
         await asyncio.sleep(self._options.expire_s)
         self._error("session_expired", "Your session hit the maximum duration of 60 minutes.")
-        self._to_client.put(Close(1001))
+        self._connection.put(Close(1001))
 
     def _litter(self) -> None:
         """Send what no server should."""
         for message in ('{"type":"response.output_audio.delta","delta":', "garbage", b"\x00\xff\xfe", "[" * 100_000):
-            self._to_client.put(message)
+            self._connection.put(message)
         for message in ('{"type":7}', "null", '{"type":"response.created","response":[]}', '{"type":"error"}'):
-            self._to_client.put(message)
+            self._connection.put(message)
         self._send("a.type.of.the.future", delta="x", response_id="resp_of_the_future")
         self._send("response.output_audio.delta", response_id="resp_unknown", item_id="item_x", delta="AAAA")
         self._send("response.done", response={"id": "resp_unknown", "status": "completed"})
@@ -267,7 +169,7 @@ class Session:
         if type == "response.output_audio.delta":
             shown["ms"] = self._sent_ms.get(fields["item_id"], 0.0)
         self._server.log(self._number, "server", type, **shown)
-        self._to_client.put(json.dumps(event))
+        self._connection.put(json.dumps(event))
 
     def _error(self, code: str | None, message: str, cause: dict[str, Any] | None = None) -> None:
         problem = {"type": "invalid_request_error", "code": code, "message": message, "param": None}
@@ -282,7 +184,7 @@ class Session:
         try:
             event = json.loads(message)
             checked = CLIENT_EVENT.validate_python(event)
-            problems = [f"unknown field {path}" for path in _unknown_fields(checked, event.get("type", ""))]
+            problems = [f"unknown field {path}" for path in unknown_fields(checked, event.get("type", ""))]
         except ValueError as error:
             event, problems = {}, [str(error)]
         if isinstance(message, bytes):
@@ -292,7 +194,7 @@ class Session:
         kind = str(event.get("type", ""))
         shown = {name: value for name, value in event.items() if name not in ("type", "audio")}
         if "audio" in event:
-            shown["bytes"] = len(_decode(event["audio"]) or b"")
+            shown["bytes"] = len(decode(event["audio"]) or b"")
         self._server.log(self._number, "client", kind, **shown)
         if react := self._reactions.get(kind):
             react(event)
@@ -311,7 +213,7 @@ class Session:
         return self._session["audio"]["input"]["turn_detection"]  # type: ignore[no-any-return]
 
     def _append(self, event: dict[str, Any]) -> None:
-        pcm = _decode(event["audio"])
+        pcm = decode(event["audio"])
         if pcm is None or len(pcm) % 2:
             self._error("invalid_value", "Invalid 'audio'. Expected base64-encoded audio bytes.", event)
             return
@@ -402,7 +304,7 @@ class Session:
         for _ in range(2 if self._options.two_responses else 1):
             answer = Answer(self._id("resp"))
             self._answers.append(answer)
-            self._tasks.create_task(self._make(answer))
+            self._connection.tasks.create_task(self._make(answer))
 
     def _cancel(self, event: dict[str, Any]) -> None:
         wanted = event.get("response_id")
@@ -499,10 +401,6 @@ class Session:
         return item
 
 
-class _Gone(Exception):
-    """The client has left: everything of its session stops."""
-
-
 def _status(answer: Answer) -> str:
     return "cancelled" if answer.cancelled else "completed"
 
@@ -555,38 +453,6 @@ def _merge(old: dict[str, Any], new: dict[str, Any]) -> None:
             old[name] = value
 
 
-def _unknown_fields(value: object, path: str) -> Iterator[str]:
-    """Find what the types of the package do not know: they let it pass, the real server does not."""
-    if isinstance(value, pydantic.BaseModel):
-        for name in value.model_extra or {}:
-            yield f"{path}.{name}"
-        for name in value.model_fields_set:
-            yield from _unknown_fields(getattr(value, name, None), f"{path}.{name}")
-    elif isinstance(value, list):
-        for i, element in enumerate(value):
-            yield from _unknown_fields(element, f"{path}[{i}]")
-
-
-def _decode(audio: object) -> bytes | None:
-    try:
-        return base64.b64decode(audio, validate=True) if isinstance(audio, str) else None
-    except binascii.Error:
-        return None
-
-
-def _read_voice(path: str) -> bytes:
-    with wave.open(path, "rb") as file:
-        shape = (file.getframerate(), file.getnchannels(), file.getsampwidth())
-        if shape != (RATE, 1, 2):
-            raise SystemExit(f"{path} is {shape}, expected {(RATE, 1, 2)} (Hz, channels, bytes)")
-        return file.readframes(file.getnframes())
-
-
-def _hum() -> bytes:
-    """Make two seconds of 220 Hz, for whoever does not care what the agent says."""
-    return (8000 * np.sin(np.arange(2 * RATE) * 2 * np.pi * 220 / RATE)).astype("<i2").tobytes()
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
@@ -605,25 +471,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def main(options: argparse.Namespace, log: TextIO | None) -> None:
-    voices = [_read_voice(path) for path in options.voice] or [_hum()]
-    server = Server(options, Log(log), voices)
-    async with serve(
-        server.connect,
-        "127.0.0.1",
-        options.port,
-        process_request=server.admit,
-        max_size=None,
-        compression=None,
-    ) as listening:
-        print(json.dumps({"port": next(iter(listening.sockets)).getsockname()[1]}), flush=True)
-        await listening.serve_forever()
-
-
 if __name__ == "__main__":
-    arguments = _options()
-    if arguments.log:
-        with open(arguments.log, "w") as file:
-            asyncio.run(main(arguments, file))
-    else:
-        asyncio.run(main(arguments, None))
+    options = _options()
+    voices = [read_voice(path, RATE) for path in options.voice] or [hum(RATE)]
+    run(lambda log: Server(options, log, voices), options.port, options.log)

@@ -19,14 +19,15 @@ class LoudnessDetector:
         self.speaking = False
         self.unspoilt = False  # until it is told
         self.calls: list[str] = []
-        self._loud = self._quiet = 0
+        self._loud = self._quiet = 0  # blocks of 10 ms
 
-    def hear(self, cleaned: Samples, captured: Samples, played: Samples) -> None:
+    def hear(self, cleaned: Samples, captured: Samples | None = None, played: Samples | None = None, /) -> None:
+        """Take the next 10 ms, at a microphone or on a line."""
         self.level_dbfs = level_dbfs(cleaned)
         loud = self.level_dbfs > -30
-        self._loud = self._loud + len(cleaned) if loud else 0
-        self._quiet = 0 if loud else self._quiet + len(cleaned)
-        self.speaking = self.evident or (self.speaking and self._quiet < 3200)
+        self._loud = self._loud + 1 if loud else 0
+        self._quiet = 0 if loud else self._quiet + 1
+        self.speaking = self.evident or (self.speaking and self._quiet < 20)
 
     def suspect(self) -> None:
         self.calls.append("suspect")
@@ -47,11 +48,11 @@ class LoudnessDetector:
 
     @property
     def evident(self) -> bool:
-        return self._loud >= 1280
+        return self._loud >= 8
 
     @property
     def harmless(self) -> bool:
-        return self._quiet >= 3200
+        return self._quiet >= 20
 
 
 class StepCard:

@@ -13,8 +13,9 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+import uvloop
 
-from edgevoice import app
+from edgevoice import app, sound
 from edgevoice.audio import echo
 from edgevoice.audio.echo import Canceller
 from edgevoice.box import RunningBox
@@ -29,6 +30,7 @@ from edgevoice.errors import ConfigError
 from edgevoice.happenings import StopAsked
 from edgevoice.headless import Headless
 from edgevoice.schema import Config
+from edgevoice.sound import configured_duplex
 
 
 class NoFiles:
@@ -103,9 +105,9 @@ def echo_of(
         heard.append(box.sound._duplex(48_000).half_duplex)
 
     monkeypatch.setattr(RunningBox, "live", live)
-    with caplog.at_level(logging.INFO, "edgevoice.app"):
+    with caplog.at_level(logging.INFO, "edgevoice.sound"):
         asyncio.run(app.run(config, Agents(config, NoFiles())))
-    line = next(record for record in caplog.records if record.name == "edgevoice.app")
+    line = next(record for record in caplog.records if record.name == "edgevoice.sound")
     return line.levelname, line.getMessage(), heard[0]
 
 
@@ -163,8 +165,8 @@ def test_a_call_whose_key_is_gone_is_refused_and_the_box_lives_on(tmp_path: Path
     async def story() -> None:
         agents = Agents(config, NoFiles())
         canceller, words = echo.load("none", noise_suppression=False)
-        duplex = partial(app._duplex, config, canceller)
-        box = RunningBox(config, agents, partial(app.open_configured, config), duplex, words, NO_DOORS)
+        duplex = partial(configured_duplex, config, canceller)
+        box = RunningBox(config, agents, partial(sound.open_configured, config), duplex, words, NO_DOORS)
         box.sound.start()
         async with asyncio.TaskGroup() as group:
             living = group.create_task(box.live(group))
@@ -189,13 +191,22 @@ def test_a_box_with_a_hat_waits_for_its_card_and_one_without_any_is_a_server(
     assert app.is_headless(config) is headless
 
 
+def test_a_box_that_only_carries_calls_takes_the_quicker_event_loop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(app, "CARDS", tmp_path / "no sound")
+    answered = load("lines.listen = '127.0.0.1:8080'\nline.elks.path_token_file = 'token'\ncall.incoming = 'parrot'")
+    assert app.event_loop(answered) is uvloop.new_event_loop
+    assert app.event_loop(load("")) is None
+
+
 def test_a_hat_that_came_after_the_box_is_opened_by_the_id_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     config = load("device.hat = 'codec-zero'", profiles=profile_texts())
     opened: list[CardSettings] = []
-    monkeypatch.setattr(app, "open_card", opened.append)
+    monkeypatch.setattr(sound, "open_card", opened.append)
     for cards in ([], ["vc4hdmi", "IQaudIOCODEC"]):
-        monkeypatch.setattr(app, "card_ids", lambda cards=cards: cards)
-        app.open_configured(config)
+        monkeypatch.setattr(sound, "card_ids", lambda cards=cards: cards)
+        sound.open_configured(config)
     assert [settings.capture for settings in opened] == ["hw:CARD=Zero", "hw:CARD=IQaudIOCODEC"]
 
 

@@ -9,17 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevoice.appliance import (
-    BOUNCE_S,
     DRAIN_S,
     FAULT_SHOWN_S,
-    GOODBYE_S,
     PUSH_IDLE_S,
-    REFUSED_S,
-    RELEASE_S,
-    RETRY_S,
     TICK_S,
     Appliance,
 )
+from edgevoice.contact import BOUNCE_S, RELEASE_S
+from edgevoice.errands import GOODBYE_S
 from edgevoice.events import Closed, End, ToolCalled
 from edgevoice.happenings import (
     CallAsked,
@@ -27,6 +24,7 @@ from edgevoice.happenings import (
     CallOpened,
     CardLost,
     CardReady,
+    Connect,
     Effect,
     EndCall,
     HangUpAsked,
@@ -35,6 +33,7 @@ from edgevoice.happenings import (
     Mute,
     MuteAsked,
     NetworkBack,
+    OpenRelay,
     PlaceCall,
     PowerOff,
     Pressed,
@@ -48,7 +47,13 @@ from edgevoice.happenings import (
     TurnVolume,
 )
 from edgevoice.light import Box, Turn
+from edgevoice.redial import REACH_S, REFUSED_S, RETRY_S
+from edgevoice.tools import Toolbox
 
+TOOLS = {
+    "parrot": Toolbox(("hang_up", "set_volume", "open_relay", "call"), ("door",), {"the owner": "sip:owner"}),
+    "openai": Toolbox(("set_volume",)),
+}
 HUNG_UP = CallEnded(Closed(End.HUNG_UP, "hung up"))
 LINK_LOST = CallEnded(Closed(End.LINK_LOST, "the network went away"))
 REFUSED = CallEnded(Closed(End.REFUSED, "the key is wrong"))
@@ -58,7 +63,7 @@ class Story:
     """A box and the clock."""
 
     def __init__(self, **options: Any) -> None:
-        self.box = Appliance(**({"button": "parrot", "tools": ("hang_up", "set_volume")} | options))
+        self.box = Appliance(**({"button": "parrot", "tools": TOOLS} | options))
         self.at = 1000.0
 
     def __call__(self, happening: Happening, *, after: float = 1.0) -> list[Effect]:
@@ -313,6 +318,95 @@ def test_the_fallback_is_called_when_the_button_agent_refuses() -> None:
     assert story.state is Box.FAULT, "but only once"
 
 
+def falling_back(**options: Any) -> Story:
+    story = idle(**({"button": "openai", "fallback": "sip:help"} | options))
+    assert story.press() == [PlaceCall("openai")]
+    return story
+
+
+def test_an_agent_that_is_not_there_in_time_gives_way_to_the_fallback() -> None:
+    story = falling_back()
+    began = story.at - 0.1 - RELEASE_S
+    assert story.wait() == [Sound("waiting")]
+    assert story.wait() == [EndCall("openai could not be reached within 3 s")]
+    assert story.at == pytest.approx(began + REACH_S)
+    assert story(HUNG_UP, after=0.01) == [Sound("trouble"), PlaceCall("sip:help")]
+    assert story.state is Box.FALLING_BACK
+    assert (story.box.instead, story.box.target) == ("openai could not be reached within 3 s", "sip:help")
+    story.wait()
+    assert story(CallOpened()) == []
+    assert (story.state, story.box.instead) == (Box.IN_CALL, "openai could not be reached within 3 s")
+    assert story(HUNG_UP) == [Sound("ended")]
+    assert (story.state, story.box.instead) == (Box.IDLE, "")
+
+
+def test_an_agent_that_is_there_in_time_is_talked_with_for_long() -> None:
+    story = falling_back()
+    story(CallOpened(), after=2.0)
+    story.at += 2 * REACH_S
+    assert story.box.expire(story.at) == []
+    assert story.state is Box.IN_CALL
+
+
+def test_a_link_that_is_refused_at_once_is_tried_once_more_before_the_fallback() -> None:
+    story = falling_back()
+    assert story(LINK_LOST, after=0.0) == [Sound("trouble")]
+    assert story.state is Box.WAITING_TO_RETRY
+    assert story.wait() == [PlaceCall("openai")]
+    assert story(LINK_LOST, after=0.0) == [Sound("trouble"), PlaceCall("sip:help")]
+    assert story.at - 1000 < 2 + REACH_S
+
+
+def test_a_link_that_dies_in_the_call_gives_way_to_the_fallback() -> None:
+    story = falling_back()
+    story(CallOpened())
+    story(TurnChanged(Turn.RECONNECTING), after=60.0)
+    assert story(LINK_LOST, after=10.0) == [Sound("trouble"), PlaceCall("sip:help")]
+    assert story.box.instead == "the network went away"
+
+
+def test_a_press_while_falling_back_gives_up() -> None:
+    story = falling_back()
+    story(REFUSED)
+    assert story.state is Box.FALLING_BACK
+    assert story.press() == [EndCall("hung up at the box")]
+    assert story(HUNG_UP) == [Sound("ended")]
+    assert story.state is Box.IDLE
+
+
+def test_a_press_in_the_moment_of_falling_back_ends_it() -> None:
+    story = falling_back()
+    story.wait()
+    assert story.wait() == [EndCall("openai could not be reached within 3 s")]
+    story(HangUpAsked(), after=0.0)
+    assert story(HUNG_UP) == [Sound("ended")]
+
+
+def test_a_fallback_that_cannot_be_had_either_is_a_fault_and_the_next_press_tries_the_agent() -> None:
+    story = falling_back()
+    story(REFUSED)
+    assert story(CallEnded(Closed(End.NO_ANSWER, "nobody answered"))) == [Sound("no answer")]
+    assert (story.state, story.box.fault) == (Box.FAULT, "nobody answered")
+    assert story.press() == [PlaceCall("openai")]
+
+
+def test_a_line_is_not_hurried() -> None:
+    story = idle(button="sip:owner", fallback="parrot")
+    story.press()
+    for _ in range(5):
+        assert story.wait() == [Sound("waiting")]
+
+
+def test_a_box_that_is_always_on_wakes_nobody_because_the_network_is_away() -> None:
+    story = Story(at_start="openai", fallback="sip:help")
+    story(CardReady())
+    for _ in range(20):
+        assert PlaceCall("sip:help") not in [*story(LINK_LOST), *story.wait()]
+    story(CallOpened())
+    assert story(LINK_LOST, after=600.0) == [Sound("trouble")]
+    assert story.wait() == [PlaceCall("openai")]
+
+
 def test_without_a_card_the_fault_shows_and_a_press_does_nothing() -> None:
     story = Story()
     story(CardLost("card.capture does not open"))
@@ -364,7 +458,7 @@ def test_a_call_has_a_longest_time() -> None:
 
 def test_ctl_can_call_somebody_else_in_the_middle_of_a_call() -> None:
     story = in_call()
-    assert story(CallAsked("openai")) == [EndCall("hung up at the box")]
+    assert story(CallAsked("openai")) == [EndCall("the person is connected to somebody else")]
     assert story(HUNG_UP) == [PlaceCall("openai")]
 
 
@@ -392,12 +486,44 @@ def test_tools_are_done_and_bad_arguments_are_told_in_words() -> None:
     (answer,) = story(ToolCalled("2", "set_volume", '{"percent": 300}'))
     assert isinstance(answer, ToolDone)
     assert answer.output.startswith("error: set_volume cannot be run")
-    assert story(ToolCalled("3", "hang_up", "")) == [EndCall("the agent hung up", GOODBYE_S)]
+    assert story(ToolCalled("3", "open_relay", '{"relay": "door"}')) == [OpenRelay("door", "3")]
+    assert story(ToolCalled("4", "hang_up", "")) == [EndCall("the agent hung up", GOODBYE_S)]
+    assert story(ToolCalled("5", "set_volume", '{"percent": 30}')) == [ToolDone("5", "error: the call is about to end")]
+
+
+def test_an_agent_hands_the_person_over_when_it_has_said_so() -> None:
+    story = in_call()
+    assert story(ToolCalled("1", "call", '{"to": "the owner"}')) == [Connect("sip:owner", GOODBYE_S, "1")]
+    assert story(CallAsked("sip:owner", GOODBYE_S), after=0.0) == [
+        EndCall("the person is connected to somebody else", GOODBYE_S)
+    ]
+    assert story(HUNG_UP) == [PlaceCall("sip:owner")]
+    assert story(CallEnded(Closed(End.BUSY, "busy"))) == [Sound("busy")]
+    assert story.state is Box.FAULT
+
+
+def test_who_presses_the_button_is_not_handed_over() -> None:
+    story = in_call()
+    story(CallAsked("sip:owner", GOODBYE_S))
+    assert story.press() == [EndCall("hung up at the box")]
+    assert story(HUNG_UP) == [Sound("ended")]
 
 
 def test_a_tool_that_the_owner_did_not_allow_is_not_run() -> None:
-    story = in_call(tools=("set_volume",))
+    story = in_call(button="openai")
     assert story(ToolCalled("1", "hang_up", "{}")) == [ToolDone("1", "error: hang_up is not allowed here")]
+
+
+def test_each_agent_has_its_own_tools_and_who_is_on_a_line_has_none() -> None:
+    story = in_call()
+    story(CallAsked("openai"))
+    story(HUNG_UP)
+    story(CallOpened())
+    assert story(ToolCalled("1", "hang_up", "{}")) == [ToolDone("1", "error: hang_up is not allowed here")]
+    story(CallAsked("sip:owner"))
+    story(HUNG_UP)
+    story(CallOpened())
+    assert story(ToolCalled("1", "set_volume", "{}")) == [ToolDone("1", "error: set_volume is not allowed here")]
 
 
 def test_presses_without_a_release_count_too() -> None:
@@ -432,7 +558,13 @@ HAPPENINGS = st.one_of(
     ),
     st.builds(TurnChanged, st.sampled_from(Turn)),
     st.builds(MuteAsked, st.sampled_from([True, False, None])),
-    st.builds(ToolCalled, st.just("1"), st.sampled_from(["hang_up", "set_volume", "rm"]), st.text(max_size=5)),
+    st.just(CallAsked("sip:owner", GOODBYE_S)),
+    st.builds(
+        ToolCalled,
+        st.just("1"),
+        st.sampled_from(["hang_up", "set_volume", "open_relay", "call", "rm"]),
+        st.sampled_from(["", "{", '{"to": "the owner"}', '{"relay": "door"}', '{"percent": 9}']),
+    ),
     ENDS,
     ENDS,
 )
@@ -443,12 +575,13 @@ HAPPENINGS = st.one_of(
     st.lists(HAPPENINGS, max_size=80),
     st.booleans(),
     st.sampled_from(["", "parrot"]),
-    st.sampled_from(["", "openai"]),
+    st.sampled_from(["", "openai", "sip:help"]),
+    st.sampled_from(["parrot", "sip:door"]),
 )
 def test_whatever_happens_the_box_has_one_call_and_a_way_on(
-    happenings: list[Happening | None], push_to_talk: bool, at_start: str, fallback: str
+    happenings: list[Happening | None], push_to_talk: bool, at_start: str, fallback: str, button: str
 ) -> None:
-    box = Appliance(button="parrot", push_to_talk=push_to_talk, at_start=at_start, fallback=fallback)
+    box = Appliance(button=button, tools=TOOLS, push_to_talk=push_to_talk, at_start=at_start, fallback=fallback)
     at, calling, card = 0.0, False, False
     for happening in happenings:
         if isinstance(happening, CallOpened) and not calling:
@@ -469,8 +602,11 @@ def test_whatever_happens_the_box_has_one_call_and_a_way_on(
             if isinstance(effect, PlaceCall):
                 assert not calling, "never two calls at once"
                 calling = True
-        assert (box.state in (Box.CONNECTING, Box.IN_CALL)) == calling
+        assert (box.state in (Box.CONNECTING, Box.FALLING_BACK, Box.IN_CALL)) == calling
+        assert not box.instead or fallback, "nobody is called instead of another who was not named for it"
+        if box.state is Box.FALLING_BACK:
+            assert (box.target, bool(box.instead)) == (fallback, True)
         if not card and not calling:
             assert box.state in (Box.FAULT, Box.STARTING), "a box without a card says so"
-        if box.state in (Box.CONNECTING, Box.WAITING_TO_RETRY) or (box.state is Box.FAULT and card):
+        if box.state in (Box.CONNECTING, Box.FALLING_BACK, Box.WAITING_TO_RETRY) or (box.state is Box.FAULT and card):
             assert box.deadline is not None, "no state waits for ever"

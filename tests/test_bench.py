@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import edgevoice_promises
-from edgevoice import app, bench
+from edgevoice import bench, sound
 from edgevoice.config import load
 from tests.e2e.box import ROOT
 from tests.lab.labcard.labcard import World
@@ -76,12 +76,12 @@ def test_the_loudspeaker_is_dropped_on_a_card_and_without_one_it_is_said_why(mon
     with World(rate=RATE) as world:
         monkeypatch.setenv("ALSA_CONFIG_PATH", world.conf)
         config = load('[card]\ncapture = "mic"\nplayback = "speaker"\n')
-        found, missing = bench._drops(config, partial(app.open_configured, config), lambda text: None)
+        found, missing = bench._drops(config, partial(sound.open_configured, config), lambda text: None)
         assert len(found["drops_ms"]) == 3
         assert missing == []
         assert world.spk.any(), "it was played on the card"
     config = load('[card]\ncapture = "hw:CARD=Nowhere"\n')
-    found, missing = bench._drops(config, partial(app.open_configured, config), lambda text: None)
+    found, missing = bench._drops(config, partial(sound.open_configured, config), lambda text: None)
     assert found == {}
     assert "does not open" in missing[0]
 

@@ -21,7 +21,7 @@ from tests.test_layers import imports
 
 ROOT = Path(__file__).parent.parent
 RATE = 48_000
-COMPUTING = ("figures", "sip_figures", "recording", "targets", "table", "picture", "speech", "onset")
+COMPUTING = ("figures", "sip_figures", "sdk_figures", "recording", "targets", "table", "picture", "speech", "onset")
 
 
 def sound(seconds: float, seed: int, level: float = 3000.0) -> NDArray[np.int16]:

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from edgevoice import app, nightly
 from edgevoice import box as box_module
+from edgevoice import nightly
 from edgevoice.audio import echo
 from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.selftest import WHOLE_S
@@ -25,7 +25,10 @@ from edgevoice.catalogue import Agents
 from edgevoice.config import load
 from edgevoice.drivers.control import Press
 from edgevoice.drivers.room import RealClock, Room, RoomCard
-from edgevoice.happenings import StopAsked
+from edgevoice.events import Command, ToolResult
+from edgevoice.happenings import Connect, StopAsked
+from edgevoice.orders import Side
+from edgevoice.sound import configured_duplex
 from tests.test_app import NO_DOORS, NoFiles
 
 RATE = 16_000
@@ -49,7 +52,7 @@ async def living(folder: Path, calibration: Calibration | None = None, status: s
     )
     agents = Agents(config, NoFiles())
     canceller, words = echo.load("none", noise_suppression=False)
-    duplex = partial(app._duplex, config, canceller)
+    duplex = partial(configured_duplex, config, canceller)
     box = RunningBox(config, agents, empty_room, duplex, words, NO_DOORS, lambda: calibration)
     box.sound.start()
     try:
@@ -124,6 +127,27 @@ def test_by_day_it_never_chirps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         async with living(tmp_path) as box:
             await asyncio.sleep(0.5)
             assert not chirps(box)
+
+    asyncio.run(story())
+
+
+def test_an_agent_that_cannot_hand_the_person_over_is_told_so_without_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as box:
+            await asyncio.sleep(0)  # it lives
+            box.answer(Press())
+            await until(box, "turn", "listening")
+            assert box._bridge
+            told: list[Command] = []
+            monkeypatch.setitem(box._bridge.call._perform, Side.FAR, lambda command, at: told.append(command))
+            monkeypatch.setattr(box._directory, "unreachable", lambda target: "no SIP account: pbx.example.com is away")
+            box._do(Connect("sip:reception", 10.0, "c1"))
+            results = [command for command in told if isinstance(command, ToolResult)]
+            assert results == [ToolResult("c1", "error: the telephone is out of order now")]
+            assert box.status()["turn"] == "listening", "they go on talking"
+            assert "the agent cannot hand the person over: no SIP account: pbx.example.com is away" in caplog.messages
 
     asyncio.run(story())
 

@@ -58,3 +58,39 @@ def test_the_pause_after_a_voice_ends_the_turn_though_sound_goes_on_coming() -> 
             await running
 
     asyncio.run(story())
+
+
+class Slow:
+    """A far side that takes its time to say goodbye."""
+
+    rate = RATE
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.may_go = asyncio.Event()
+        self.gone = False
+
+    async def run(self, deliver: Callable[[Event, float], None], group: asyncio.TaskGroup) -> None:
+        deliver(Opened(), 0.0)
+        await self.may_go.wait()
+        self.gone = True
+
+    def perform(self, command: Command, at: float) -> None:
+        self.told.append(type(command).__name__)
+
+
+def test_the_near_leg_is_free_before_the_far_side_has_said_goodbye() -> None:
+    async def story() -> None:
+        person, slow, free = Person(), Slow(), asyncio.Event()
+        bridge = Bridge(Call(Conversation(Detection.LOCAL, RATE), person.perform, slow.perform, RATE), person, slow)
+        bridge.on_free = free.set
+        running = asyncio.create_task(bridge.run())
+        await person.began.wait()
+        bridge.want(lambda machine: machine.hang_up("enough"))
+        async with asyncio.timeout(5):
+            await free.wait()
+            assert (slow.gone, running.done(), slow.told[-1]) == (False, False, "HangUp")
+            slow.may_go.set()
+            await running
+
+    asyncio.run(story())

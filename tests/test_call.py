@@ -7,11 +7,14 @@ from edgevoice.conversation import Conversation, Detection
 from edgevoice.events import (
     Audio,
     BargedIn,
+    Clear,
+    Cleared,
     Closed,
     Command,
     End,
     HangUp,
     Interrupt,
+    Interrupted,
     Listen,
     Mark,
     Opened,
@@ -84,6 +87,17 @@ def test_the_figures_count_what_went_through() -> None:
     assert (figures.suspicions, figures.taken_back) == (2, 1)
 
 
+def test_an_interruption_that_the_service_has_heard_first_counts_too() -> None:
+    story = Story()
+    story.call.far(Opened(), 1.0)
+    story.call.far(TurnCommitted(), 2.0)
+    story.call.far(Interrupted("r1"), 2.5)
+    assert story.log[-1] == Clear()
+    story.call.near(Cleared("r1", 120.0), 2.5)
+    assert story.log[-1] == Interrupt("r1", 120.0)
+    assert story.call.figures.interruptions == 1
+
+
 def test_a_suspicion_is_on_the_light() -> None:
     story = Story()
     story.call.far(Opened(), 1.0)
@@ -101,5 +115,5 @@ def test_tools_go_to_the_box_and_not_after_the_end() -> None:
     story.call.far(Closed(End.LINK_LOST, "gone"), 2.0)
     story.call.far(called, 3.0)
     assert story.log.count(called) == 1
-    assert story.log[-1] == HangUp("gone")
+    assert story.log[-1] == HangUp("gone", fades=True)
     assert story.call.over

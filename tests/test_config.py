@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from edgevoice.config import Secret, check, load, secret
+from edgevoice.config import AGENTS, Secret, agents_relays, check, load, secret, tools
 from edgevoice.errors import ConfigError
 from edgevoice.schema import Call, Config, Section, Tables
 
@@ -26,10 +26,12 @@ card: capture playback rate period_ms buffer_ms capture_channel volume mixer sim
 echo: canceller noise_suppression delay_ms half_duplex
 barge_in: sensitivity confirm_ms give_up_ms pre_roll_ms
 panel: pins button button_pull light press hold_s power_off
-call: button at_start incoming auto_answer max_s fallback
+call: button at_start incoming auto_answer max_s fallback contacts
 agent.openai: url dialect model api_key_file voice instructions instructions_file language turn_detection
 agent.openai: vad_threshold vad_silence_ms tools greeting
-agent.elevenlabs: agent_id api_key_file url
+agent.elevenlabs: agent_id api_key_file url voice instructions instructions_file language greeting variables tools
+agent.gemini: url model api_key_file voice instructions instructions_file language turn_detection vad_silence_ms
+agent.gemini: tools greeting
 lines: listen certificate_file private_key_file url max_calls
 line.elks: path_token_file allow_ip number api_credentials_file websocket_number allow api_url
 line.twilio: path_token_file auth_token_file account_sid number allow api_url
@@ -191,7 +193,7 @@ def test_all_problems_are_reported_together_each_with_its_path() -> None:
         '$.barge_in.confirm_ms: expected an integer from 20 to 2000, got "fast"',
         '$.agent.openai.vocie: unknown key; did you mean "voice"?',
         '$.device.hat: "codec-zero" is not known: there are none',
-        '$.call.button: "parott" is not one of "openai", "parrot"; did you mean "parrot"?',
+        '$.call.button: "parott" is not one of "elevenlabs", "gemini", "openai", "parrot"; did you mean "parrot"?',
     ]
 
 
@@ -319,8 +321,16 @@ def test_brackets_without_end_are_told_and_do_not_exhaust_the_stack() -> None:
             "$.panel.light: a pin is used twice; give button and light one each",
         ),
         (
+            "call.button = 'elevenlabs'",
+            "$.agent.elevenlabs.agent_id: names no agent; write the id that ElevenLabs shows for it",
+        ),
+        (
             "agent.openai.instructions = 'Be brief.'\nagent.openai.instructions_file = 'prompt.txt'",
             "$.agent.openai.instructions_file: instructions are given as well; remove one of the two",
+        ),
+        (
+            "agent.gemini.instructions = 'Be brief.'\nagent.gemini.instructions_file = 'prompt.txt'",
+            "$.agent.gemini.instructions_file: instructions are given as well; remove one of the two",
         ),
     ],
 )
@@ -336,25 +346,52 @@ def test_nothing_is_concluded_from_a_key_that_is_wrong_itself() -> None:
     assert problems("panel.light = [1, 'two', 3]") == ['$.panel.light[1]: expected an integer from 0 to 27, got "two"']
 
 
-# ------------------------------------------------------------------------------------- what this version does not have
-
-
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         (
-            "agent.openai.tools = ['hang_up', 'open_relay']",
-            '$.agent.openai.tools: "open_relay" is not in this version; use "hang_up" and "set_volume"',
+            "agent.openai.tools = ['open_relay']\n[relay.door]\npin = 5",
+            "$.agent.openai.tools: open_relay has nothing to open; set agent_may = true in a relay",
         ),
-        ("agent.elevenlabs.agent_id = 'x'", "$.agent.elevenlabs: this agent is not in this version; remove agent_id"),
+        (
+            "agent.openai.tools = ['call']",
+            "$.agent.openai.tools: call has nobody to call; name somebody in [call.contacts]",
+        ),
         (
             "[relay.door]\nagent_may = true",
-            "$.relay.door.agent_may: agents cannot open relays in this version; use false",
+            '$.relay.door.agent_may: no agent can: add "open_relay" to its tools, or use false',
+        ),
+        (
+            "[call.contacts]\nthe_owner = 'sip:owner'",
+            "$.call.contacts.the_owner: to call out it needs an account, [[line.sip]]",
+        ),
+        (
+            "[call.contacts]\nbird = 'parot'",
+            '$.call.contacts.bird: "parot" is not one of "elevenlabs", "gemini", "openai", "parrot"; did you mean '
+            '"parrot"?',
+        ),
+        (
+            f"[call.contacts]\n'{'x' * 41}' = 'parrot'",
+            f"$.call.contacts.{'x' * 41}: expected a name of 1 to 40 characters, as an agent is to say it",
         ),
     ],
 )
-def test_a_wish_for_a_part_that_is_not_here_is_never_ignored(text: str, problem: str) -> None:
+def test_a_tool_that_could_do_nothing_is_told(text: str, problem: str) -> None:
     assert problems(text) == [problem]
+
+
+def test_an_agent_may_be_allowed_a_door_and_people() -> None:
+    config = load(
+        "agent.openai.tools = ['open_relay', 'call']\nrelay.door.agent_may = true\n[call.contacts]\nbird = 'parrot'\n"
+    )
+    assert (agents_relays(config), tools(config, "openai"), tools(config, "parrot")) == (
+        ("door",),
+        ("open_relay", "call"),
+        (),
+    )
+
+
+# ------------------------------------------------------------------------------------- what this version does not have
 
 
 def test_health_is_listened_for_where_that_can_be_done() -> None:
@@ -373,11 +410,17 @@ def test_an_account_of_which_nothing_is_said_is_none() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("call.button = ''", '$.call.button: "" is not one of "openai", "parrot"'),
-        ("call.button = 'card'", '$.call.button: "card" is not one of "openai", "parrot"'),
-        ("call.at_start = 'elevenlabs'", '$.call.at_start: "elevenlabs" is not one of "openai", "parrot", ""'),
-        ("call.incoming = ''", '$.call.incoming: "" is not one of "openai", "parrot", "card"'),
-        ("call.fallback = 'openia'", '"openia" is not one of "openai", "parrot", ""; did you mean "openai"?'),
+        ("call.button = ''", '$.call.button: "" is not one of "elevenlabs", "gemini", "openai", "parrot"'),
+        ("call.button = 'card'", '$.call.button: "card" is not one of "elevenlabs", "gemini", "openai", "parrot"'),
+        (
+            "call.at_start = 'gpt'",
+            '$.call.at_start: "gpt" is not one of "elevenlabs", "gemini", "openai", "parrot", ""',
+        ),
+        ("call.incoming = ''", '$.call.incoming: "" is not one of "elevenlabs", "gemini", "openai", "parrot", "card"'),
+        (
+            "call.fallback = 'openia'",
+            '"openia" is not one of "elevenlabs", "gemini", "openai", "parrot", ""; did you mean "openai"?',
+        ),
     ],
 )
 def test_nobody_is_called_whom_the_box_does_not_know(text: str, problem: str) -> None:
@@ -405,7 +448,7 @@ def told_of(text: str) -> tuple[str, ...]:
         config = load(text)
     except ConfigError as error:
         return error.problems or ("nothing was told",)
-    assert check(config, ["parrot", "openai"]) == []
+    assert check(config, AGENTS) == []
     return ()
 
 
@@ -440,9 +483,13 @@ def test_any_text_gives_a_configuration_or_problems(text: str) -> None:
 
 
 @settings(deadline=None)
-@given(wrong=st.lists(st.sampled_from([key for key in KEYS if not re.search(r"[\[*]", key)]), min_size=1, unique=True))
+@given(
+    wrong=st.lists(
+        st.sampled_from([key for key in KEYS if not re.search(r"[\[*]|contacts", key)]), min_size=1, unique=True
+    )
+)
 def test_each_of_many_wrong_keys_has_its_own_line(wrong: list[str]) -> None:
-    told = problems("".join(f"{key} = {{}}\n" for key in wrong))
+    told = problems("".join(f"{key} = 1979-05-27\n" for key in wrong))
     assert sorted(line.split(":")[0] for line in told) == sorted(f"$.{key}" for key in wrong)
 
 
@@ -539,10 +586,14 @@ def test_a_secret_shows_itself_only_when_asked_to() -> None:
     assert hidden.reveal() == "sk-1"
 
 
-def test_a_key_pasted_in_place_of_its_file_is_refused_and_not_repeated() -> None:
-    pasted = "sk-proj-" + "a1B2_" * 10
+@pytest.mark.parametrize("begins", ["sk-proj-", "sk_", "AIza", "AQ."])
+def test_a_key_pasted_in_place_of_its_file_is_refused_and_not_repeated(begins: str) -> None:
+    pasted = begins + "a1B2_" * 10
     told = problems(f"[agent.openai]\napi_key_file = '{pasted}'\napi_key = '{pasted}'")
     assert told == [
         '$.agent.openai.api_key: unknown key; did you mean "api_key_file"?',
         "$.agent.openai.api_key_file: expected the name of a file, not what stands in it",
+    ]
+    assert problems(f"[agent.elevenlabs]\nagent_id = '{pasted}'") == [
+        "$.agent.elevenlabs.agent_id: expected an agent's id, like agent_0123456789, and not a key"
     ]

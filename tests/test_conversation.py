@@ -9,10 +9,14 @@ from edgevoice.events import (
     Audio,
     BargedIn,
     BargeIn,
+    Clear,
+    Cleared,
     Closed,
     End,
     HangUp,
     Interrupt,
+    Interrupted,
+    LinkDown,
     Listen,
     Listening,
     Mark,
@@ -22,8 +26,10 @@ from edgevoice.events import (
     Respond,
     ResponseDone,
     ResponseStarted,
+    Resumed,
     SpeechStarted,
     SpeechStopped,
+    Suspected,
     Tone,
     TurnCommitted,
     Uplink,
@@ -64,6 +70,31 @@ def test_one_barge_in_makes_one_interrupt_and_late_audio_is_not_played() -> None
     assert story.far(ResponseDone("r1")) == []
     assert story.far(Audio(SECOND, "r1")) == [], "dead is dead, also after its end"
     assert story.turn is Turn.LISTENING
+
+
+def test_a_service_that_interrupts_itself_silences_the_loudspeaker_and_hears_what_was_heard() -> None:
+    story = opened()
+    story.speaking("r1")
+    assert story.far(Interrupted("r1")) == [(NEAR, Clear())]
+    assert story.turn is Turn.SPEAKING, "until the loudspeaker says that it is silent"
+    assert story.near(Cleared("r1", 730.0)) == [(FAR, Interrupt("r1", 730.0))]
+    assert story.far(Audio(SECOND, "r1")) == []
+    assert story.turn is Turn.LISTENING
+
+
+def test_what_waits_to_be_heard_is_forgotten_before_it_has_sounded() -> None:
+    story = opened()
+    story.speaking("r1")
+    assert story.far(Interrupted("r1"), ResponseDone("r1")) == [(NEAR, Clear()), (NEAR, Mark("r1", "r1"))]
+    assert story.near(Cleared("", 0.0)) == [(FAR, Interrupt("r1", 0.0))]
+    assert story.turn is Turn.LISTENING
+
+
+def test_a_service_that_interrupts_what_is_over_or_was_never_heard_of_changes_nothing() -> None:
+    story = opened()
+    story.speaking("r1")
+    story.near(BargedIn("r1", 10.0))
+    assert story.far(Interrupted("r1"), Interrupted("r7")) == []
 
 
 def test_a_response_begun_after_the_interrupted_one_is_dead_too() -> None:
@@ -213,7 +244,7 @@ def test_nothing_is_ordered_after_the_end() -> None:
     story = opened()
     story.speaking("r1")
     lost = Closed(End.LINK_LOST, "the network went away")
-    assert story.far(lost) == [(NEAR, HangUp("the network went away"))]
+    assert story.far(lost) == [(NEAR, HangUp("the network went away", fades=True))]
     assert story.conversation.over == lost
     assert story.near(BargedIn("r1", 1.0)) == []
     assert story.near(Audio(b"ab")) == []
@@ -302,3 +333,74 @@ def test_a_sentence_without_end_does_not_keep_the_call_open() -> None:
     story.speaking("r1", seconds=60)
     story.conversation.leave("stopped", 2.0, story.at)
     assert (NEAR, HangUp("stopped")) in story.wait_for_deadline()
+
+
+# ------------------------------------------------------------------------------------------------ the link is lost
+
+
+def test_a_lost_link_is_heard_and_seen_and_what_was_received_is_heard_to_its_end() -> None:
+    story = opened()
+    story.speaking("r1")
+    assert story.far(LinkDown("gone")) == [(NEAR, Mark("r1", "r1", fades=True))]
+    assert story.turn is Turn.RECONNECTING
+    assert story.conversation.speaking
+    assert story.near(Played("r1", "r1")) == [(NEAR, Tone("trouble"))], "not into the sentence"
+    assert not story.conversation.speaking, "so that a press hangs up"
+    assert story.turn is Turn.RECONNECTING
+    assert story.far(Resumed()) == [(NEAR, Tone("connected"))]
+    assert story.turn is Turn.LISTENING
+
+
+def test_what_is_said_while_the_link_is_down_goes_to_the_far_leg_in_order() -> None:
+    story = opened(Detection.LOCAL)
+    story.far(LinkDown("gone"))
+    said = story.near(SpeechStarted(), Audio(b"ab"), SpeechStopped())
+    assert [command for side, command in said + story.passes(1.0) if side is FAR] == [Play(b"ab"), Respond()]
+
+
+def test_an_answer_is_waited_for_anew_when_the_link_is_back() -> None:
+    story = opened()
+    story.far(TurnCommitted())
+    story.passes(ANSWER_S - 1)
+    story.far(LinkDown("gone"))
+    assert story.passes(9) == []
+    story.far(Resumed())
+    assert story.turn is Turn.THINKING
+    assert story.passes(ANSWER_S - 1) == []
+    assert story.passes(2) == [(NEAR, Tone("trouble"))]
+
+
+def test_a_reply_that_is_broken_off_can_be_interrupted_and_the_turn_after_it_is_answered() -> None:
+    story = opened()
+    story.speaking("r1")
+    story.far(LinkDown("gone"))
+    story.near(Suspected("r1"))
+    assert story.near(BargedIn("r1", 700.0))[0] == (FAR, Interrupt("r1", 700.0))
+    story.far(Resumed(), ResponseDone("r1"))
+    assert (FAR, Respond()) in story.far(TurnCommitted())
+
+
+def test_a_muted_box_shows_that_it_is_muted_also_while_the_link_is_down() -> None:
+    story = opened()
+    story.conversation.mute(True, story.at)
+    story.near(Listening(Uplink.SILENT))
+    story.far(LinkDown("gone"))
+    assert story.turn is Turn.MUTED
+
+
+def test_a_microphone_that_is_still_to_open_is_not_shown_as_muted() -> None:
+    story = Story(Detection.LOCAL)
+    talk = story.conversation
+    assert talk.far(Opened(), 1.0)[-1] == (NEAR, Listen(Uplink.HELD))
+    talk.near(Listening(Uplink.HELD), 1.1)
+    assert (NEAR, Listen(Uplink.OPEN)) in talk.near(SpeechStarted(), 2.0)
+    assert (NEAR, Listen(Uplink.OFF)) in talk.mute(True, 2.0)
+    assert talk.turn is not Turn.MUTED, "the card does both only in its next period"
+    talk.near(Listening(Uplink.OPEN), 2.01)
+    assert talk.turn is not Turn.MUTED
+    talk.near(Listening(Uplink.OFF), 2.01)
+    assert talk.turn is Turn.MUTED
+
+
+def test_a_link_that_was_only_renewed_is_not_told_of() -> None:
+    assert opened().far(Resumed()) == []

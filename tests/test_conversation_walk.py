@@ -15,11 +15,14 @@ from edgevoice.events import (
     Audio,
     BargedIn,
     BargeIn,
+    Cleared,
     Closed,
     Command,
     End,
     Event,
     Interrupt,
+    Interrupted,
+    LinkDown,
     Listen,
     Listening,
     Mark,
@@ -29,6 +32,7 @@ from edgevoice.events import (
     Respond,
     ResponseDone,
     ResponseStarted,
+    Resumed,
     SpeechStarted,
     SpeechStopped,
     Suspected,
@@ -53,6 +57,7 @@ NEAR_EVENTS = st.one_of(
     st.builds(Suspected, RESPONSES),
     st.builds(TakenBack, RESPONSES),
     st.builds(BargedIn, RESPONSES, st.floats(1, 5000)),
+    st.builds(Cleared, st.sampled_from(("", *NAMES)), st.floats(1, 5000)),
     st.builds(Played, RESPONSES, RESPONSES),
     st.builds(Listening, st.sampled_from(Uplink)),
     st.just(Closed(End.CARD_LOST, "unplugged")),
@@ -64,6 +69,9 @@ FAR_EVENTS = st.one_of(
     st.builds(ResponseStarted, RESPONSES),
     st.builds(Audio, st.just(SECOND), RESPONSES),
     st.builds(ResponseDone, RESPONSES),
+    st.builds(Interrupted, RESPONSES),
+    st.just(LinkDown("gone")),
+    st.just(Resumed()),
     st.just(Closed(End.LINK_LOST, "gone")),
 )
 STEPS = st.lists(
@@ -96,13 +104,15 @@ class Judge:
 
     def walk(self, kind: str, value: object) -> Orders:
         conversation, at = self.conversation, self.at
-        over, live = conversation.over is not None, self._live()
+        over, live, sounding = conversation.over is not None, self._live(), conversation._responses.sounding
         orders = self._step(kind, value)
         assert not (over and orders), "nothing is ordered after the end"
         assert conversation.deadline is None or conversation.deadline >= at - CANCEL_S - ANSWER_S
         interrupts = [command for _, command in orders if isinstance(command, Interrupt)]
-        if isinstance(value, BargedIn) and value.response in live and not over:
-            assert interrupts == [Interrupt(value.response, value.heard_ms)], "one barge-in makes exactly one interrupt"
+        silenced = value.response if isinstance(value, BargedIn | Cleared) else ""
+        silenced = sounding if isinstance(value, Cleared) and not silenced else silenced
+        if isinstance(value, BargedIn | Cleared) and silenced in live and not over:
+            assert interrupts == [Interrupt(silenced, value.heard_ms)], "one barge-in makes exactly one interrupt"
         else:
             assert [interrupt.heard_ms for interrupt in interrupts] in ([], [0.0]), "else nothing of it was heard"
         if interrupts:
@@ -119,12 +129,12 @@ class Judge:
         match kind, value:
             case "near", Opened() | SpeechStarted() | SpeechStopped() | Suspected() | TakenBack() | BargedIn():
                 return conversation.near(value, self.at)
-            case "near", Played() | Listening() | Closed():
+            case "near", Played() | Listening() | Closed() | Cleared():
                 return conversation.near(value, self.at)
             case "far", Closed() | Opened() | TurnCommitted() | SpeechStarted():
                 self.turns += isinstance(value, TurnCommitted)
                 return conversation.far(value, self.at)
-            case "far", ResponseStarted() | Audio() | ResponseDone():
+            case "far", ResponseStarted() | Audio() | ResponseDone() | Interrupted():
                 return conversation.far(value, self.at)
             case "person", _:
                 self.said += 1

@@ -26,6 +26,7 @@ from edgevoice.events import Audio, Closed, End, HangUp, Interrupt, Play, Respon
 from edgevoice.wire import Reply
 
 SERVER_EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(RealtimeServerEvent)
+ROOT = Path(__file__).parent.parent
 RATE = 24_000
 PATIENCE_S = 10.0  # a fake that says nothing for so long is broken
 
@@ -62,13 +63,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Fake]]:
         log, record = tmp_path / f"log{len(running)}.jsonl", tmp_path / f"record{len(running)}.pcm"
         command = [
             sys.executable,
-            str(Path(__file__).parent / "fake_openai.py"),
+            "-m",
+            "tests.fake_openai",
             "--log",
             str(log),
             "--record",
             str(record),
         ]
-        running.append(subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True))
+        running.append(subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True))
         stdout = running[-1].stdout
         assert stdout
         port = json.loads(stdout.readline())["port"]

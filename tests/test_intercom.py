@@ -244,7 +244,7 @@ def test_when_one_side_is_gone_the_other_is_told_why() -> None:
     assert story.near(Closed(End.CARD_LOST, "unplugged")) == [(FAR, HangUp("unplugged"))]
     assert story.machine.over == Closed(End.CARD_LOST, "unplugged")
     other = Story()
-    assert other.far(Closed(End.BUSY, "busy")) == [(NEAR, HangUp("busy"))]
+    assert other.far(Closed(End.BUSY, "busy")) == [(NEAR, HangUp("busy", fades=True))]
 
 
 def test_nobody_here_calls_tools_or_takes_keys() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevoice import app
+from edgevoice import app, sound
 from edgevoice import box as box_module
 from edgevoice.catalogue import Agents
 from edgevoice.drivers import audio_thread, control, state
@@ -170,7 +170,7 @@ def test_it_ends_though_a_call_waits_for_the_audio_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     over, stands = threading.Event(), threading.Event()
-    real = app.open_configured
+    real = sound.open_configured
 
     def open_card() -> OpenedCard:
         card = real(configuration(tmp_path, "[card]\nsimulate = true\n"))
@@ -224,7 +224,7 @@ def test_a_thread_that_was_given_up_and_goes_on_is_no_fault_any_more(
             over.set()
         return box.status()["state"] == "idle"
 
-    real = app.open_configured
+    real = sound.open_configured
     monkeypatch.setattr(box_module, "WATCH_S", 0.05)
     monkeypatch.setattr(box_module, "STILL_S", 0.14)
     state.keep_recovery(Kept(state.boot(), (time.monotonic(),) * RESTARTS))

@@ -25,7 +25,7 @@ def test_a_response_is_waited_for_until_it_must_have_been_heard() -> None:
     assert responses.made("a")
     assert responses.deadline == 11.0 + PLAYED_S
     responses.heard("a")
-    assert (responses.live, responses.sounding, responses.deadline) == (False, False, inf)
+    assert (responses.live, responses.sounding, responses.deadline) == (False, "", inf)
 
 
 def test_responses_are_heard_one_after_the_other() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -32,6 +32,7 @@ from edgevoice.events import (
 from edgevoice.happenings import HangUpAsked, MuteAsked, Released
 from edgevoice.light import Box, Turn
 from edgevoice.simulation import Simulation
+from edgevoice.tools import Toolbox
 from edgevoice.wire import Reply, Wire
 from edgevoice_measure import heard_samples, sounding
 from tests.fakes import LoudnessDetector, noise
@@ -219,6 +220,15 @@ MOMENTS = st.lists(
 
 
 @settings(max_examples=60)
+@example(  # muted in the very period in which the microphone was to open
+    moments=[
+        *(("press", periods) for periods in (1, 1, 18, 21, 29, 60, 60)),
+        *(("release", 60), ("press", 28), ("mute", 1)),
+    ],
+    half_duplex=False,
+    detection=Detection.LOCAL,
+    seed=0,
+)
 @given(MOMENTS, st.booleans(), st.sampled_from(Detection), st.integers(0, 9))
 def test_the_microphone_leaves_the_audio_thread_only_under_a_light_that_says_so(
     moments: list[tuple[str, int]], half_duplex: bool, detection: Detection, seed: int
@@ -333,7 +343,7 @@ def test_what_was_heard_is_told_to_10_ms_over_drops_resumes_and_interruptions(
 
 
 def test_a_tool_that_the_room_cannot_do_is_answered_in_words() -> None:
-    box = box_in([], tools=("set_volume",))
+    box = box_in([], tools={"parrot": Toolbox(("set_volume",))})
     box.run(1.0)
     box.press()
     box.happen(ToolCalled("7", "set_volume", '{"percent": 30}'))

@@ -23,7 +23,7 @@ from benchmarks.barge_in.record import Happened, Record, Spoken
 from benchmarks.barge_in.voices import RATE, load
 from edgevoice.audio.duplex import Duplex, cycle
 from edgevoice.audio.echo import Canceller
-from edgevoice.audio.ports import Detector
+from edgevoice.audio.ports import CardDetector
 from edgevoice.drivers.room import Room, RoomCard, Utterance, VirtualClock
 from edgevoice.events import (
     Answer,
@@ -56,7 +56,7 @@ NOTED = (Suspected, TakenBack, BargedIn, Played, Cleared)
 class Ears(NamedTuple):
     """Who hears, and how long a suspicion may last."""
 
-    detector: Detector
+    detector: CardDetector
     canceller: Canceller
     give_up_ms: int = 500
     duplex: type[Duplex] = Duplex

@@ -15,15 +15,17 @@ Rules
 
 from __future__ import annotations
 
-import binascii
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import assert_never
 
 from edgevoice.agents import openai_session as session
-from edgevoice.agents.openai_answers import Answers, Draft
-from edgevoice.agents.openai_session import BYTES_PER_MS, RATE, Message, Settings
+from edgevoice.agents.draft import Draft
+from edgevoice.agents.ending import quoted
+from edgevoice.agents.memory import Memory
+from edgevoice.agents.openai_answers import Answers
+from edgevoice.agents.openai_session import RATE, Message, Settings
+from edgevoice.agents.openai_sound import Sound
 from edgevoice.events import (
     Answer,
     BargeIn,
@@ -39,6 +41,7 @@ from edgevoice.events import (
     Opened,
     Play,
     Respond,
+    Resumed,
     SpeechStarted,
     Tone,
     ToolResult,
@@ -50,14 +53,9 @@ from edgevoice.wire import NOTHING, Reply, Request
 
 __all__ = ["OpenAI", "Settings"]
 
-FRAME = 20 * BYTES_PER_MS  # of one append: small enough that the service notices a voice at once
-SHORTEST_TURN = 100 * BYTES_PER_MS  # the service refuses to commit less
-KEPT_FRAMES = 750  # 15 s of the person's sound, for a session that takes over in mid-sentence
 CREATED_S = 10.0  # a service that has not said a word by then is not there
 UPDATED_S = 2.0  # some look-alikes never confirm a session
-LONGEST_AGO_MS = 10_000.0  # a voice is told of within a second: a service that says more counts something else
 PAUSE_S = 0.25  # how often we look for a pause in which to renew the session
-APPEND = '{"type":"input_audio_buffer.append","audio":"%s"}'
 SETUP, PLAIN_SETUP = "setup", "plain_setup"
 
 
@@ -73,7 +71,7 @@ class OpenAI:
         self._told_opened = False
         self._over: Closed | None = None
         self._draft = Draft()
-        self._memory = session.Memory()
+        self._memory = Memory()
         self._answers = Answers(self._draft, self._memory)
         self._senseless = 0
         # When to do something even if nothing comes
@@ -82,12 +80,8 @@ class OpenAI:
         self._renew_at = inf
         self._renew_by = inf
         self._renew = False
-        # The person's sound
-        self._partial = bytearray()  # less than a frame
-        self._frames: deque[bytes] = deque(maxlen=KEPT_FRAMES)
-        self._appended = 0  # bytes, in this session
-        self._committed = 0  # of them, where we end the turns
-        self._speech_from: int | None = None  # where the voice began that the service is hearing
+        self._lost = False  # the link was, and the next session must be told more than words
+        self._sound = Sound(service_ends_turns=settings.service_ends_turns)
         self._reactions: dict[str, Callable[[Message, float], None]] = {
             **self._answers.reactions,
             "session.created": self._session_created,
@@ -109,7 +103,7 @@ class OpenAI:
     @property
     def deadline(self) -> float | None:
         due = min(self._created_by, self._updated_by, self._renew_at, self._answers.deadline)
-        return due if due < inf and self._over is None else None
+        return due if due < inf and self._over is None and not self._lost else None
 
     def request(self) -> Request | None:
         return session.request(self._settings)
@@ -143,7 +137,7 @@ class OpenAI:
             return NOTHING
         match command:
             case Play(pcm, ""):
-                self._append(pcm)
+                self._draft.send += self._sound.append(pcm)
             case Respond():
                 self._respond(at)
             case Interrupt(response, heard_ms):
@@ -159,7 +153,7 @@ class OpenAI:
         return self._reply()
 
     def expire(self, at: float) -> Reply:
-        if self._over:
+        if self._over or self._lost:
             return NOTHING
         if at >= self._created_by:
             self._end(Closed(End.LINK_LOST, f"{self._settings.host} does not begin a session"))
@@ -172,17 +166,18 @@ class OpenAI:
             self._answers.expire(at)
         return self._reply()
 
+    def lost(self, at: float) -> bool:
+        self._lost = self._told_opened and self._over is None
+        if self._lost:
+            self._renew_at = self._renew_by = inf
+        return self._lost
+
     def closed(self, code: int, reason: str, at: float) -> Closed:
         return self._over or session.closing(self._settings, code, reason)  # maybe only a second connection's end
 
     def _reply(self) -> Reply:
-        send, events, renew = tuple(self._draft.send), tuple(self._draft.events), self._renew
-        if not (send or events or renew):
-            return NOTHING
-        self._draft.send.clear()
-        self._draft.events.clear()
-        self._renew = False
-        return Reply(send, events, renew=renew, close=self._over is not None)
+        renew, self._renew = self._renew, False
+        return self._draft.reply(renew=renew, close=self._over is not None)
 
     def _end(self, closed: Closed) -> None:
         self._over = closed
@@ -201,6 +196,8 @@ class OpenAI:
 
     def _confirm(self, at: float) -> None:
         """Tell that we are connected, and let the agent greet: once, however many sessions there are."""
+        if self._told_opened and min(self._created_by, self._updated_by) < inf:
+            self._draft.events.append(Resumed())
         self._created_by = self._updated_by = inf
         if self._told_opened:
             return
@@ -210,21 +207,15 @@ class OpenAI:
             self._answers.want(f"Say exactly this, and nothing else: {self._settings.greeting}", at)
 
     def _look_for_pause(self, at: float) -> None:
-        pause = self._speech_from is None and self._answers.paused(at)
+        pause = not self._sound.hears_voice and self._answers.paused(at)
         self._renew = pause or at >= self._renew_by
         self._renew_at = inf if self._renew else min(at + PAUSE_S, self._renew_by)
 
     def _take_over(self, at: float) -> None:
         """Tell a new session what was said, and what is just being said."""
-        self._draft.send += self._memory.messages(beta=self._settings.beta)
-        since = self._speech_from if self._settings.service_ends_turns else self._committed
-        sound = b"" if since is None else b"".join(self._frames)
-        if since is not None:
-            sound = sound[max(0, len(sound) - (self._appended - since)) :]
-        self._appended = self._committed = 0
-        self._speech_from = None
-        for i in range(0, len(sound), FRAME):
-            self._append_frame(sound[i : i + FRAME])
+        self._draft.send += session.remembered(self._memory, beta=self._settings.beta)
+        self._draft.send += self._sound.take_over(lost=self._lost, waiting=self._answers.waiting)
+        self._lost = False
         self._answers.take_over(at)
 
     def _error(self, message: Message, at: float) -> None:
@@ -233,10 +224,10 @@ class OpenAI:
             self._draft.send.append(session.session_update(self._settings, PLAIN_SETUP, plain=True))
         elif self._refused(problem):
             pass
-        elif problem.code == "session_expired":
+        elif problem.code == "session_expired":  # a session that could not be renewed in time
             self._end(Closed(End.LINK_LOST, f"{self._settings.host} ended the session: it has lasted too long"))
         elif problem.event_id == PLAIN_SETUP and not self._settings.beta:
-            said = session.quoted(self._settings, f"{problem.message or problem.code} {problem.param or ''}")
+            said = quoted(f"{problem.message or problem.code} {problem.param or ''}", self._settings.api_key)
             self._end(Closed(End.REFUSED, f"{self._settings.host} does not accept the session{said}"))
         else:
             self._answers.refused(problem, at)
@@ -250,33 +241,14 @@ class OpenAI:
 
     # ----------------------------------------------------------------------------------------- the person
 
-    def _append(self, pcm: bytes) -> None:
-        self._partial += pcm
-        whole = len(self._partial) // FRAME * FRAME
-        for i in range(0, whole, FRAME):
-            self._append_frame(bytes(self._partial[i : i + FRAME]))
-        del self._partial[:whole]
-
-    def _append_frame(self, pcm: bytes) -> None:
-        self._frames.append(pcm)
-        self._appended += len(pcm)
-        self._draft.send.append(APPEND % binascii.b2a_base64(pcm, newline=False).decode("ascii"))
-
     def _speech_started(self, message: Message, at: float) -> None:
-        """Date the voice. The service counts what it was sent in this session, and dates a voice by its prefix."""
-        began = self._appended - session.PREFIX_MS * BYTES_PER_MS
-        ago_ms: float | None = None
-        if message.audio_start_ms is not None and 0 <= message.audio_start_ms * BYTES_PER_MS <= self._appended:
-            began = int(message.audio_start_ms) * BYTES_PER_MS
-            since_ms = max(0.0, (self._appended - began) / BYTES_PER_MS - self._settings.prefix_ms)
-            ago_ms = since_ms if since_ms <= LONGEST_AGO_MS else None
-        self._speech_from = max(0, began)
+        ago_ms = self._sound.begins(message.audio_start_ms, self._settings.prefix_ms)
         self._draft.events.append(SpeechStarted(ago_ms))
 
     def _turn_committed(self, message: Message, at: float) -> None:
         self._memory.begin(message.item_id, "person")
         if self._settings.service_ends_turns:  # else it only answers our own commit
-            self._speech_from = None
+            self._sound.ended()
             self._answers.turns += 1
             self._draft.events.append(TurnCommitted())
 
@@ -286,20 +258,18 @@ class OpenAI:
 
     def _person_said(self, message: Message, at: float) -> None:
         if text := (message.transcript or "").strip():
+            self._sound.told()
             self._memory.say(message.item_id, "person", text)
             self._draft.events.append(Transcript("person", text, final=True))
 
     def _respond(self, at: float) -> None:
-        if self._partial:
-            self._append_frame(bytes(self._partial))
-            self._partial.clear()
+        self._draft.send += self._sound.flush()
         if self._settings.service_ends_turns:
             if not self._answers.answering:
                 self._answers.want("", at)
-        elif self._appended - self._committed < SHORTEST_TURN:
-            self._answers.want_nothing()  # a touch of the button
-        else:
-            self._draft.say("input_audio_buffer.commit")
-            self._committed = self._appended
+        elif commit := self._sound.commit():
+            self._draft.send += commit
             self._answers.turns += 1
             self._answers.want("", at)
+        else:
+            self._answers.want_nothing()

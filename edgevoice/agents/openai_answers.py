@@ -20,25 +20,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
-from edgevoice.agents.openai_session import BYTES_PER_MS, Item, Memory, Message, Outcome, Problem, message
-from edgevoice.events import Audio, Event, ResponseDone, ResponseStarted, ToolCalled, Transcript
+from edgevoice.agents.draft import Draft
+from edgevoice.agents.memory import Memory
+from edgevoice.agents.openai_session import BYTES_PER_MS, Item, Message, Outcome, Problem
+from edgevoice.events import Audio, ResponseDone, ResponseStarted, ToolCalled, Transcript
 
 KEPT_RESPONSES = 32
 KEPT_CALLS = 64
 BEGUN_S = 10.0  # a response.create without any answer by then is lost
 CANCELLED_S = 3.0  # a cancelled response whose end is not told by then has ended
 RETRY_S = 1.0  # after this the service may be done with a response that we know nothing of
-
-
-@dataclass(slots=True)
-class Draft:
-    """The reply under construction."""
-
-    send: list[str] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-
-    def say(self, type: str, **fields: object) -> None:
-        self.send.append(message(type, **fields))
 
 
 @dataclass(slots=True)
@@ -87,6 +78,7 @@ class Answers:
         self._session = 1
         self._responses: dict[str, _Response] = {}  # the oldest first
         self._calls: dict[str, _Response] = {}
+        self._tools: dict[str, str] = {}  # the names of those that have not given their result
         self._wish: str | None = None  # the instructions (often none) of a response that cannot be asked for yet
         self._asked: _Asked | None = None
         self._creates = 0
@@ -133,6 +125,11 @@ class Answers:
         if self._asked and not self._asked.dead and self._asked.turn == self.turns:
             return True
         return any(response.alive and response.turn == self.turns for response in self._responses.values())
+
+    @property
+    def waiting(self) -> bool:
+        """A response was asked for, or is to be, and has not begun."""
+        return self._wish is not None or (self._asked is not None and not self._asked.dead)
 
     def want(self, instructions: str, at: float) -> None:
         """Ask for a response as soon as none is being made."""
@@ -253,6 +250,7 @@ class Answers:
             if response.alive:
                 self._wish = self._wish or ""
             response.calls.clear()
+            self._tools.clear()
             self._finish(name, response)
         self._calls.clear()
         self._ask(at)
@@ -273,7 +271,10 @@ class Answers:
         response.calls.add(item.call_id)
         self._calls[item.call_id] = response
         while len(self._calls) > KEPT_CALLS:
-            del self._calls[next(iter(self._calls))]
+            oldest = next(iter(self._calls))
+            del self._calls[oldest]
+            self._tools.pop(oldest, None)
+        self._tools[item.call_id] = item.name
         self._draft.events.append(ToolCalled(item.call_id, item.name, item.arguments or ""))
 
     def tool_result(self, id: str, output: str, at: float) -> None:
@@ -281,6 +282,7 @@ class Answers:
         if response is None or id not in response.calls:
             return
         response.calls.discard(id)
+        self._memory.say(id, "tool", f"{self._tools.pop(id, 'a tool')} was called; its result: {output}")
         self._draft.say(
             "conversation.item.create", item={"type": "function_call_output", "call_id": id, "output": output}
         )

@@ -6,7 +6,6 @@ Three dialects. "ga" is the current shape. "beta" is the older, flat one that se
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -14,6 +13,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from edgevoice.agents.draft import message
+from edgevoice.agents.ending import ended, quoted
+from edgevoice.agents.memory import Memory
 from edgevoice.events import Closed, End
 from edgevoice.tools import Tool
 from edgevoice.wire import Request
@@ -21,12 +23,9 @@ from edgevoice.wire import Request
 RATE = 24_000  # the only one that the service offers for PCM
 BYTES_PER_MS = RATE * 2 // 1000
 PREFIX_MS = 300  # kept from before the voice that the service noticed: a first consonant is soft
-REPLAYED_LINES = 40
-REPLAYED_CHARS = 16_000  # about 4,000 tokens: the smallest models hold 32,000 of them
 RENEW_EARLY_S = 300.0  # in the first pause of this long before the end
 RENEW_LATE_S = 30.0  # at all events
 USUAL_SESSION_S = 1800.0  # the shortest limit that the service ever had in this shape
-QUOTED_CHARS = 160
 
 GA_NAMES = {
     "response.audio.delta": "response.output_audio.delta",
@@ -169,11 +168,6 @@ def request(settings: Settings) -> Request:
     return Request(urlunsplit(parts._replace(query=urlencode(query))), headers)
 
 
-def message(type: str, **fields: Any) -> str:
-    """Write one message."""
-    return msgspec.json.encode({"type": type, **fields}).decode()
-
-
 def session_update(settings: Settings, event_id: str, *, plain: bool = False) -> str:
     """Describe the session. `plain` leaves out what only some models and look-alikes can do."""
     listening: dict[str, Any] = {}
@@ -237,44 +231,16 @@ def _turn_detection(settings: Settings) -> dict[str, Any] | None:
             return None
 
 
-class Memory:
-    """The last words of both sides, in the order in which they were begun; for a session that takes over."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, tuple[str, str]] = {}  # item -> who, text
-
-    def begin(self, item: str, who: str) -> None:
-        """Keep the place of an item whose words come later."""
-        self._lines.setdefault(item, (who, ""))
-        while len(self._lines) > REPLAYED_LINES:
-            del self._lines[next(iter(self._lines))]
-
-    def add(self, item: str, who: str, text: str) -> None:
-        self.say(item, who, self._lines.get(item, (who, ""))[1] + text)
-
-    def say(self, item: str, who: str, text: str) -> None:
-        self.begin(item, who)
-        self._lines[item] = (who, text[:REPLAYED_CHARS])
-
-    def keep(self, item: str, share: float) -> None:
-        """Cut a line to what was heard of it, by time: the words carry none. 0 forgets it."""
-        if item not in self._lines:
-            return
-        who, text = self._lines[item]
-        heard = text if share >= 1 else text[: int(len(text) * share)].rpartition(" ")[0]
-        self._lines[item] = (who, heard)
-
-    def messages(self, *, beta: bool) -> Iterator[str]:
-        """Write it as items of a conversation, oldest first, within the limits."""
-        room, kept = REPLAYED_CHARS, []
-        for who, text in reversed(self._lines.values()):
-            if text and room > 0:
-                kept.append((who, text[-room:]))
-                room -= len(text)
-        for who, text in reversed(kept):
-            role, kind = ("user", "input_text") if who == "person" else ("assistant", "text" if beta else "output_text")
-            item = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
-            yield message("conversation.item.create", item=item)
+def remembered(memory: Memory, *, beta: bool) -> Iterator[str]:
+    """Write what was said as items of a conversation, oldest first."""
+    for who, text in memory.lines():
+        role, kind = {
+            "person": ("user", "input_text"),
+            "agent": ("assistant", "text" if beta else "output_text"),
+            "tool": ("system", "input_text"),
+        }[who]
+        item = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+        yield message("conversation.item.create", item=item)
 
 
 # ----------------------------------------------------------------------------------------------- how it ends
@@ -302,35 +268,7 @@ def refusal(settings: Settings, words: str | None) -> Closed | None:
 
 def closing(settings: Settings, code: int, reason: str) -> Closed:
     """Say what a close code, or an HTTP status, means to the owner of the box."""
-    host, said = settings.host, quoted(settings, reason)
+    host, said = settings.host, quoted(reason, settings.api_key)
     if refused := refusal(settings, {401: "invalid_api_key", 4000: "beta_api_shape_disabled"}.get(code, reason)):
         return refused
-    match code:
-        case 0:
-            return Closed(End.LINK_LOST, f"{host} cannot be reached{said}")
-        case 403:
-            return Closed(End.REFUSED, f"{host} forbids it (HTTP 403): this key may not use {settings.model!r}{said}")
-        case 404:
-            return Closed(End.REFUSED, f"{host} has nothing there (HTTP 404): check url, dialect and model{said}")
-        case 408 | 425 | 429:
-            return Closed(End.LINK_LOST, f"{host} is too busy (HTTP {code}){said}")
-        case _ if 500 <= code <= 599:
-            return Closed(End.LINK_LOST, f"{host} is in trouble (HTTP {code}){said}")
-        case _ if 100 <= code <= 499:
-            return Closed(End.REFUSED, f"{host} refuses the connection (HTTP {code}): check url and dialect{said}")
-        case 1008:
-            return Closed(End.REFUSED, f"{host} refuses to go on (1008){said}")
-        case 1002 | 1003 | 1007 | 1009 | 1010:
-            return Closed(End.BROKEN, f"a message did not keep to the protocol or was too big ({code}){said}")
-        case 1000 | 1001:
-            return Closed(End.LINK_LOST, f"{host} ended the session ({code}){said}")
-        case _:
-            return Closed(End.LINK_LOST, f"the connection to {host} broke ({code}){said}")
-
-
-def quoted(settings: Settings, words: str) -> str:
-    """Repeat the service's own words: short, on one line, and without anything that looks like a key."""
-    if settings.api_key:
-        words = words.replace(settings.api_key, "[key]")
-    words = re.sub(r"\b[es]k[-_][\w*.-]+", "[key]", " ".join(words.split()))
-    return f": {words[:QUOTED_CHARS]}" if words else ""
+    return ended(host, settings.model, code, said, check="url, dialect")

@@ -73,5 +73,8 @@ class Parrot:
     def expire(self, at: float) -> Reply:
         return NOTHING
 
+    def lost(self, at: float) -> bool:
+        return False
+
     def closed(self, code: int, reason: str, at: float) -> Closed:
         return Closed(End.HUNG_UP, "the parrot has no connection to lose")

@@ -50,7 +50,7 @@ from edgevoice.audio.hearing import BLOCK, Block, Hearing
 from edgevoice.audio.hearing import RATE as HEARING_RATE
 from edgevoice.audio.pcm import from_bytes, level_dbfs
 from edgevoice.audio.playout import Playout
-from edgevoice.audio.ports import Card, Detector
+from edgevoice.audio.ports import Card, CardDetector
 from edgevoice.audio.reference import LEAD_MS, Reference
 from edgevoice.audio.selftest import SelfTest
 from edgevoice.audio.tones import TONES, tone
@@ -120,7 +120,7 @@ class Duplex:
     def __init__(
         self,
         rate: int,
-        detector: Detector,
+        detector: CardDetector,
         canceller: Canceller,
         *,
         half_duplex: bool,
@@ -288,8 +288,8 @@ class Duplex:
                 self.playout.pause_live()  # a line is never quite silent: while nobody speaks there, we are heard
             case Play(pcm, response, live):
                 self.playout.play(pcm, response, live=live)
-            case Mark(name, response, goes_on):
-                self.playout.mark(name, response, goes_on=goes_on)
+            case Mark(name, response, goes_on, fades):
+                self.playout.mark(name, response, goes_on=goes_on, fades=fades)
             case Tone(name):
                 self.playout.tone(tone(name, self._rate))
             case Chirp():
@@ -312,8 +312,8 @@ class Duplex:
                 self._listen(uplink)
             case Answer(rate):
                 self._answer(rate)
-            case HangUp(reason):
-                self._hang_up(reason)
+            case HangUp(reason, fades):
+                self._hang_up(reason, fades=fades)
             case _:
                 pass
 
@@ -338,7 +338,7 @@ class Duplex:
         self.in_call = True
         self._events.append(Opened())
 
-    def _hang_up(self, reason: str) -> None:
+    def _hang_up(self, reason: str, *, fades: bool) -> None:
         """Leave the call: the microphone first, then what still waits to be heard."""
         if not self.in_call:
             return
@@ -348,6 +348,8 @@ class Duplex:
         if self._suspected is not None:
             self._forget_suspicion()
             self.playout.discard()
+        elif self.playout.audible and fades:
+            self.playout.fade_out()
         elif self.playout.audible:
             self._dropping = Clear()
         else:

@@ -82,6 +82,7 @@ class Playout:
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
+        self.limit_ms: float = LIMIT_MS  # more does not wait; who hands over more at once may raise it
         self.position = 0
         self.overflow_ms = 0.0  # sound that found the queue full and was left out
         self._tones: deque[Samples] = deque()
@@ -113,7 +114,7 @@ class Playout:
             return
         if response in self._dead:
             return
-        if (self._waiting_bytes + len(pcm)) / 2 / self._source_rate * 1000 > LIMIT_MS:
+        if (self._waiting_bytes + len(pcm)) / 2 / self._source_rate * 1000 > self.limit_ms:
             self.overflow_ms += len(pcm) / 2 / self._source_rate * 1000
             return
         self._queued(response).chunks.append(memoryview(pcm))
@@ -123,13 +124,23 @@ class Playout:
         """Take that a person pauses: nothing of their voice comes for now."""
         self._live.pause()
 
-    def mark(self, name: str, response: str, *, goes_on: bool = False) -> None:
-        """End `response` and have `Played` reported when it was heard to its end. `goes_on`: a recording's piece."""
+    def mark(self, name: str, response: str, *, goes_on: bool = False, fades: bool = False) -> None:
+        """End `response` and have `Played` reported when it was heard to its end. Flags: as of `events.Mark`."""
         if response in self._dead:
             return
         queued = self._queued(response)
+        if fades:
+            self._fade_end(queued)
         queued.marks.append(name)
         queued.ended, queued.goes_on = True, goes_on
+
+    def _fade_end(self, queued: _Queued) -> None:
+        """Let the last of a response fade away, as far as it is not resampled yet."""
+        wanted, last = self._source_rate * FADE_MS // 1000 * 2, b""
+        while queued.chunks and len(last) < wanted:
+            last = bytes(queued.chunks.pop()) + last
+        if last:
+            queued.chunks.append(memoryview(_fading(np.frombuffer(last, "<i2"), self._source_rate).tobytes()))
 
     def tone(self, pcm: Samples) -> None:
         """Play `pcm` (at the card's rate) before anything that waits; a dozen at most wait."""
@@ -334,6 +345,19 @@ class Playout:
         self.on_hold = False
         self._fade = _swell(self.rate)
 
+    def fade_out(self) -> None:
+        """Let what sounds fade away behind what the card was given already; forget all the rest."""
+        last = [np.zeros(0, np.int16)]
+        wanted = self.rate * FADE_MS // 1000
+        while wanted and (piece := self._next(wanted)):
+            last.append(piece.pcm)
+            wanted -= len(piece.pcm)
+        in_card = self._spans
+        self._spans = deque()
+        self.discard()
+        self._spans = in_card
+        self._tones.append(_fading(np.concatenate(last), self.rate))
+
     def discard(self) -> tuple[str, float]:
         """Forget all that was not heard by the last `advance`, the card having been dropped now or by the hold.
 
@@ -366,6 +390,11 @@ def _swell(rate: int) -> NDArray[np.float64]:
     frames = rate * FADE_MS // 1000
     gains: NDArray[np.float64] = np.sin(np.pi / 2 * np.arange(frames) / frames) ** 2
     return gains
+
+
+def _fading(pcm: Samples, rate: int) -> Samples:
+    """Let the end of `pcm` fade away."""
+    return _with_gains(pcm[::-1], _swell(rate))[::-1]
 
 
 def _with_gains(pcm: Samples, gains: NDArray[np.float64]) -> Samples:

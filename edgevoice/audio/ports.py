@@ -42,7 +42,7 @@ class Card(Protocol):
 
 
 class Detector(Protocol):
-    """What hears whether somebody speaks, and whether over us, at HEARING_RATE."""
+    """What tells whether somebody speaks, and whether over us."""
 
     @property
     def speaking(self) -> bool:
@@ -61,15 +61,8 @@ class Detector(Protocol):
         """It is clear by now that nobody speaks."""
 
     @property
-    def unspoilt(self) -> bool:
-        """What was captured is somebody's voice, with hardly an echo in it: it need not be cleaned."""
-
-    @property
     def level_dbfs(self) -> float:
         """How loud the microphone is."""
-
-    def hear(self, cleaned: Samples, captured: Samples, played: Samples) -> None:
-        """Take the next 10 ms, each (160,): after and before echo cancellation, and what was played beside it."""
 
     def suspect(self) -> None:
         """The loudspeaker has fallen silent because of the hint: weigh what comes."""
@@ -82,3 +75,21 @@ class Detector(Protocol):
 
     def forget(self) -> None:
         """There is a gap now: what was heard so far says nothing about what comes."""
+
+
+class CardDetector(Detector, Protocol):
+    """The same at a microphone that hears its own loudspeaker."""
+
+    @property
+    def unspoilt(self) -> bool:
+        """What was captured is somebody's voice, with hardly an echo in it: it need not be cleaned."""
+
+    def hear(self, cleaned: Samples, captured: Samples, played: Samples, /) -> None:
+        """Take the next 10 ms at 16 kHz, each (160,): after and before echo cancellation, and what was played then."""
+
+
+class LineDetector(Detector, Protocol):
+    """The same on a phone line, which has no echo."""
+
+    def hear(self, pcm: Samples, /) -> None:
+        """Take the next 10 or 20 ms at 8 kHz, (80,) or (160,)."""

@@ -24,6 +24,7 @@ Samples = NDArray[np.int16]
 _Doubles = NDArray[np.float64]
 
 RATES = (8_000, 16_000, 24_000, 44_100, 48_000)
+SERVICE_RATES = (*RATES, 22_050)  # of services only: 10 ms of the last are no whole number of samples
 
 TAPS = 24  # at the slower rate: 1.5 ms of delay at 8 kHz, 0.75 ms at 16 kHz; 2 ms are allowed
 BETA = 6.0  # Kaiser: 69 dB of rejection; more would widen the transition and cost treble
@@ -37,8 +38,8 @@ class Resampler:
 
     def __init__(self, source: int, target: int) -> None:
         for rate in (source, target):
-            if rate not in RATES:
-                raise ValueError(f"rate is {rate} Hz, expected one of {', '.join(map(str, RATES))}")
+            if rate not in SERVICE_RATES:
+                raise ValueError(f"rate is {rate} Hz, expected one of {', '.join(map(str, SERVICE_RATES))}")
         common = math.gcd(source, target)
         self.source, self.target = source, target
         self._up, self._down = target // common, source // common

@@ -29,10 +29,10 @@ from edgevoice.audio.pcm import SILENCE_DBFS
 Samples = NDArray[np.int16]
 
 RATE = 16_000
-FRAME = 160  # 10 ms, the shortest that webrtcvad takes
+FRAME_MS = 10  # the shortest that webrtcvad takes
 FULL_SCALE = 32768.0**2
 
-RUMBLE_LAG = 4  # x[n] - x[n-4]: nothing of an offset, -25 dB at 50 Hz, within 3 dB from 0.7 to 3.3 kHz
+RUMBLE_US = 250  # x(t) - x(t - 0.25 ms): nothing of an offset, -25 dB at 50 Hz, within 3 dB from 0.7 to 3.3 kHz
 SMOOTHING = 0.2  # of each new frame, 50 ms: a closed mouth (t, k, p) shows as a gap, a zero crossing does not
 BLOCK_FRAMES = 10
 BLOCKS = 15  # 1.5 s: there is a gap in any 1.5 s of speech, and a louder fan is forgiven within 2 s
@@ -61,9 +61,9 @@ OPERATING_POINTS = {
 
 
 class SpeechDetector:
-    """Hears one microphone at 16 kHz, from any thread, but from one at a time."""
+    """Hears one microphone at `rate` Hz (16 or 8 kHz), from any thread, but from one at a time."""
 
-    def __init__(self, *, sensitivity: str = "normal", confirm_ms: int = 160) -> None:
+    def __init__(self, *, sensitivity: str = "normal", confirm_ms: int = 160, rate: int = RATE) -> None:
         if sensitivity not in OPERATING_POINTS:
             raise ValueError(f'sensitivity is "{sensitivity}", expected one of {", ".join(OPERATING_POINTS)}')
         if confirm_ms < 10:
@@ -71,6 +71,9 @@ class SpeechDetector:
         point = OPERATING_POINTS[sensitivity]
         frames = confirm_ms // 10
         self._vad = webrtcvad.Vad(point.mode)
+        self._rate = rate
+        self._frame = rate * FRAME_MS // 1000
+        self._lag = rate * RUMBLE_US // 1_000_000
         self._begin = _ratio(point.margin_db)
         self._hold = _ratio(point.margin_db - HOLD_DB)
         self._faded = _ratio(-FADED_DB)
@@ -112,9 +115,10 @@ class SpeechDetector:
         """Take the next samples (n,), gapless. What is no whole frame yet waits for the rest of it."""
         if len(self._rest):
             pcm = np.concatenate((self._rest, pcm))
-        whole = len(pcm) // FRAME * FRAME
-        for start in range(0, whole, FRAME):
-            self._judge(pcm[start : start + FRAME])
+        whole = len(pcm) // self._frame * self._frame
+        frames = pcm[:whole].reshape(-1, self._frame)
+        for frame, power in zip(frames, _powers_above_rumble(frames, self._lag), strict=True):
+            self._judge(frame, power)
         self._rest = pcm[whole:].copy()
 
     def forget(self) -> None:
@@ -124,9 +128,8 @@ class SpeechDetector:
         self._silent_frames = SILENT_FRAMES
         self._rest = self._rest[:0]
 
-    def _judge(self, frame: Samples) -> None:
-        like_a_voice = self._vad.is_speech(frame.tobytes(), RATE)  # every frame: it learns the noise, too
-        power = _power_above_rumble(frame)
+    def _judge(self, frame: Samples, power: float) -> None:
+        like_a_voice = self._vad.is_speech(frame.tobytes(), self._rate)  # every frame: it learns the noise, too
         self._powers.append(power)
         self._floor.follow(power)
         clear = power > self._floor.power * (self._hold if self._speaking else self._begin)
@@ -137,10 +140,12 @@ class SpeechDetector:
         self._speaking = self.evident or (self._speaking and self._silent_frames < SILENT_FRAMES)
 
 
-def _power_above_rumble(frame: Samples) -> float:
-    x = frame.astype(np.float32)
-    x = x[RUMBLE_LAG:] - x[:-RUMBLE_LAG]
-    return float(np.dot(x, x)) / (2 * len(x))  # halved, so that white noise keeps its level
+def _powers_above_rumble(frames: Samples, lag: int) -> list[float]:
+    """Return the power of each of `frames` (n, frame)."""
+    x = frames.astype(np.float32)
+    x = x[:, lag:] - x[:, :-lag]
+    powers: list[float] = (np.vecdot(x, x) / (2 * x.shape[1])).tolist()  # halved, so that white noise keeps its level
+    return powers
 
 
 class _Floor:

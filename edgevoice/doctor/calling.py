@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from edgevoice.catalogue import AGENTS, Agents
 from edgevoice.config import is_line
 from edgevoice.doctor.facts import KeyAnswer, LineFacts, Reached
-from edgevoice.doctor.network import key_url
+from edgevoice.doctor.network import gemini_key_url, key_url
 from edgevoice.drivers.certificate import Certificate
 from edgevoice.drivers.http import ask
 from edgevoice.drivers.reach import port_trouble, reach
@@ -32,7 +32,8 @@ def called(config: Config) -> dict[str, str]:
     """Return the address of each service that this configuration calls, by the name of agent or line."""
     call = config.call
     targets = {call.button, call.at_start, call.fallback} | ({call.incoming} if config.lines.listen else set())
-    found = {name: config.agent.openai.url for name in ("openai",) if name in targets & set(AGENTS)}
+    agents = {name: getattr(config.agent, name) for name in AGENTS if name in targets}
+    found = {name: agent.url for name, agent in agents.items() if hasattr(agent, "url")}
     if config.line.elks.api_credentials_file:
         found["elks"] = config.line.elks.api_url
     if config.line.twilio.account_sid and config.line.twilio.auth_token_file:
@@ -58,9 +59,12 @@ def tried(name: str, url: str, agents: Agents) -> tuple[Reached, KeyAnswer]:
         return reached, KeyAnswer(name, reached.host, trouble="not tried: the service is not reached")
     status, body = asyncio.run(ask("GET", address, headers, ()))
     trouble = "" if status else body.decode(errors="replace")
+    invalid = status == 400 and b"API_KEY_INVALID" in body  # Google's way to say so
     for secret in headers.values():
         trouble = trouble.replace(secret, "[key]")
-    return reached, KeyAnswer(name, reached.host, status, trouble, asked=True, model=model)
+    setting = "agent_id" if name == "elevenlabs" else "model"
+    answer = KeyAnswer(name, reached.host, status, trouble, asked=True, model=model, setting=setting, invalid=invalid)
+    return reached, answer
 
 
 def _question(name: str, agents: Agents) -> tuple[str, Mapping[str, str], str]:
@@ -78,10 +82,15 @@ def _question(name: str, agents: Agents) -> tuple[str, Mapping[str, str], str]:
         login = login if name == "elks" else f"{sid}:{login}"
         url = ACCOUNTS[name].format(base=section.api_url.rstrip("/"), sid=sid)
         return url, {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}, ""
-    agent = config.agent.openai
     request = agents.make(name, time.monotonic).wire.request()
-    if request is None or not agent.api_key_file:
+    if request is None or not getattr(config.agent, name).api_key_file:
         return "", {}, ""
+    if name == "elevenlabs":  # to give an address costs nothing, and wants key and agent
+        return request.url, request.headers, config.agent.elevenlabs.agent_id
+    if name == "gemini":
+        model = config.agent.gemini.model
+        return gemini_key_url(config.agent.gemini.url, model), request.headers, model
+    agent = config.agent.openai
     url = key_url(agent.url, agent.model, named=agent.dialect == "ga")
     return url, request.headers, agent.model if agent.dialect == "ga" else ""
 

@@ -181,7 +181,9 @@ class KeyAnswer:
     missing: bool = False  # the key is configured, and is not there or no key
     unreadable: bool = False  # there is a key file, but not for this user
     asked: bool = False
-    model: str = ""
+    model: str = ""  # that was asked for, or the agent
+    setting: str = "model"  # what names it in the agent's section
+    invalid: bool = False  # the service says in words that it is no key
 
 
 # ---------------------------------------------------------------------------------------------------- phone lines

@@ -119,6 +119,13 @@ def key_url(url: str, model: str, *, named: bool) -> str:
     return urlunsplit((scheme, parts.netloc, beside, query, ""))
 
 
+def gemini_key_url(url: str, model: str) -> str:
+    """Return where Google tells of a model, for whoever has a key. Source: ai.google.dev/api/models, method get."""
+    parts = urlsplit(url)
+    scheme = {"wss": "https", "ws": "http"}[parts.scheme]
+    return urlunsplit((scheme, parts.netloc, f"/v1beta/models/{model.removeprefix('models/')}", "", ""))
+
+
 def check_key(answer: KeyAnswer) -> Finding:
     """Does the service take the key?"""
     name, host = f"key of {answer.name}", answer.host
@@ -133,13 +140,13 @@ def check_key(answer: KeyAnswer) -> Finding:
             return absent(name, answer.trouble or "none is configured")
         case status if 200 <= status < 300:
             return ok(name, f"{host} takes it" + (f", and offers {answer.model}" if answer.model else ""))
-        case 401:
-            return failed(name, f"{host} does not accept the key (HTTP 401)", "put a valid one into its file")
+        case status if status == 401 or answer.invalid:
+            return failed(name, f"{host} does not accept the key (HTTP {status})", "put a valid one into its file")
         case 403:
             return failed(name, f"{host} forbids this key to look (HTTP 403)", "does the key have the rights it needs?")
         case 404 if answer.model:
             words = f"{host} does not know {answer.model} (HTTP 404), or cannot be asked for it"
-            return warning(name, words, f"choose another agent.{answer.name}.model, if calls are refused")
+            return warning(name, words, f"choose another agent.{answer.name}.{answer.setting}, if calls are refused")
         case 429:
             words = f"{host} is asked too often, or the account has no credit left (HTTP 429)"
             return warning(name, words, f"look at the account at {host}")

@@ -1,7 +1,7 @@
 """The audio thread: opens the card, runs `cycle` on it for ever, opens it again when it is lost.
 
-Crossings between threads are two: commands come in through a deque, events go out by one `call_soon_threadsafe` per
-period in which something happened. This thread never logs and never waits for anything but the card.
+Crossings between threads are two: commands come in through a deque, events go out by one call per period in which
+something happened, as a rule `call_soon_threadsafe`. This thread never logs and never waits for anything but the card.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from edgevoice.audio.duplex import Duplex, cycle
 from edgevoice.audio.ports import Card
@@ -28,6 +28,9 @@ WAIT_S = 1.0  # how often waiting counts as progress: the watchdog looks every f
 LEAVE_S = 1.0  # a thread that does not end by then is left behind: the process ends anyway
 INNERMOST = 6  # functions that are told of a thread that stands still
 PRIORITY = 10  # SCHED_FIFO, above everything ordinary, below the kernel's own threads
+
+
+Call: TypeAlias = Callable[..., None]  # of a method with its arguments
 
 
 class OpenedCard(Card, Protocol):
@@ -45,7 +48,7 @@ class OpenedCard(Card, Protocol):
 
 
 class SoundCard:
-    """The card as the rest of the program sees it. Everything but `_run` and below is called on the event loop."""
+    """The card as the rest of the program sees it. All but `_run` to `_play` is called where `start` said."""
 
     def __init__(
         self,
@@ -70,14 +73,16 @@ class SoundCard:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audio", daemon=True)
 
-    def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    def start(self, call: Call | None = None) -> None:
+        """Begin. `call` calls, from the audio thread, what is to hear of the card; by default on the running loop."""
+        self._call = call or _on_loop(asyncio.get_running_loop(), self._stop)
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the thread close the card and end; wait for it for a moment."""
+        """Let the thread close the card and end; wait for it for a moment, unless it is told so itself."""
         self._stop.set()
-        self._thread.join(LEAVE_S)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(LEAVE_S)
 
     def barge_in(self) -> None:
         """Stop what the agent says: the shortest path from the button to silence. Any thread may call it."""
@@ -117,14 +122,18 @@ class SoundCard:
                 self._deliver = None
                 done.set()
 
-        self._deliver = tell
-        self.commands.append(Answer(rate))
+        self.join(tell, rate)
         try:
             await done.wait()
         finally:
             if not done.is_set():
                 self.commands.append(HangUp("the call was abandoned"))
             self._deliver = None
+
+    def join(self, deliver: Callable[[Event, float], None], rate: int) -> None:
+        """Take part in a call without waiting for its end: `deliver` hears of everything."""
+        self._deliver = deliver
+        self.commands.append(Answer(rate))
 
     def perform(self, command: Command, at: float) -> None:
         self.commands.append(command)
@@ -174,13 +183,7 @@ class SoundCard:
         finally:
             card.close()
 
-    def _call(self, method: Callable[..., None], *arguments: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(method, *arguments)
-        except RuntimeError:  # the loop is closed: the program ends
-            self._stop.set()
-
-    # --------------------------------------------------------------------------------------- back on the loop
+    # ----------------------------------------------------------------------- back where `start` said: on the loop
 
     def _ready(self, card: OpenedCard, duplex: Duplex) -> None:
         self.card, self.duplex = card, duplex
@@ -197,6 +200,16 @@ class SoundCard:
         for event in events:
             if self._deliver:
                 self._deliver(event, at)
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, stop: threading.Event) -> Call:
+    def call(method: Callable[..., None], *arguments: object) -> None:
+        try:
+            loop.call_soon_threadsafe(method, *arguments)
+        except RuntimeError:  # the loop is closed: the program ends
+            stop.set()
+
+    return call
 
 
 def _raise_priority() -> None:

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from edgevoice.audio.conceal import Concealer
 from edgevoice.audio.pcm import from_bytes, to_bytes
+from edgevoice.drivers.alarm import Alarm
 from edgevoice.drivers.outbox import Outbox
 from edgevoice.events import Answer, Closed, Command, End, Event, HangUp, Play
 from edgevoice.lines.line import Line
@@ -70,7 +71,8 @@ class LineLeg:
         self._socket = socket
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(OUTBOX_S)
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._expired)
+        self._letting_go: asyncio.TimerHandle | None = None
         self._deliver: Deliver | None = None
         self._steady = Concealer(RATE, lossy=False)
         self._began = asyncio.Event()  # or it is over
@@ -89,7 +91,8 @@ class LineLeg:
             finally:
                 if self.closed is None:
                     self._end(self.line.closed(self._socket.close_code or 1006, "", self._loop.time()))
-                self._cancel_timer()
+                if self._letting_go:
+                    self._letting_go.cancel()
                 writer.cancel()
                 self._socket.transport.abort()
 
@@ -148,7 +151,7 @@ class LineLeg:
                 self._end(event)
             elif self._deliver:
                 self._deliver(event, at)
-        self._set_timer()
+        self._alarm.set(None if self.closed else self.line.deadline)
 
     def _end(self, closed: Closed) -> None:
         """Tell the end, once."""
@@ -157,26 +160,12 @@ class LineLeg:
         self.closed = closed
         self._began.set()
         self._over.set()
-        self._cancel_timer()
-        self._timer = self._loop.call_later(LET_GO_S, self._socket.transport.abort)
+        self._alarm.cancel()
+        self._letting_go = self._loop.call_later(LET_GO_S, self._socket.transport.abort)
         if self._deliver:
             self._deliver(closed, self._loop.time())
 
-    def _set_timer(self) -> None:
-        """Wake at the deadline, or before: it moves on with many a message, and the timer follows when it fires."""
-        deadline = None if self.closed else self.line.deadline
-        if deadline is None or (self._timer and self._timer.when() <= deadline):
-            return
-        self._cancel_timer()
-        self._timer = self._loop.call_at(deadline, self._expired)
-
-    def _cancel_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
     def _expired(self) -> None:
-        self._timer = None
         self._carry_out(self.line.expire(self._loop.time()))
 
 

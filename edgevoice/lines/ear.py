@@ -1,7 +1,7 @@
 """Hears the person on a phone line: what of it leaves, who speaks, and whether it is over us; at the line's own rate.
 
     the line's sound ──┬── delivery: held, sent, as zeros ──> Audio at the other side's rate
-                       └── 16 kHz, whole blocks ── a voice? over us? ──> SpeechStarted, SpeechStopped; `evident`
+                       └── 8 kHz, whole blocks  ── a voice? over us? ──> SpeechStarted, SpeechStopped; `evident`
 
 Rules
 * A telephone takes out its own echo, and what it plays cannot be taken back. So a hint silences nothing here: the
@@ -16,29 +16,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevoice.audio.delivery import Delivery
-from edgevoice.audio.ports import Detector
+from edgevoice.audio.ports import LineDetector
 from edgevoice.audio.resample import Resampler
 from edgevoice.events import Event, Listening, SpeechStarted, SpeechStopped, Uplink
 
 Samples = NDArray[np.int16]
 
-RATE = 16_000  # Hz: what the detector hears
-BLOCK = 160  # 10 ms
+RATE = 8_000  # Hz: what the detector hears
+BLOCK = 80  # 10 ms
+AT_ONCE = 2 * BLOCK  # a message of a phone service
 WEIGH_MS = 1_000  # for a suspicion at least: given up in the middle of a word, it would have to begin anew
 WITNESS_MS = 500  # a service dates a voice up to so much before its first sound; what began earlier is something else
-_SILENCE = np.zeros(BLOCK, np.int16)
 
 
 class Ear:
     """One caller, whose sound comes at `rate` Hz."""
 
-    def __init__(self, rate: int, detector: Detector, *, pre_roll_ms: int, give_up_ms: int) -> None:
+    def __init__(self, rate: int, detector: LineDetector, *, pre_roll_ms: int, give_up_ms: int) -> None:
         self.evident = False  # somebody talks over us, for certain
         self._rate = rate
         self._detector = detector
         self._delivery = Delivery(rate, pre_roll_ms=pre_roll_ms)
         self._give_up = max(give_up_ms, WEIGH_MS) * RATE // 1000
-        self._to_16k = Resampler(rate, RATE)
+        self._to_detector = Resampler(rate, RATE)
         self._rest = np.zeros(0, np.int16)
         self._judges = True
         self._speaking = False
@@ -74,30 +74,30 @@ class Ear:
         events += self._delivery.take(pcm, keep=self._suspected is not None or self._kept > 0)
         if not self._judges:
             return events
-        heard = self._to_16k.process(pcm)
+        heard = self._to_detector.process(pcm)
         if len(self._rest):
             heard = np.concatenate((self._rest, heard))
         whole = len(heard) // BLOCK * BLOCK
         self._rest = heard[whole:]
-        for start in range(0, whole, BLOCK):
-            self._judge(heard[start : start + BLOCK], sounding)
+        for start in range(0, whole, AT_ONCE):
+            self._judge(heard[start : min(whole, start + AT_ONCE)], sounding)
             events += self._tell(self._detector.speaking and self._delivery.hears)
         return events
 
-    def _judge(self, block: Samples, sounding: bool) -> None:
-        self._detector.hear(block, block, _SILENCE)
-        self._kept = max(0, self._kept - BLOCK)
+    def _judge(self, pcm: Samples, sounding: bool) -> None:
+        self._detector.hear(pcm)
+        self._kept = max(0, self._kept - len(pcm))
         if not sounding:
             self._relax()
         elif self._suspected is not None:
-            self._weigh()
+            self._weigh(len(pcm))
         elif self._detector.hint and self._delivery.hears:
             self._detector.suspect()
             self._suspected, self._voice_told = 0, False
 
-    def _weigh(self) -> None:
+    def _weigh(self, samples: int) -> None:
         assert self._suspected is not None
-        self._suspected += BLOCK
+        self._suspected += samples
         if self._detector.speaking and not self._voice_told:
             self._voice_told = True
             self._detector.witness()

@@ -17,7 +17,7 @@ Rules
 from __future__ import annotations
 
 from edgevoice.audio.pcm import from_bytes
-from edgevoice.audio.ports import Detector
+from edgevoice.audio.ports import LineDetector
 from edgevoice.events import (
     Answer,
     Audio,
@@ -55,7 +55,9 @@ KEEP_MS = 1_000  # from a barge-in to the order to listen
 class Line:
     """One call. After `Closed` was told nothing happens any more."""
 
-    def __init__(self, service: Service, detector: Detector, *, pre_roll_ms: int = 300, give_up_ms: int = 500) -> None:
+    def __init__(
+        self, service: Service, detector: LineDetector, *, pre_roll_ms: int = 300, give_up_ms: int = 500
+    ) -> None:
         self.service = service
         self.began: Began | None = None
         self.sending = Sending(service)

@@ -4,53 +4,33 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import pydantic
 from openai.types.beta.realtime import RealtimeClientEvent as BetaClientEvent
 from openai.types.realtime import RealtimeClientEvent
 
 from edgevoice.agents.openai import OpenAI, Settings
-from edgevoice.events import Audio, Command, Event
-from edgevoice.wire import NOTHING, Reply
+from edgevoice.wire import Reply
+from tests.agents.stage import Stage, sound
+from tests.fake_service import unknown_fields
 
 GA: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(RealtimeClientEvent)
 BETA: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(BetaClientEvent)
-RATE = 24_000
-
-AnyEvent = TypeVar("AnyEvent", bound=Event)
 
 
-def sound(ms: float) -> bytes:
-    """Make samples of which no two are alike, so that a gap or a repetition shows."""
-    return (np.arange(int(ms * RATE / 1000)) % 32000).astype("<i2").tobytes()
+class Service(Stage):
+    """What OpenAI says and is told."""
 
-
-class Service:
-    """Drives one wire. Everything that comes out of it is kept: `sent` (checked), `told`, and the two wishes."""
+    wire: OpenAI
 
     def __init__(self, settings: Settings | None = None, *, clock_offset_s: float = 0.0) -> None:
         self.settings = settings or Settings(api_key="sk-secret")
-        self.wire = OpenAI(self.settings, clock_offset_s=clock_offset_s)
-        self.at = 100.0
-        self.sent: list[dict[str, Any]] = []
-        self.told: list[Event] = []
-        self.renew = False
-        self.close = False
+        super().__init__(OpenAI(self.settings, clock_offset_s=clock_offset_s), self._checked)
 
-    def take(self, reply: Reply) -> Reply:
-        assert reply == NOTHING or not self.close, "something came after the end"
-        for message in reply.send:
-            event = json.loads(message)
-            checked = (BETA if self.settings.beta else GA).validate_python(event)
-            assert not list(unknown_fields(checked, event["type"]))
-            self.sent.append(event)
-        self.told += reply.events
-        self.renew |= reply.renew
-        self.close |= reply.close
-        return reply
+    def _checked(self, message: str, event: dict[str, Any]) -> None:
+        checked = (BETA if self.settings.beta else GA).validate_python(event)
+        assert not list(unknown_fields(checked, event["type"]))
 
     # ------------------------------------------------------------------------------------------ what happens
 
@@ -62,21 +42,6 @@ class Service:
 
     def says(self, type: str, **fields: Any) -> Reply:
         return self.take(self.wire.receive(json.dumps({"type": type, "event_id": "e", **fields}), self.at))
-
-    def does(self, *commands: Command) -> Service:
-        for command in commands:
-            self.take(self.wire.perform(command, self.at))
-        return self
-
-    def passes(self, seconds: float) -> Service:
-        """Let time pass, calling `expire` whenever the wire wants it."""
-        until = self.at + seconds
-        while (deadline := self.wire.deadline) is not None and deadline <= until:
-            self.at = max(self.at, deadline)
-            self.take(self.wire.expire(self.at))
-            assert self.wire.deadline is None or self.wire.deadline > deadline, "it would spin"
-        self.at = until
-        return self
 
     # ---------------------------------------------------------------------------------------- what it may say
 
@@ -143,21 +108,3 @@ class Service:
 
     def appended(self) -> bytes:
         return b"".join(base64.b64decode(event["audio"]) for event in self.sent if "audio" in event)
-
-    def told_of(self, kind: type[AnyEvent]) -> list[AnyEvent]:
-        return [event for event in self.told if isinstance(event, kind)]
-
-    def heard(self, response: str) -> bytes:
-        return b"".join(audio.pcm for audio in self.told_of(Audio) if audio.response == response)
-
-
-def unknown_fields(value: object, path: str) -> Iterator[str]:
-    """Find what the types of the package do not know: they let it pass, the service does not."""
-    if isinstance(value, pydantic.BaseModel):
-        for name in value.model_extra or {}:
-            yield f"{path}.{name}"
-        for name in value.model_fields_set:
-            yield from unknown_fields(getattr(value, name, None), f"{path}.{name}")
-    elif isinstance(value, list):
-        for i, element in enumerate(value):
-            yield from unknown_fields(element, f"{path}[{i}]")

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.agents.openai import FRAME, OpenAI, Settings
+from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.openai_session import TurnDetection
+from edgevoice.agents.openai_sound import FRAME
 from edgevoice.events import (
     Audio,
     Closed,
@@ -21,13 +22,15 @@ from edgevoice.events import (
     Respond,
     ResponseDone,
     ResponseStarted,
+    Resumed,
     SpeechStarted,
     ToolResult,
     Transcript,
     TurnCommitted,
 )
 from edgevoice.wire import NOTHING, Wire
-from tests.agents.service import Service, sound
+from tests.agents.service import Service
+from tests.agents.stage import sound
 
 HOUR = 3600.0
 KINDS = (
@@ -395,6 +398,66 @@ def test_of_a_very_long_turn_the_last_15_seconds_are_sent_again() -> None:
     service.sent.clear()
     service.opens()
     assert service.appended() == spoken[-15 * 48_000 :]
+
+
+def loses(service: Service) -> Service:
+    """The link is gone; what was sent before is no matter any more."""
+    assert service.wire.lost(service.at)
+    assert service.wire.deadline is None, "until there is a link there is nothing to wait for"
+    service.sent.clear()
+    return service
+
+
+def test_a_link_that_is_lost_before_the_conversation_began_is_not_gone_on_with() -> None:
+    assert not Service().wire.lost(1.0)
+    over = Service().opens().does(HangUp("enough"))
+    assert not over.wire.lost(over.at)
+
+
+def test_when_the_link_is_back_the_agent_knows_what_was_said_and_tells_so_once() -> None:
+    service = Service().opens().commits("i1", "what time is it").begins("a", "x").speaks("a", "x", 10, "Four.")
+    loses(service.ends("a")).opens().says("session.updated", session={"type": "realtime"})
+    texts = [item["item"]["content"][0]["text"] for item in service.sent_fields("conversation.item.create")]
+    assert texts == ["what time is it", "Four."]
+    assert service.told_of(Opened) == [Opened()]
+    assert service.told_of(Resumed) == [Resumed()]
+
+
+def test_what_a_dead_network_may_have_swallowed_is_sent_again() -> None:
+    service = Service().opens().does(Play(sound(20_000)))
+    loses(service).opens()
+    assert service.appended() == sound(20_000)[-6_000 * 48 :]
+    service.does(Play(sound(100))).commits("i1").does(Play(sound(40)))
+    service.begins("a").ends("a")
+    loses(service).opens()
+    assert service.appended() == sound(40), "and nothing of a turn that was answered"
+
+
+def test_a_turn_whose_words_never_came_is_said_again() -> None:
+    service = Service().opens().does(Play(sound(8_000)))
+    service.says("input_audio_buffer.speech_started", audio_start_ms=500, item_id="i1")
+    service.commits("i1").does(Respond())
+    loses(service).opens()
+    assert service.appended() == sound(8_000)[500 * 48 :]
+    assert service.sent_types() == ["session.update", "response.create"]
+
+
+def test_a_turn_that_we_ended_and_whose_words_never_came_is_ended_again() -> None:
+    service = Service(Settings(turn_detection="none")).opens().does(Play(sound(2_000)), Respond(), Play(sound(60)))
+    loses(service).opens()
+    assert service.appended() == sound(2_000) + sound(60)
+    assert service.sent_types() == ["session.update", "input_audio_buffer.commit", "response.create"]
+    service.commits("i1", "words").begins("a").ends("a")
+    loses(service).opens()
+    assert service.appended() == sound(60)
+
+
+def test_what_a_tool_did_is_known_after_the_link_was_lost() -> None:
+    service = Service().opens().begins("a").calls("a", "c1", "open_relay", "{}").ends("a")
+    loses(service.does(ToolResult("c1", "it is open"))).opens()
+    (item,) = service.sent_fields("conversation.item.create")
+    assert item["item"]["role"] == "system"
+    assert item["item"]["content"] == [{"type": "input_text", "text": "open_relay was called; its result: it is open"}]
 
 
 def test_silence_is_not_sent_again() -> None:

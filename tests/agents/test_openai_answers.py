@@ -28,7 +28,8 @@ from edgevoice.events import (
     Transcript,
     TurnCommitted,
 )
-from tests.agents.service import Service, sound
+from tests.agents.service import Service
+from tests.agents.stage import sound
 
 BUSY = "conversation_already_has_active_response"
 

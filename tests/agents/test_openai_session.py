@@ -8,7 +8,8 @@ from edgevoice.agents.openai import Settings
 from edgevoice.agents.openai_session import Dialect, TurnDetection, closing, request
 from edgevoice.events import Audio, End, Opened, Transcript
 from edgevoice.tools import TOOLS
-from tests.agents.service import Service, sound
+from tests.agents.service import Service
+from tests.agents.stage import sound
 
 AZURE = "wss://here.openai.azure.com/openai/v1/realtime"
 PREVIEW = "wss://here.openai.azure.com/openai/realtime?api-version=2025-04-01-preview"

@@ -93,5 +93,6 @@ ORDERS: dict[str, Command] = {
     "tone": Tone("connected"),
     "answer": Answer(FAR),
     "hang up": HangUp("enough"),
+    "fade away": HangUp("gone", fades=True),
 }
 ORDERED = st.lists(st.sampled_from(sorted(ORDERS)), max_size=3)

@@ -223,6 +223,25 @@ def test_hanging_up_closes_the_microphone_and_silences_the_rest() -> None:
     assert story.run(200) == []
 
 
+@pytest.mark.parametrize("in_a_tone", [False, True])
+def test_a_call_that_ends_by_itself_fades_away_without_a_step(in_a_tone: bool) -> None:
+    story = answered()
+    wave = (8000 * np.sin(2 * np.pi * 200 / FAR * np.arange(3 * FAR))).astype("<i2").tobytes()
+    story.run(303 if not in_a_tone else 10, Play(wave, "r1"), *([Tone("ringing")] if in_a_tone else []))
+    story.run(200)
+    before = len(story.card.played)
+    assert without_audio(story.run(10, HangUp("gone", fades=True), Answer(24_000), Play(bytes(4800), "r2"))) == [
+        Closed(End.HUNG_UP, "gone"),
+        Opened(),
+    ]
+    story.run(300)
+    assert (story.card.drops, story.card.restarts) == ([], 1)
+    last = story.played(600)
+    assert np.abs(np.diff(last.astype(int))).max() < 300, "200 Hz at this level have steps of 210"
+    silent_after = np.flatnonzero(np.array(story.card.played[before:]))[-1]
+    assert silent_after <= story.card.ahead + story.card.rate * 10 // 1000
+
+
 def test_a_second_call_begins_with_nothing_of_the_first() -> None:
     story = answered(Uplink.HELD)
     story.card.say(VOICE)

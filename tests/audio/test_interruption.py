@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevoice.audio.echo import load
-from edgevoice.audio.interruption import OPERATING_POINTS, TalkOver
+from edgevoice.audio.evidence import OPERATING_POINTS
+from edgevoice.audio.interruption import TalkOver
 from edgevoice.audio.resample import Resampler
 from edgevoice.drivers.wav import read_wav
 from edgevoice_measure import onset

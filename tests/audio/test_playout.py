@@ -43,6 +43,19 @@ def test_a_mark_is_played_when_the_card_has_played_up_to_it() -> None:
     assert list(playout.advance(0)) == []
 
 
+@pytest.mark.parametrize("chunk", [20, 1600])
+def test_a_response_that_was_broken_off_fades_away_at_its_end(chunk: int) -> None:
+    playout, sound = joined(), np.full(1600, 8000, "<i2").tobytes()
+    for start in range(0, len(sound), chunk * 2):
+        playout.play(sound[start : start + chunk * 2], "r1")
+    playout.mark("end", "r1", fades=True)
+    heard = playout.take(1700).astype(int)
+    faded = FADE_MS * RATE // 1000
+    assert (heard[: 1600 - faded] == 8000).all()
+    assert np.abs(np.diff(heard)).max() < 8000 * 2 / faded
+    assert list(playout.advance(0)) == [Played("end", "r1")]
+
+
 def test_the_mark_of_a_response_without_sound_is_played_at_once() -> None:
     playout = joined()
     playout.mark("end", "r1")

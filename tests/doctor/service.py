@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 KEY = "sk-right"
+KEY_HEADERS = ("Authorization", "xi-api-key", "x-goog-api-key")
 
 
 class Service:
@@ -24,9 +25,10 @@ class Service:
         key: str = f"Bearer {KEY}",
         path: str = "/v1/models/m",
         silent: bool = False,
+        refusal: tuple[int, bytes] = (401, b""),
     ) -> None:
         self.asked: list[tuple[str, str, str]] = []  # method, path, key
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(self, ahead_s, key, path, silent))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(self, ahead_s, key, path, silent, refusal))
         self._server.daemon_threads = True
         self._server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]
         if files:
@@ -50,7 +52,9 @@ class Service:
         self._thread.join()
 
 
-def _answering(service: Service, ahead_s: float, key: str, path: str, silent: bool) -> type[BaseHTTPRequestHandler]:
+def _answering(
+    service: Service, ahead_s: float, key: str, path: str, silent: bool, refusal: tuple[int, bytes]
+) -> type[BaseHTTPRequestHandler]:
     class Answering(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self._answer(404)
@@ -58,16 +62,21 @@ def _answering(service: Service, ahead_s: float, key: str, path: str, silent: bo
         def do_GET(self) -> None:
             if silent:
                 self.close_connection = True
-            elif self.headers.get("Authorization") != key:
-                self._answer(401)
+            elif self._key != key:
+                self._answer(*refusal)
             else:
                 self._answer(200 if self.path == path else 404)
 
-        def _answer(self, status: int) -> None:
-            service.asked.append((self.command, self.path, self.headers.get("Authorization", "")))
+        @property
+        def _key(self) -> str:
+            return next((self.headers[name] for name in KEY_HEADERS if name in self.headers), "")
+
+        def _answer(self, status: int, body: bytes = b"") -> None:
+            service.asked.append((self.command, self.path, self._key))
             self.send_response(status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         def date_time_string(self, timestamp: float | None = None) -> str:
             return formatdate(time.time() + ahead_s, usegmt=True)

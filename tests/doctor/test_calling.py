@@ -104,6 +104,39 @@ def test_a_line_shows_its_login_to_an_address_that_costs_nothing(line: str, text
     assert answer == KeyAnswer(line, "localhost", 200, asked=True)
 
 
+@pytest.mark.parametrize(("key", "status"), [(KEY, 200), ("sk_another", 401)])
+def test_a_private_agent_at_elevenlabs_is_asked_for_an_address_which_costs_nothing(key: str, status: int) -> None:
+    path = "/v1/convai/conversation/get-signed-url?agent_id=agent_1"
+    with Service(key=key, path=path) as service:
+        url = f"ws://localhost:{service.port}/v1/convai/conversation"
+        text = f'agent_id = "agent_1"\nurl = "{url}"\napi_key_file = "key"'
+        configured = agents(f'[call]\nbutton = "elevenlabs"\n[agent.elevenlabs]\n{text}\n')
+        assert called(configured.config) == {"elevenlabs": url}
+        _, answer = tried("elevenlabs", url, configured)
+        assert service.asked[-1] == ("GET", path, KEY)
+    assert answer == KeyAnswer("elevenlabs", "localhost", status, asked=True, model="agent_1", setting="agent_id")
+
+
+def test_a_public_agent_at_elevenlabs_is_asked_nothing() -> None:
+    with Service() as service:
+        url = f"ws://localhost:{service.port}/v1/convai/conversation"
+        text = f'[call]\nbutton = "elevenlabs"\n[agent.elevenlabs]\nagent_id = "agent_1"\nurl = "{url}"\n'
+        _, answer = tried("elevenlabs", url, agents(text))
+    assert answer == KeyAnswer("elevenlabs", "localhost")
+
+
+@pytest.mark.parametrize(("key", "status"), [(KEY, 200), ("AIza-wrong", 400)])
+def test_gemini_is_asked_for_the_model_and_says_in_words_that_a_key_is_wrong(key: str, status: int) -> None:
+    refusal = 400, b'{"error": {"details": [{"reason": "API_KEY_INVALID"}]}}'
+    with Service(key=KEY, path="/v1beta/models/m", refusal=refusal) as service:
+        url = f"ws://localhost:{service.port}/ws/x"
+        text = f'[call]\nbutton = "gemini"\n[agent.gemini]\nurl = "{url}"\nmodel = "m"\napi_key_file = "key"\n'
+        assert called(load(text)) == {"gemini": url}
+        _, answer = tried("gemini", url, agents(text, Kept(secrets={"key": key})))
+        assert service.asked[-1] == ("GET", "/v1beta/models/m", key)
+    assert answer == KeyAnswer("gemini", "localhost", status, asked=True, model="m", invalid=status == 400)
+
+
 def test_a_service_that_breaks_off_over_the_key_is_asked_but_not_known() -> None:
     with Service(silent=True) as service:
         url = f"ws://localhost:{service.port}/v1/realtime"

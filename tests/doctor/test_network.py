@@ -21,6 +21,7 @@ from edgevoice.doctor.network import (
     check_way_out,
     check_wireless,
     clock_by,
+    gemini_key_url,
     key_url,
 )
 
@@ -131,8 +132,15 @@ def test_a_clock_that_nobody_sets_can_be_mended() -> None:
         (KeyAnswer("openai", "h", 200, model="m"), OK, "h takes it, and offers m"),
         (KeyAnswer("elks", "h", 200), OK, "h takes it"),
         (KeyAnswer("openai", "h", 401), FAILED, "h does not accept the key (HTTP 401)"),
+        (KeyAnswer("gemini", "h", 400, invalid=True), FAILED, "h does not accept the key (HTTP 400)"),
+        (KeyAnswer("gemini", "h", 400), WARNING, "h answers HTTP 400"),
         (KeyAnswer("openai", "h", 403), FAILED, "h forbids this key to look (HTTP 403)"),
         (KeyAnswer("openai", "h", 404, model="m"), WARNING, "h does not know m (HTTP 404), or cannot be asked for it"),
+        (
+            KeyAnswer("elevenlabs", "h", 404, model="agent_1", setting="agent_id"),
+            WARNING,
+            "h does not know agent_1 (HTTP 404), or cannot be asked for it",
+        ),
         (KeyAnswer("elks", "h", 404), WARNING, "h answers HTTP 404"),
         (
             KeyAnswer("openai", "h", 429),
@@ -149,6 +157,13 @@ def test_a_clock_that_nobody_sets_can_be_mended() -> None:
 )
 def test_what_a_service_says_of_a_key_is_told(answer: KeyAnswer, level: Level, words: str) -> None:
     assert told(check_key(answer)) == (level, words)
+
+
+def test_where_google_tells_of_a_model() -> None:
+    live = "wss://generativelanguage.googleapis.com/ws/google.ai.GenerativeService.BidiGenerateContent"
+    asked = "https://generativelanguage.googleapis.com/v1beta/models/m"
+    assert gemini_key_url(live, "m") == gemini_key_url(live, "models/m") == asked
+    assert gemini_key_url("ws://localhost:8000/x?y=z", "m") == "http://localhost:8000/v1beta/models/m"
 
 
 @pytest.mark.parametrize(

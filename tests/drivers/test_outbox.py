@@ -87,3 +87,40 @@ def test_a_connection_that_is_gone_is_no_mistake_of_ours() -> None:
             await sending
 
     run(story())
+
+
+def test_what_the_socket_takes_at_once_needs_no_task() -> None:
+    async def story() -> None:
+        async with pair() as (ours, theirs):
+            outbox = Outbox(5.0)
+            sending = asyncio.create_task(outbox.run(lambda: ours))
+            await asyncio.sleep(0)
+            outbox.put(["at once"], 0.0)
+            assert len(outbox) == 0, "it has left, though no task has run since"
+            assert await theirs.recv() == "at once"
+            outbox.finish()
+            await asyncio.gather(sending, theirs.wait_closed())
+
+    run(story())
+
+
+def test_nothing_overtakes_what_the_socket_does_not_take() -> None:
+    """So what a `clear` makes pointless is still here, where it can be forgotten."""
+
+    async def story() -> None:
+        async with pair() as (ours, theirs):
+            outbox = Outbox(5.0)
+            sending = asyncio.create_task(outbox.run(lambda: ours))
+            await asyncio.sleep(0)
+            theirs.transport.pause_reading()
+            sent = 0
+            while len(outbox) < 3:  # the socket's own buffers are full
+                outbox.put([f"{sent} {'.' * 50_000}"], 0.0)
+                sent += 1
+            theirs.transport.resume_reading()
+            outbox.finish()
+            got = [int(str(message).split()[0]) async for message in theirs]
+            assert got == list(range(sent))
+            await sending
+
+    run(story())

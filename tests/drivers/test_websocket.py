@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 
 from edgevoice.drivers.websocket import WebSocketLeg
-from edgevoice.events import Closed, Command, End, Event, HangUp, Opened, Play
+from edgevoice.events import Closed, Command, End, Event, HangUp, Interrupt, LinkDown, Opened, Play, Resumed
 from edgevoice.wire import NOTHING, Reply, Request
 
 Service = Callable[[ServerConnection], Awaitable[None]]
@@ -67,8 +68,42 @@ class CountingWire:
         self.deadline = None
         return Reply(send=("expired",))
 
+    def lost(self, at: float) -> bool:
+        return False
+
     def closed(self, code: int, reason: str, at: float) -> Closed:
         return Closed(End.LINK_LOST, f"{code} {reason}".strip())
+
+
+class FaithfulWire(CountingWire):
+    """Goes on over another connection, as soon as it is welcomed there."""
+
+    def receive(self, message: str | bytes, at: float) -> Reply:
+        if message == "welcome" and self.openings > 1:
+            return Reply(events=(Resumed(),))
+        return super().receive(message, at)
+
+    def perform(self, command: Command, at: float) -> Reply:
+        return Reply(send=("stop it",)) if isinstance(command, Interrupt) else super().perform(command, at)
+
+    def lost(self, at: float) -> bool:
+        return True
+
+
+class LonelyWire(FaithfulWire):
+    """Its service takes no second connection beside the first."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.leaving = asyncio.Event()
+
+    def receive(self, message: str | bytes, at: float) -> Reply:
+        if message == "renew":
+            self.leaving.set()
+        return super().receive(message, at)
+
+    def request(self) -> Request:
+        return Request(f"ws://127.0.0.1:{self._port}/", alone=True)
 
 
 class Call:
@@ -78,9 +113,16 @@ class Call:
         self.leg = leg
         self.events: list[Event] = []
         self.opened = asyncio.Event()
+        self.changed = asyncio.Event()
+
+    async def told(self, kind: type[Event]) -> None:
+        while not any(isinstance(event, kind) for event in self.events):
+            self.changed.clear()
+            await self.changed.wait()
 
     def deliver(self, event: Event, at: float) -> None:
         self.events.append(event)
+        self.changed.set()
         if isinstance(event, Opened):
             self.opened.set()
 
@@ -90,9 +132,11 @@ class Call:
 
 
 @asynccontextmanager
-async def calling(service: Service) -> AsyncIterator[tuple[Call, CountingWire, asyncio.Task[None]]]:
+async def calling(
+    service: Service, kind: type[CountingWire] = CountingWire
+) -> AsyncIterator[tuple[Call, CountingWire, asyncio.Task[None]]]:
     async with serve(service, "127.0.0.1", 0) as server:
-        wire = CountingWire(next(iter(server.sockets)).getsockname()[1])
+        wire = kind(next(iter(server.sockets)).getsockname()[1])
         call = Call(WebSocketLeg(wire))
         task = asyncio.create_task(call.run())
         try:
@@ -137,6 +181,63 @@ def test_the_end_of_the_connection_is_told_with_its_code() -> None:
             assert call.events == [Opened(), Closed(End.LINK_LOST, "1011 overloaded")]
 
     asyncio.run(story())
+
+
+class SignedWire(CountingWire):
+    """A wire whose address must be asked for. `request` is replaced, and nothing else."""
+
+    def __init__(self, port: int, path: str) -> None:
+        super().__init__(port)
+        self.path = path
+        self.answers: list[tuple[int, bytes]] = []
+
+    def request(self) -> Request:
+        return Request(f"http://127.0.0.1:{self._port}{self.path}", {"xi-api-key": "secret"}, leads_to=self.leads)
+
+    def leads(self, status: int, body: bytes) -> Request | Closed:
+        self.answers.append((status, body))
+        return Request(body.decode(), secret=True) if status == 200 else Closed(End.REFUSED, f"no address: {status}")
+
+
+@pytest.mark.parametrize(
+    ("path", "events", "heard"),
+    [
+        ("/sign", [Opened()], ["hello 1"]),
+        ("/refuse", [Closed(End.REFUSED, "no address: 403")], []),
+        ("/nonsense", [Closed(End.REFUSED, "the address of the service, or of the proxy, is wrong")], []),
+    ],
+)
+def test_an_address_that_must_be_asked_for_is_asked_for_with_the_key_and_not_shown(
+    path: str, events: list[Event], heard: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    said: list[str | bytes] = []
+
+    def sign(socket: ServerConnection, request: HttpRequest) -> Response | None:
+        host = request.headers["Host"]
+        match request.path:
+            case "/sign" | "/refuse" | "/nonsense":
+                assert request.headers["xi-api-key"] == "secret"
+                body = f"ws://{host}/signed?signature=s3cr3t" if request.path == "/sign" else "http://x/s3cr3t"
+                return socket.respond(HTTPStatus.FORBIDDEN if request.path == "/refuse" else HTTPStatus.OK, body)
+            case _:
+                assert request.path == "/signed?signature=s3cr3t"
+                assert "xi-api-key" not in request.headers
+                return None
+
+    async def story() -> None:
+        async with serve(lambda socket: _listen(socket, said), "127.0.0.1", 0, process_request=sign) as server:
+            call = Call(WebSocketLeg(SignedWire(next(iter(server.sockets)).getsockname()[1], path)))
+            task = asyncio.create_task(call.run())
+            if heard:
+                await call.opened.wait()
+                call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert [event for event in call.events if event != Closed(End.HUNG_UP, "enough")] == events
+
+    asyncio.run(story())
+    assert [message for message in said if message != "goodbye"] == heard
+    assert "s3cr3t" not in caplog.text
 
 
 def test_a_refused_upgrade_is_told_with_its_status_and_body() -> None:
@@ -306,5 +407,180 @@ def test_a_service_that_takes_nothing_is_lost_not_answered_late(monkeypatch: pyt
                 call.leg.perform(Play(bytes(1_000_000)), 0.0)
                 await asyncio.sleep(0.02)
             assert call.events[-1] == Closed(End.LINK_LOST, "the service took nothing for 0.3 s")
+
+    asyncio.run(story())
+
+
+def test_a_link_that_is_lost_is_had_again_and_what_was_said_meanwhile_is_sent_in_order() -> None:
+    heard: list[list[str | bytes]] = []
+    again, ready = asyncio.Event(), asyncio.Event()
+
+    async def service(socket: ServerConnection) -> None:
+        mine: list[str | bytes] = []
+        heard.append(mine)
+        mine.append(await socket.recv())
+        if len(heard) == 1:
+            socket.transport.abort()
+            return
+        again.set()
+        await ready.wait()
+        await socket.send("welcome")
+        while mine[-1] != b"!":
+            mine.append(await socket.recv())
+        await socket.wait_closed()
+
+    async def story() -> None:
+        async with calling(service, FaithfulWire) as (call, _, task):
+            await call.told(LinkDown)
+            for number in range(3):
+                call.leg.perform(Play(bytes([number])), 0.0)
+            await again.wait()
+            call.leg.perform(Interrupt("r1", 100.0), 0.0)
+            call.leg.perform(Play(b"a"), 0.0)
+            ready.set()
+            await call.told(Resumed)
+            call.leg.perform(Play(b"!"), 0.0)
+            call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert [type(event) for event in call.events] == [Opened, LinkDown, Resumed, Closed]
+
+    asyncio.run(story())
+    assert heard == [["hello 1"], ["hello 2", "stop it", b"\0", b"\1", b"\2", b"a", b"!"]]
+
+
+@pytest.mark.parametrize("why", ["nobody is there", "it is accepted and nothing is said", "it is ended at once"])
+def test_a_link_that_does_not_come_back_is_given_up_with_the_first_reason(
+    why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgevoice.link.RESUME_S", 0.6)
+    connections = 0
+
+    async def service(socket: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            await socket.recv()
+            await socket.close(1011, "overloaded")
+        elif why == "it is accepted and nothing is said":
+            await socket.wait_closed()
+
+    async def story() -> None:
+        async with calling(service, FaithfulWire) as (call, wire, task):
+            await call.opened.wait()
+            if why == "nobody is there":
+                wire._port = 9
+            await task
+            assert call.events == [Opened(), LinkDown("1011 overloaded"), call.events[-1]]
+            closed = call.events[-1]
+            assert isinstance(closed, Closed)
+            assert closed.end is End.LINK_LOST
+            assert connections <= 3, "no hot loop"
+
+    asyncio.run(story())
+
+
+def test_hanging_up_while_the_link_is_looked_for_ends_it_at_once() -> None:
+    async def service(socket: ServerConnection) -> None:
+        await socket.recv()
+        socket.transport.abort()
+
+    async def story() -> None:
+        async with calling(service, FaithfulWire) as (call, wire, task):
+            await call.opened.wait()
+            wire._port = 9
+            await call.told(LinkDown)
+            call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert call.events[-1] == Closed(End.HUNG_UP, "enough")
+
+    asyncio.run(story())
+
+
+def test_a_dead_network_is_noticed_by_what_is_not_acknowledged() -> None:
+    """The kernel is asked for it: there is no network to cut here."""
+
+    async def service(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    async def story() -> None:
+        async with calling(service) as (call, _, _):
+            await call.opened.wait()
+            assert call.leg._socket is not None
+            tcp = call.leg._socket.transport.get_extra_info("socket")
+            assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+
+    asyncio.run(story())
+
+
+def test_a_service_that_takes_one_connection_is_left_and_called_again_and_nobody_is_told() -> None:
+    heard: list[list[str | bytes]] = []
+    standing = 0
+    again, ready = asyncio.Event(), asyncio.Event()
+
+    async def service(socket: ServerConnection) -> None:
+        nonlocal standing
+        standing += 1
+        assert standing == 1, "two connections at a time"
+        mine: list[str | bytes] = []
+        heard.append(mine)
+        mine.append(await socket.recv())
+        if len(heard) == 1:
+            await socket.send("renew")
+            await _listen(socket, mine)
+            standing -= 1
+            return
+        again.set()
+        await ready.wait()
+        await socket.send("welcome")
+        await _listen(socket, mine)
+
+    async def story() -> None:
+        async with calling(service, LonelyWire) as (call, _, task):
+            await call.opened.wait()
+            await again.wait()
+            call.leg.perform(Play(b"ab"), 0.0)
+            ready.set()
+            await call.told(Resumed)
+            call.leg.perform(Play(b"cd"), 0.0)
+            call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert [type(event) for event in call.events] == [Opened, Resumed, Closed]
+
+    asyncio.run(story())
+    assert heard == [["hello 1"], ["hello 2", b"ab", b"cd", "goodbye"]]
+
+
+def test_a_service_that_is_left_and_does_not_answer_again_is_a_lost_link() -> None:
+    async def service(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send("renew")
+        await socket.wait_closed()
+
+    async def story() -> None:
+        async with calling(service, LonelyWire) as (call, wire, task):
+            await call.opened.wait()
+            wire._port = 9
+            await call.told(LinkDown)
+            call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert [type(event) for event in call.events] == [Opened, LinkDown, Closed]
+
+    asyncio.run(story())
+
+
+def test_hanging_up_while_a_connection_is_being_left_ends_it() -> None:
+    async def service(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send("renew")
+        socket.transport.pause_reading()  # our goodbye is not answered
+        await socket.wait_closed()
+
+    async def story() -> None:
+        async with calling(service, LonelyWire) as (call, wire, task):
+            assert isinstance(wire, LonelyWire)
+            await wire.leaving.wait()
+            call.leg.perform(HangUp("enough"), 0.0)
+            await task
+            assert call.events == [Opened(), Closed(End.HUNG_UP, "enough")]
 
     asyncio.run(story())

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edgevoice.audio.resample import Resampler
 from edgevoice.events import End
 from edgevoice.light import BOX_PATTERNS, CAUSE_PATTERNS, Box
+from tests.e2e.agent_service import OPENAI, AgentService
 from tests.e2e.box import LED, RunningBox, likeness, voice
 from tests.e2e.telephone import Telephone, boxed, hears_tone
 from tests.lab.labcard.labcard import World
@@ -35,8 +38,26 @@ def certificate(folder: Path) -> Path:
     return folder / "cert.pem"
 
 
-def calling(world: World, at: int, port: int, lines: str = "", more: str = "") -> RunningBox:
-    """Return a box whose button calls somebody over the service whose REST API is at the port `at`."""
+def calling(
+    world: World, at: int, port: int, lines: str = "", more: str = "", agent: AgentService | None = None
+) -> RunningBox:
+    """Return a box whose button calls somebody over the service whose REST API is at the port `at`.
+
+    With an `agent` the button calls that, which gives way to them.
+    """
+    target = f'"twilio:{CALLED}"'
+    button = f"button = {target}"
+    if agent:
+        button = f"""
+button = "openai"
+fallback = {target}
+[call.contacts]
+"the owner" = {target}
+[agent.openai]
+url = "ws://127.0.0.1:{agent.port}/v1/realtime"
+api_key_file = "key"
+tools = ["call"]
+"""
     box = boxed(
         world,
         f"""
@@ -47,7 +68,7 @@ account_sid = "{ACCOUNT}"
 number = "+46700000001"
 api_url = "http://127.0.0.1:{at}/2010-04-01"
 [call]
-button = "twilio:{CALLED}"
+{button}
 {more}
 """,
         lines=f'url = "https://localhost:{port}"\n{lines}',
@@ -154,3 +175,43 @@ def test_a_service_that_cannot_be_reached_is_tried_again(tmp_path: Path) -> None
         box.tap()
         waiting = box.wait_for_state("waiting to retry")
         assert "cannot be reached" in waiting["fault"]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("how", ["the agent is not there", "the agent connects them"])
+def test_an_agent_gives_way_to_somebody_on_the_telephone(tmp_path: Path, how: str) -> None:
+    question, answer, made = voice("question"), voice("interruption"), certificate(tmp_path)
+    files = f'certificate_file = "{made}"\nprivate_key_file = "{tmp_path / "key.pem"}"\n'
+    options = ["--ring-s", "2", "--cafile", str(made), "--says-after-s", "2.5"]
+    tool = ["--tool", 'call:{"to": "the owner"}'] if how == "the agent connects them" else ["--reject", "429"]
+    with (
+        World(rate=RATE) as world,
+        AgentService(OPENAI, tmp_path, voice("story", 24_000), *tool) as agent,
+        rest(tmp_path / "a", "answer", *options, says=answer, rate=16_000) as service,
+        calling(world, service.ready["rest"], free_port(), files, agent=agent) as box,
+    ):
+        box.wait_until_awake()
+        rang_from = world.now()
+        box.tap()
+        if how == "the agent connects them":
+            box.wait_for_turn("listening")
+            box.pause(0.6)
+            box.say(voice("question", RATE))
+        status = box.wait_until(lambda status: status["call"] == "twilio" and status["turn"] == "listening", 15)
+        assert bool(status["fallback"]) == (how == "the agent is not there")
+        hears_tone(box, "ringing", rang_from)
+        spoke_from = world.now()
+        said_at = box.say(voice("question", RATE))
+        service.wait_for("says", "fake")
+        box.pause(len(answer) / 16_000 + 1.0)
+        at_box = Resampler(RATE, 16_000).process(box.speaker(spoke_from))
+        counters = box.status()["counters"]
+        assert counters["opened"] == 1, "the card stays open"
+        box.tap()
+        box.wait_for_state("idle")
+        service.hang_up()
+        journal = box.journal
+    assert likeness(service.heard_since(world.time(said_at)), Resampler(16_000, 8000).process(question), 8000) > 0.95
+    assert likeness(at_box, answer, 16_000) > 0.95
+    assert CALLED not in journal
+    assert CALLED not in agent.log_file.read_text(), "nor is an agent told a number"

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edgevoice.audio.resample import Resampler
 from edgevoice.drivers.wav import read_wav
+from tests.e2e.agent_service import OPENAI, AgentService
 from tests.e2e.box import RunningBox, first_word, last_sound, similarity, voice
-from tests.e2e.openai_service import OpenAIService
 from tests.lab.labcard.labcard import World
 
 Samples = NDArray[np.int16]
@@ -43,7 +43,7 @@ def long_reply() -> Samples:
     return np.tile(np.concatenate(parts), 20)[: REPLY_S * 24_000]
 
 
-def boxed(world: World, service: OpenAIService) -> RunningBox:
+def boxed(world: World, service: AgentService) -> RunningBox:
     box = RunningBox(world, service.configuration())
     (box.folder / "key").write_text("no key at all\n")
     return box
@@ -53,7 +53,7 @@ def test_it_hears_out_its_own_minute_and_then_lets_itself_be_interrupted(tmp_pat
     question, interruption = voice("question", RATE), voice("interruption", RATE)
     with (
         World(rate=RATE, seconds=150) as world,
-        OpenAIService(tmp_path, long_reply(), "--vad-dbfs", "-40") as service,
+        AgentService(OPENAI, tmp_path, long_reply(), "--vad-dbfs", "-40") as service,
         boxed(world, service) as box,
     ):
         echoing(world)
@@ -85,7 +85,7 @@ def test_after_a_cough_the_reply_goes_on_where_it_was(tmp_path: Path, fifo: int)
     cough = np.random.default_rng(3).normal(0, 8000, RATE * 60 // 1000)
     with (
         World(rate=RATE, fifo=fifo, mic_step=1) as world,
-        OpenAIService(tmp_path, reply, "--vad-dbfs", "-40") as service,
+        AgentService(OPENAI, tmp_path, reply, "--vad-dbfs", "-40") as service,
         boxed(world, service) as box,
     ):
         echoing(world, 0.5)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.e2e.agent_service import OPENAI, AgentService
 from tests.e2e.box import first_word, likeness, voice
 from tests.e2e.lines import LineBox, PhoneService, pause, wait, write_wav
-from tests.e2e.openai_service import OpenAIService
 
 RATE = 16_000
 NETWORK_MS = 60.0  # there, back, and the service's own latency
@@ -18,7 +18,7 @@ def test_the_agent_is_told_what_the_caller_has_heard_of_its_answer(tmp_path: Pat
     question, interruption = voice("question"), voice("interruption")
     talk = np.concatenate([np.zeros(RATE // 2, np.int16), question, np.zeros(RATE * 5 // 2, np.int16), interruption])
     said = write_wav(tmp_path / "said.wav", talk, RATE)
-    with OpenAIService(tmp_path, voice("story", 24_000)) as service:
+    with AgentService(OPENAI, tmp_path, voice("story", 24_000)) as service:
         agent = service.configuration().partition("[agent.openai]")[2]
         with LineBox(f"[agent.openai]{agent}", incoming="openai", files={"key": "sk-never-seen"}) as box:
             with PhoneService(tmp_path, "elks", "--url", box.url("elks"), "--caller-wav", said) as phone:

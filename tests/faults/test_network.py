@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.agent_service import OPENAI, AgentService
 from tests.e2e.box import TRUSTING, RunningBox, voice
-from tests.e2e.openai_service import OpenAIService
 from tests.faults.cable import Cable
 from tests.faults.conftest import Told
 from tests.faults.seen import Watch
@@ -26,10 +26,10 @@ LONGEST_WAIT_S = 30.0 + 10.0  # between two tries, and for one that began before
 @contextmanager
 def at_the_end_of_a_cable(
     folder: Path, *options: str, seconds: float = 120, always_on: bool = False, more: str = ""
-) -> Iterator[tuple[RunningBox, Cable, OpenAIService]]:
+) -> Iterator[tuple[RunningBox, Cable, AgentService]]:
     """A box, a cable and a service at its other end."""
     with ExitStack() as stack:
-        service = stack.enter_context(OpenAIService(folder, voice("story", 24_000), *options))
+        service = stack.enter_context(AgentService(OPENAI, folder, voice("story", 24_000), *options))
         cable = stack.enter_context(Cable(service.port))
         world = stack.enter_context(World(rate=RATE, seconds=seconds))
         configuration = service.configuration().replace(f":{service.port}/", f":{cable.port}/")

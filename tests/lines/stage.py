@@ -17,7 +17,7 @@ import numpy as np
 
 from edgevoice.audio.g711 import pcm_to_ulaw, ulaw_to_pcm
 from edgevoice.audio.pcm import to_bytes
-from edgevoice.audio.ports import Detector
+from edgevoice.audio.ports import LineDetector
 from edgevoice.events import Answer, Audio, Closed, Command, Event, Listen, Listening, Opened, Play, Played, Uplink
 from edgevoice.lines.elks import Elks
 from edgevoice.lines.line import Line
@@ -65,7 +65,7 @@ class Stage:
         self,
         name: str,
         *,
-        detector: Detector | None = None,
+        detector: LineDetector | None = None,
         delay_ms: float = 40.0,
         jitter_ms: float = 0.0,
         seed: int = 0,

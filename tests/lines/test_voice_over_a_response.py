@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.onset import level_dbfs, onset
-from edgevoice.audio.interruption import TalkOver
+from edgevoice.audio.line_interruption import TalkOverLine
 from edgevoice.audio.pcm import to_bytes
 from edgevoice.events import BargedIn, Listen, Play, Uplink
 from tests.lines.stage import answered, flat
@@ -38,7 +38,7 @@ def hiss(samples: int, seed: int) -> Samples:
 
 def clears_after_ms(name: str, who: str, dbfs: float, seed: int) -> float:
     """Return how long somebody talks over a response until it is cleared."""
-    stage = answered(name, detector=TalkOver(), seed=seed)
+    stage = answered(name, detector=TalkOverLine(), seed=seed)
     stage.caller_says(hiss(12_000, seed + 1), 8000)
     stage.perform(Play(to_bytes(flat(0, 60_000, stage.line.rate)), "r"))
     stage.run(1.5)
@@ -59,7 +59,7 @@ def test_a_person_who_talks_over_an_agent_is_heard_within_a_quarter_of_a_second(
 
 
 def test_the_noise_of_the_line_interrupts_nobody() -> None:
-    stage = answered("twilio", detector=TalkOver())
+    stage = answered("twilio", detector=TalkOverLine())
     stage.caller_says(hiss(8000 * 20, 5), 8000)
     stage.perform(Play(to_bytes(flat(0, 60_000, 8000)), "r"))
     stage.run(20)
@@ -67,7 +67,7 @@ def test_the_noise_of_the_line_interrupts_nobody() -> None:
 
 
 def test_a_voice_that_may_not_interrupt_does_not() -> None:
-    stage = answered("twilio", detector=TalkOver())
+    stage = answered("twilio", detector=TalkOverLine())
     stage.perform(Listen(Uplink.OPEN, reflex=False), Play(to_bytes(flat(0, 60_000, 8000)), "r"))
     stage.caller_says(phrase("george", -20.0, 1), 8000)
     stage.run(3)

@@ -1,0 +1,49 @@
+"""How a conversation with an agent's service ends, in a sentence for the owner of the box."""
+
+from __future__ import annotations
+
+import re
+
+from edgevoice.events import Closed, End
+
+QUOTED_CHARS = 160
+KEYS = re.compile(r"\b(?:[es]k[-_]|AIza|AQ\.)[\w*.-]+")  # as OpenAI's, ElevenLabs' and Google's begin
+
+
+def quoted(words: str, secret: str = "") -> str:
+    """Repeat the service's own words, after a colon: short, on one line, and without `secret` or what looks like one.
+
+    Return "" if there are none.
+    """
+    if secret:
+        words = words.replace(secret, "[key]")
+    words = KEYS.sub("[key]", " ".join(words.split()))
+    return f": {words[:QUOTED_CHARS]}" if words else ""
+
+
+def ended(host: str, model: str, code: int, said: str, *, check: str) -> Closed:
+    """Say what a close code means, or an HTTP status (100-599), or 0: not reached; `check` names keys that are wrong.
+
+    `said` are the service's words, as `quoted` makes them.
+    """
+    match code:
+        case 0:
+            return Closed(End.LINK_LOST, f"{host} cannot be reached{said}")
+        case 403:
+            return Closed(End.REFUSED, f"{host} forbids it (HTTP 403): this key may not use {model!r}{said}")
+        case 404:
+            return Closed(End.REFUSED, f"{host} has nothing there (HTTP 404): check {check} and model{said}")
+        case 408 | 425 | 429:
+            return Closed(End.LINK_LOST, f"{host} is too busy (HTTP {code}){said}")
+        case _ if 500 <= code <= 599:
+            return Closed(End.LINK_LOST, f"{host} is in trouble (HTTP {code}){said}")
+        case _ if 100 <= code <= 499:
+            return Closed(End.REFUSED, f"{host} refuses the connection (HTTP {code}): check {check} and model{said}")
+        case 1008:
+            return Closed(End.REFUSED, f"{host} refuses to go on (1008){said}")
+        case 1002 | 1003 | 1007 | 1009 | 1010:
+            return Closed(End.BROKEN, f"a message did not keep to the protocol or was too big ({code}){said}")
+        case 1000 | 1001:
+            return Closed(End.LINK_LOST, f"{host} ended the session ({code}){said}")
+        case _:
+            return Closed(End.LINK_LOST, f"the connection to {host} broke ({code}){said}")
