@@ -22,6 +22,10 @@ import h11
 import numpy as np
 from websockets.datastructures import Headers
 
+from edgevoice.agents.elevenlabs import ElevenLabs
+from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
+from edgevoice.agents.gemini import Gemini
+from edgevoice.agents.gemini import Settings as GeminiSettings
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.config import load, secret
 from edgevoice.drivers import control, line_server, state
@@ -204,6 +208,36 @@ OPENAI = [
     '{"type":"response.done","response":{"id":"r1","status":"failed","status_details":{"error":{"code":"x"}}}}',
     '{"type":"conversation.item.truncated","item_id":"a1","audio_end_ms":10}',
     '{"type":"rate_limits.updated","rate_limits":[]}',
+]
+
+
+ELEVENLABS: list[Input] = [
+    '{"type":"conversation_initiation_metadata","conversation_initiation_metadata_event":{"conversation_id":"c1",'
+    '"agent_output_audio_format":"pcm_16000","user_input_audio_format":"pcm_16000"}}',
+    '{"type":"audio","audio_event":{"audio_base_64":"AAAAAAAA","event_id":1,"alignment":{"chars":["a"]}}}',
+    '{"type":"agent_response","agent_response_event":{"agent_response":"hello","event_id":1}}',
+    '{"type":"agent_response_correction","agent_response_correction_event":{"original_agent_response":"hello",'
+    '"corrected_agent_response":"hel","event_id":1}}',
+    '{"type":"user_transcript","user_transcription_event":{"user_transcript":"hi","event_id":2}}',
+    '{"type":"interruption","interruption_event":{"event_id":1}}',
+    '{"type":"ping","ping_event":{"event_id":7,"ping_ms":20}}',
+    '{"type":"vad_score","vad_score_event":{"vad_score":0.9}}',
+    '{"type":"client_tool_call","client_tool_call":{"tool_name":"hang_up","tool_call_id":"t1","parameters":{}}}',
+    '{"type":"agent_tool_response","agent_tool_response":{"tool_name":"skip_turn","tool_call_id":"t1","is_error":false}}',
+    '{"type":"client_error","client_error_event":{"reason":"quota_exceeded","message":"m"}}',
+    '{"type":"error","error_event":{"error_type":"x","message":"m","code":1002}}',
+]
+GEMINI: list[Input] = [
+    '{"setupComplete":{}}',
+    '{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=24000","data":"AAAAAAAA"}}]}}}',
+    '{"serverContent":{"inputTranscription":{"text":"hm"},"outputTranscription":{"text":"oh"}}}',
+    '{"serverContent":{"interrupted":true}}',
+    '{"serverContent":{"generationComplete":true}}',
+    '{"serverContent":{"turnComplete":true},"usageMetadata":{"totalTokenCount":3}}',
+    '{"toolCall":{"functionCalls":[{"id":"t1","name":"set_volume","args":{"percent":5}}]}}',
+    '{"toolCallCancellation":{"ids":["t1"]}}',
+    '{"goAway":{"timeLeft":"10s"}}',
+    '{"sessionResumptionUpdate":{"newHandle":"h","resumable":true}}',
 ]
 
 
@@ -490,6 +524,8 @@ TARGETS: dict[str, Target] = {
     "recording": Target(recording, [_wav()]),
     "openai": agent(lambda: openai("ga"), OPENAI),
     "openai beta": agent(lambda: openai("beta"), OPENAI),
+    "elevenlabs": agent(lambda: ElevenLabs(ElevenLabsSettings(agent_id="agent_1", api_key="sk-x")), ELEVENLABS),
+    "gemini": agent(lambda: Gemini(GeminiSettings(api_key="sk-x", tools=tuple(TOOLS.values()))), GEMINI),
     "tool": Target(tool, ['{"percent": 50}', "{}", "set_volume"]),
     "elks": line(Elks, ELKS),
     "twilio": line(Twilio, TWILIO),

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from edgevoice.catalogue import AGENTS, LINES
 from tests.fuzz.__main__ import fuzz
 from tests.fuzz.mutation import Mutator
 from tests.fuzz.targets import TARGETS, Target
@@ -20,6 +21,10 @@ def test_no_input_breaks_it(name: str, caplog: pytest.LogCaptureFixture) -> None
     count, led, trace = fuzz(TARGETS[name], SLOW.get(name, INPUTS), 60.0, seed=1)
     assert not trace, f"{trace}\n{led[-1]!r}"
     assert count > 0
+
+
+def test_every_service_of_the_catalogue_is_fuzzed() -> None:
+    assert {*AGENTS, *LINES} - set(TARGETS) == {"parrot"}, "which reads nothing"
 
 
 def test_a_parser_that_breaks_is_found() -> None:
