@@ -101,6 +101,7 @@ def test_network_cut_while_connecting(seconds: float, tmp_path: Path, tell: Told
         back_at = time.monotonic()
         box.wait_for_state("in call", within_s=BACK_S + 5)
         tell("back after, s", round(time.monotonic() - back_at, 1))
+        box.pause(2)  # so that the light can be seen to be right
         answers(box)
 
 
