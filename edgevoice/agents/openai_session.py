@@ -42,6 +42,12 @@ REFUSALS = {
     "model_not_found": "{host} does not offer the model {model!r} to this key: choose another model",
     "beta_api_shape_disabled": '{host} no longer speaks the beta API: set dialect = "ga"',
 }
+ENDS = {  # those that have a light of their own
+    "invalid_api_key": End.BAD_CREDENTIALS,
+    "insufficient_quota": End.NO_CREDIT,
+    "billing_hard_limit_reached": End.NO_CREDIT,
+    "account_deactivated": End.BAD_CREDENTIALS,
+}
 
 Dialect: TypeAlias = Literal["ga", "beta", "azure"]
 TurnDetection: TypeAlias = Literal["server_vad", "semantic_vad", "local", "none"]
@@ -262,7 +268,7 @@ def refusal(settings: Settings, words: str | None) -> Closed | None:
     """Say what a fatal code means, wherever in `words` it stands; None if there is none."""
     for code, sentence in REFUSALS.items():
         if words and code in words:
-            return Closed(End.REFUSED, sentence.format(host=settings.host, model=settings.model))
+            return Closed(ENDS.get(code, End.REFUSED), sentence.format(host=settings.host, model=settings.model))
     return None
 
 

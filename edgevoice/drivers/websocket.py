@@ -266,7 +266,7 @@ class WebSocketLeg:
             self._giving_up.cancel()
         log.info("the link is back after %.1f s", away_s)
         for command in kept:
-            self._carry_out(self._wire.perform(command, at))
+            self.perform(command, at)  # it is kept again if the link is lost meanwhile
         if self._link.down is None and not self._done.is_set():
             self._deliver(Resumed(), at)
 

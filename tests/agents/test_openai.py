@@ -140,21 +140,21 @@ def test_a_session_that_lasted_too_long_is_a_lost_link() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "means"),
+    ("code", "end", "means"),
     [
-        ("invalid_api_key", "does not accept the API key"),
-        ("insufficient_quota", "no credit left"),
-        ("billing_hard_limit_reached", "spending limit"),
-        ("account_deactivated", "is deactivated"),
-        ("model_not_found", "does not offer the model 'gpt-realtime-2'"),
-        ("beta_api_shape_disabled", "no longer speaks the beta API"),
+        ("invalid_api_key", End.BAD_CREDENTIALS, "does not accept the API key"),
+        ("insufficient_quota", End.NO_CREDIT, "no credit left"),
+        ("billing_hard_limit_reached", End.NO_CREDIT, "spending limit"),
+        ("account_deactivated", End.BAD_CREDENTIALS, "is deactivated"),
+        ("model_not_found", End.REFUSED, "does not offer the model 'gpt-realtime-2'"),
+        ("beta_api_shape_disabled", End.REFUSED, "no longer speaks the beta API"),
     ],
 )
-def test_a_fatal_error_ends_the_call_and_says_what_to_do(code: str, means: str) -> None:
+def test_a_fatal_error_ends_the_call_and_says_what_to_do(code: str, end: End, means: str) -> None:
     service = Service().opens().objects(code)
     closed = service.told[-1]
     assert isinstance(closed, Closed)
-    assert closed.end is End.REFUSED
+    assert closed.end is end
     assert means in closed.reason
     assert service.close
 

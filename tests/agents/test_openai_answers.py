@@ -88,7 +88,7 @@ def test_a_response_that_failed_for_lack_of_credit_ends_the_call() -> None:
     service = Service().opens().begins("a").ends("a", "failed", "insufficient_quota")
     closed = service.told[-1]
     assert isinstance(closed, Closed)
-    assert closed.end is End.REFUSED
+    assert closed.end is End.NO_CREDIT
 
 
 # ----------------------------------------------------------------------------------------------------- asking
