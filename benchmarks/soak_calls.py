@@ -45,6 +45,7 @@ Samples = NDArray[np.int16]
 
 A_MINUTE = 5  # interruptions
 GROWN_MB, GROWN_OBJECTS = 1.0, 500  # in the second half: what leaks does so all the time, pools fill in the first
+JUST_NOW = 2  # a connection that is being closed, and the one that asks
 DRIFT_MS = 1.0  # between the medians of the first and the last tenth
 CARD_RATE = 48_000
 TRUNCATED = ("client", "conversation.item.truncate")
@@ -61,7 +62,7 @@ class Findings:
     def tell(self) -> int:
         """Print what grew; return the exit code."""
         first, last = self.weights[len(self.weights) // 2], self.weights[-1]
-        bounds = {"rss_mb": GROWN_MB, "objects": GROWN_OBJECTS}
+        bounds = {"rss_mb": GROWN_MB, "objects": GROWN_OBJECTS, "descriptors": JUST_NOW, "sockets": JUST_NOW}
         failed = False
         for name, before in first.items():
             grown = last[name] - before > bounds.get(name, 0)
