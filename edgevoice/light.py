@@ -80,7 +80,7 @@ TURN_PATTERNS = {
     Turn.SUSPECTING: Pattern("on, five blinks off a second", CYAN, 0.15, 0.05, microphone=True),
     Turn.WAITING: Pattern("one long flash every three seconds", GREEN, 0.5, 2.5),
     Turn.MUTED: Pattern("long on, long off", RED, 1.0, 1.0),
-    Turn.RECONNECTING: Pattern("on, a blink off every two seconds", AMBER, 1.8, 0.2, microphone=True),
+    Turn.RECONNECTING: Pattern("on, a blink off every three seconds", AMBER, 2.8, 0.2, microphone=True),
     Turn.ANNOUNCING: Pattern("long on, short off", BLUE, 0.8, 0.4),
 }
 # Why a call did not come about, as long as the fault is shown; and a card that only a person can mend.

@@ -221,7 +221,7 @@ def test_a_number_that_cannot_be_called_is_told_with_what_it_needs(text: str, ta
 
 def test_an_agent_or_the_card_answers_and_no_number() -> None:
     assert problems("call.incoming = 'elks:+46701234567'") == [
-        '$.call.incoming: "elks:…" is not one of "gemini", "openai", "parrot", "card"'
+        '$.call.incoming: "elks:…" is not one of "elevenlabs", "gemini", "openai", "parrot", "card"'
     ]
 
 

@@ -197,7 +197,7 @@ def test_all_problems_of_a_profile_are_told_where_its_hat_is_named() -> None:
     assert [problem.removeprefix("edgevoice.toml: ") for problem in caught.value.problems] == [
         '$.device.hat: the profile "lab": $.colour: unknown key',
         '$.device.hat: the profile "lab": $.card.rate: 7 is not one of 8000, 16000, 24000, 44100, 48000',
-        '$.call.button: "x" is not one of "gemini", "openai", "parrot"',
+        '$.call.button: "x" is not one of "elevenlabs", "gemini", "openai", "parrot"',
     ]
 
 
