@@ -14,7 +14,7 @@ DEBIAN_SIP := kamailio kamailio-tls-modules baresip-core sip-tester
 DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd openssl $(DEBIAN_SIP)
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
-.PHONY: run demo test test-sip test-nightly check bench clean
+.PHONY: run demo test test-sip test-nightly test-faults fuzz soak check bench clean
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 
@@ -42,6 +42,21 @@ test: check
 test-sip: $(VENV)/.test $(ASTERISK)/.ready
 	$(call debian,iproute2 nftables)
 	$(SUDO) $(BIN)/python -m pytest -m network tests/network
+
+# What goes wrong in the field, tried for real: minutes, some of it as root. HOURS: for how long writing is watched.
+test-faults: $(VENV)/.test
+	$(call debian,iproute2)
+	$(SUDO) env EDGEVOICE_WATCH_HOURS=$(or $(HOURS),1) $(BIN)/python -m pytest -m faults
+
+# A million inputs for each parser of what comes from outside. SECONDS_EACH: no more than so long for each.
+fuzz: $(VENV)/.test
+	$(BIN)/python -m tests.fuzz $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
+
+# Does anything grow? A day of calls in virtual time, ten minutes in real time.
+soak: $(VENV)/.test
+	$(BIN)/python -m benchmarks.soak --interruptions 100000
+	$(BIN)/python -m benchmarks.soak_calls --minutes 10
+	$(BIN)/python -m benchmarks.soak_calls --hours 24
 
 # What takes half a minute of real time or more, and is tried in a shorter way by `make test`.
 test-nightly: $(VENV)/.test

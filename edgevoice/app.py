@@ -23,7 +23,7 @@ from edgevoice.doors import Doors
 from edgevoice.drivers import control
 from edgevoice.drivers.alsa import hush
 from edgevoice.drivers.relay import Relays, open_relays
-from edgevoice.errors import DeviceError
+from edgevoice.errors import DeviceError, StartAgain
 from edgevoice.headless import Headless
 from edgevoice.schema import Config
 from edgevoice.sound import calibration, configured_duplex, load_echo, open_configured
@@ -38,7 +38,10 @@ CARDS = Path("/proc/asound/cards")
 
 
 async def run(config: Config, agents: Agents) -> None:
-    """Be the appliance until SIGTERM or SIGINT. Raises DeviceError when another one is running on this socket."""
+    """Be the appliance until SIGTERM or SIGINT.
+
+    Raises DeviceError when another one is running on this socket, and StartAgain when only a new process may help.
+    """
     if is_headless(config):
         await _run_headless(config, agents)
         return
@@ -64,8 +67,13 @@ async def run(config: Config, agents: Agents) -> None:
         box.open_panel()
         box.sound.start()
         _settle(box)
-        async with asyncio.TaskGroup() as group:
-            await box.live(group)
+        try:
+            async with asyncio.TaskGroup() as group:
+                await box.live(group)
+        except* StartAgain:
+            pass  # it is raised below, alone
+    if box.start_again:
+        raise box.start_again
 
 
 async def _run_headless(config: Config, agents: Agents) -> None:

@@ -5,6 +5,7 @@ Rules
 * A press while the agent speaks stops the agent (the panel has already told the audio thread); the next one hangs up.
 * Whom to call when a call has failed is for `redial.py` to say. An agent that is not there in time gives way to the
   fallback; the tone and the light say so, and `instead` says why for as long as that call lasts.
+* When the network comes back nobody waits any longer for the next try.
 * A line that rings is answered by the button; by itself only for a caller who is allowed to, and with a beep first. A
   box that is in a call, or has no card, is busy.
 * The card going away ends the call; when it is back, a box that is always on calls again.
@@ -34,6 +35,7 @@ from edgevoice.happenings import (
     HeldLong,
     Mute,
     MuteAsked,
+    NetworkBack,
     PlaceCall,
     PowerOff,
     Pressed,
@@ -97,6 +99,7 @@ class Appliance:
         self._auto_answer = auto_answer
         self._tools = tools  # what each agent may ask for
         self._card = False
+        self._hopeless = False  # it hangs, and nothing helps
         self._awake = False  # a card has been there before
         self._contact = Contact()
         self._incoming = False  # the call was made by the other side: it is not made again
@@ -110,7 +113,7 @@ class Appliance:
 
     @property
     def light(self) -> Pattern:
-        return pattern(self.state, self.turn, self.cause)
+        return pattern(self.state, self.turn, End.CARD_LOST if self._hopeless else self.cause)
 
     @property
     def free(self) -> bool:
@@ -160,8 +163,12 @@ class Appliance:
                 return [EndCall("the box is switched off"), PowerOff()] if self._power_off else []
             case CardReady():
                 return self._card_ready(at)
-            case CardLost(reason):
+            case CardLost(reason, hopeless):
+                self._hopeless = hopeless
                 return self._card_lost(reason)
+            case NetworkBack():
+                waits = self.state is Box.WAITING_TO_RETRY and self._redial.may_be_sooner(at)
+                return self._place(self.target, at) if waits else []
             case CallOpened():
                 return self._call_opened(at)
             case TurnChanged(turn, speaking):
@@ -216,7 +223,7 @@ class Appliance:
     # ------------------------------------------------------------------------------------------------ the card
 
     def _card_ready(self, at: float) -> Effects:
-        first, self._card, self._awake = not self._awake, True, True
+        first, self._card, self._awake, self._hopeless = not self._awake, True, True, False
         hello: Effects = [Sound("awake")] if first else []  # before any other tone: see `audio.tones`
         if self.state is Box.STARTING or (self.state is Box.FAULT and not self._ending):
             return hello + self._rest(at)

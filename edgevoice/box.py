@@ -22,12 +22,14 @@ from edgevoice.directory import Directory
 from edgevoice.doors import Doors
 from edgevoice.drivers import control, systemd
 from edgevoice.drivers.audio_thread import OpenedCard, SoundCard
+from edgevoice.drivers.health_server import serve_health
 from edgevoice.drivers.line_leg import FarLine
 from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
 from edgevoice.drivers.mixer_settings import MixerSettings
+from edgevoice.drivers.network_watch import watch_network
 from edgevoice.drivers.panel import Panel, open_panel
 from edgevoice.drivers.profile_files import card_ids
-from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.errors import ConfigError, DeviceError, StartAgain
 from edgevoice.events import Chirp, Closed, End, HangUp, Tone
 from edgevoice.happenings import (
     AnswerCall,
@@ -45,6 +47,7 @@ from edgevoice.happenings import (
     HeldLong,
     Mute,
     MuteAsked,
+    NetworkBack,
     OpenRelay,
     PlaceCall,
     PowerOff,
@@ -60,8 +63,10 @@ from edgevoice.happenings import (
     TurnChanged,
     TurnVolume,
 )
+from edgevoice.health import page
 from edgevoice.intercom import Intercom
 from edgevoice.light import Box
+from edgevoice.mending import Mending
 from edgevoice.nightly import Nights, Verdict, ago, verdict
 from edgevoice.orders import Side
 from edgevoice.profiles import as_found
@@ -72,6 +77,9 @@ from edgevoice.switchboard import Switchboard, Visitor
 log = logging.getLogger(__name__)
 
 LEAVE_S = 2.0  # for calls over a line to say goodbye, when the box is stopped
+WATCH_S = 2.5  # how often it is looked whether everything advances, where systemd does not say
+STILL_S = 7.0  # of looks without an advance: longer than any wait of the audio thread, shorter than systemd's patience
+STANDS_STILL = "the audio thread stands still"
 
 
 class RunningBox:
@@ -124,6 +132,12 @@ class RunningBox:
         self._ready = False
         self._stop = asyncio.Event()
         self._mistake: BaseException | None = None
+        self.start_again: StartAgain | None = None  # why this process has ended, to be started anew
+        self._mending = Mending(
+            reboot_after=config.device.reboot_after,
+            restart=self._start_again,
+            reboot=lambda: self._switch("reboot"),
+        )
         self._started_at = self.loop.time()
 
     async def live(self, group: asyncio.TaskGroup) -> None:
@@ -131,10 +145,15 @@ class RunningBox:
         log.info("edgevoice %s starts as %s", __version__, self._config.device.name)
         self._group = group
         tasks = [group.create_task(self._feed_watchdog()), group.create_task(self._test_nightly())]
+        tasks.append(group.create_task(watch_network(lambda: self.post(NetworkBack()))))
         if self.lines:
             self._directory.lines = self.lines
             tasks.append(group.create_task(self.lines.live(group)))
+        if listen := self._config.status.listen:
+            tasks.append(group.create_task(serve_health(listen, lambda target: page(target, self.status()))))
         await self._stop.wait()
+        if self.start_again:
+            raise self.start_again  # ends every task of the group, whatever it waits for
         if self.lines and not self._mistake:
             await self.lines.hang_up("the box is being stopped", LEAVE_S)
         for task in tasks:
@@ -245,7 +264,7 @@ class RunningBox:
             case Connect(target, within_s, id):
                 self._connect(target, within_s, id)
             case PowerOff():
-                self._group.create_task(_power_off())
+                self._switch("poweroff")
             case Stopped():
                 self._stop.set()
             case _:
@@ -275,6 +294,7 @@ class RunningBox:
 
     def _card_ready(self, facts: dict[str, object]) -> None:
         self._card_facts = facts
+        self._mending.opened(self.loop.time())
         log.info("card: %s", ", ".join(f"{name} {value}" for name, value in facts.items()))
         self._calibration = self._load_calibration()
         log.info("calibration: %s", self._calibration.words if self._calibration else "never (edgevoice calibrate)")
@@ -309,11 +329,21 @@ class RunningBox:
         if trouble:
             log.warning("sound: %s", trouble)
 
-    def _card_lost(self, reason: str) -> None:
+    def _card_lost(self, reason: str, hung: bool) -> None:
         self._card_facts = {}
         self._trouble = ""
-        self.post(CardLost(reason))
+        busy = bool(self.lines and any(run.call for run in self.lines.running.values()))  # with agents
+        given_up = self._mending.hung(reason, self.loop.time(), busy=busy) if hung else ""
+        self.post(CardLost(f"{reason}; {given_up}" if given_up else reason, hopeless=bool(given_up)))
         self._tell_ready()
+
+    def _switch(self, verb: str) -> None:
+        self._group.create_task(systemd.switch(verb))
+
+    def _start_again(self, why: StartAgain) -> None:
+        """End this process: who started it starts another one."""
+        self.start_again = self.start_again or why
+        self._stop.set()
 
     def _tell_ready(self) -> None:
         if not self._ready:
@@ -558,29 +588,31 @@ class RunningBox:
     # -------------------------------------------------------------------------------------------- the watchdog
 
     async def _feed_watchdog(self) -> None:
-        """Feed systemd's watchdog while this loop and the audio thread both advance."""
-        interval = systemd.watchdog_interval_s()
-        if interval is None:
-            return
-        progress = -1
+        """Feed systemd's watchdog while this loop and the audio thread both advance.
+
+        A thread that stands still is our own business first: we know what to write down. A loop that does is systemd's.
+        """
+        look_s = (systemd.watchdog_interval_s() or 2 * WATCH_S) / 2
+        progress, still_s = (
+            -1,
+            0.0,
+        )  # looks are counted, not time: a process that was stopped has lost time, not a thread
         while True:
-            await asyncio.sleep(interval / 2)
+            await asyncio.sleep(look_s)
             if self.sound.progress != progress:
-                progress = self.sound.progress
+                if still_s >= STILL_S:  # it has given up on it, and was wrong
+                    self.post(CardReady())
+                progress, still_s = self.sound.progress, 0.0
                 systemd.alive()
+                continue
+            before, still_s = still_s, still_s + look_s
+            if before < STILL_S <= still_s:
+                log.error("sound: %s: %s", STANDS_STILL, self.sound.where())
+                given_up = self._mending.stuck(STANDS_STILL, self.loop.time())
+                self.post(CardLost(f"{STANDS_STILL}; {given_up}".removesuffix("; "), hopeless=bool(given_up)))
 
 
 def _time_of_day_s() -> float:
     """Return the seconds since local midnight."""
     now = time.localtime()
     return now.tm_hour * 3600.0 + now.tm_min * 60 + now.tm_sec
-
-
-async def _power_off() -> None:
-    try:
-        process = await asyncio.create_subprocess_exec("systemctl", "poweroff")
-        failed = await process.wait() != 0
-    except OSError:  # there is no systemd
-        failed = True
-    if failed:
-        log.error("the box could not be switched off: systemctl poweroff failed; allow it to this user by polkit")

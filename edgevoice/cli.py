@@ -18,11 +18,11 @@ from typing import Any
 from edgevoice import __version__
 from edgevoice.config import Secret, load, secret
 from edgevoice.drivers.profile_files import card_ids, profile_texts
-from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.errors import ConfigError, DeviceError, StartAgain
 from edgevoice.profiles import matching, read_profile
 from edgevoice.schema import Config
 
-EX_UNAVAILABLE, EX_CONFIG = 69, 78
+EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 69, 75, 78
 EX_INTERRUPTED = 128 + signal.SIGINT  # as shells count
 CONFIGURATION = Path("/etc/edgevoice/edgevoice.toml")
 # What the running service was handed, and where systemd looks for it. Source: systemd.exec(5), LoadCredential=
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DeviceError as error:
         print(f"edgevoice: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
+    except StartAgain as error:
+        print(f"edgevoice: {error}", file=sys.stderr)
+        return EX_TEMPFAIL
     except KeyboardInterrupt:
         return EX_INTERRUPTED
 
@@ -65,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--out", type=Path, metavar="DIR", help="write the picture and the recordings there, too")
     calibrate.add_argument("--json", action="store_true", help="print the result as one JSON object")
     calibrate.set_defaults(command=_calibrate)
+
+    bench = commands.add_parser("bench", help="what is promised, measured on this box: met, or not met")
+    bench.add_argument("-c", "--config", type=Path, metavar="FILE", help="where the card is named")
+    bench.add_argument("--out", type=Path, metavar="DIR", help="keep the simulated conversation and its picture there")
+    bench.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    bench.set_defaults(command=_bench)
 
     doctor = commands.add_parser("doctor", help="what is wrong with this box, and what to do about it")
     doctor.add_argument("-c", "--config", type=Path, metavar="FILE", help="the box that is looked at")
@@ -154,6 +163,15 @@ def _calibrate(chosen: argparse.Namespace) -> int:
 
     config = configuration(chosen.config)
     return calibrate.run(config, partial(sound.open_configured, config), out=chosen.out, as_json=chosen.json)
+
+
+def _bench(chosen: argparse.Namespace) -> int:
+    from edgevoice import bench, sound
+    from edgevoice.drivers.alsa import hush
+
+    hush()
+    config = configuration(chosen.config)
+    return bench.run(config, partial(sound.open_configured, config), out=chosen.out, as_json=chosen.json)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:

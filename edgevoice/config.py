@@ -128,17 +128,10 @@ def _only_line(content: bytes) -> str:
 
 def _rules(config: Config, agents: Collection[str], wrong: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield path and sentence of each problem between keys; of those that are `wrong`, nothing more can be said."""
-    yield from _absent(config)
     yield from _targets(config, agents)
     for paths, sentence in _contradictions(config):
         if not any(path in wrong for path in paths):
             yield paths[0], sentence
-
-
-def _absent(config: Config) -> Iterator[tuple[str, str]]:
-    """A wish for a part that is not in this version is never silently ignored."""
-    if config.status.listen:
-        yield "status.listen", "health over HTTP is not in this version; leave it empty and use the socket"
 
 
 def _changed(section: Section) -> list[str]:
@@ -282,6 +275,11 @@ def _phone_lines(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     host, _, port = lines.listen.rpartition(":")
     if port and int(port) > 65535:
         yield ("lines.listen",), f"there is no port {port}; expected at most 65535"
+    port = config.status.listen.rpartition(":")[2]
+    if port and int(port) > 65535:
+        yield ("status.listen",), f"there is no port {port}; expected at most 65535"
+    if port and config.status.listen == lines.listen:
+        yield ("status.listen", "lines.listen"), "the phone lines listen there; choose another port"
     if lines.listen and not lines.certificate_file and not re.fullmatch(LOOPBACK, host):
         sentence = "without a certificate the token is sent in clear; name one, or listen on 127.0.0.1 behind a proxy"
         yield ("lines.certificate_file", "lines.listen"), sentence

@@ -19,3 +19,11 @@ class ConfigError(EdgevoiceError):
 
 class DeviceError(EdgevoiceError):
     """A card or a pin does not do what was asked: show the fault, try again later."""
+
+
+class DeviceHung(DeviceError):
+    """A card that is there and does not work. Trying again may not help; a new process, or a reboot, may."""
+
+
+class StartAgain(EdgevoiceError):
+    """This process has done what it could: a new one is to be started (exit code 75)."""

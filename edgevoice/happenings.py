@@ -35,7 +35,15 @@ class CardReady:
 
 @dataclass(frozen=True, slots=True)
 class CardLost:
+    """`hopeless`: it hangs, and all that the box may do about that has been done."""
+
     reason: str
+    hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkBack:
+    """This machine has an address, or a way out, that it had not before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,7 @@ Happening: TypeAlias = (
     | HeldLong
     | CardReady
     | CardLost
+    | NetworkBack
     | CallOpened
     | TurnChanged
     | CallEnded

@@ -11,8 +11,10 @@ from edgevoice.catalogue import Agents
 from edgevoice.config import cannot_dial, is_line
 from edgevoice.doors import Doors
 from edgevoice.drivers import control, systemd
+from edgevoice.drivers.health_server import serve_health
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.events import Closed
+from edgevoice.health import page
 from edgevoice.recordings import Recordings
 from edgevoice.sip_lines import SipDialling
 from edgevoice.switchboard import Switchboard
@@ -39,6 +41,8 @@ class Headless:
         log.info("edgevoice %s starts as %s: %s", __version__, self._config.device.name, NO_CARD)
         self._group = group
         tasks = [group.create_task(self.lines.live(group)), group.create_task(self._feed_watchdog())]
+        if listen := self._config.status.listen:
+            tasks.append(group.create_task(serve_health(listen, lambda target: page(target, self._status()))))
         systemd.ready("phone lines only")
         await self._stop.wait()
         if self._mistake:

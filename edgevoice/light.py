@@ -83,13 +83,14 @@ TURN_PATTERNS = {
     Turn.RECONNECTING: Pattern("on, a blink off every three seconds", AMBER, 2.8, 0.2, microphone=True),
     Turn.ANNOUNCING: Pattern("long on, short off", BLUE, 0.8, 0.4),
 }
-# Why a call did not come about, as long as the fault is shown.
+# Why a call did not come about, as long as the fault is shown; and a card that only a person can mend.
 CAUSE_PATTERNS = {
     End.BUSY: Pattern("two flashes a second", AMBER, 0.25, 0.25),
     End.NO_ANSWER: Pattern("two seconds on, two off", AMBER, 2.0, 2.0),
     End.WRONG_NUMBER: Pattern("one flash a second", RED, 0.25, 0.75),
     End.NO_CREDIT: Pattern("on, a gap every second", MAGENTA, 0.75, 0.25),
     End.BAD_CREDENTIALS: Pattern("one flash every two seconds", MAGENTA, 0.25, 1.75),
+    End.CARD_LOST: Pattern("one flash every four seconds", RED, 0.25, 3.75),  # and the box has given up on it
 }
 
 

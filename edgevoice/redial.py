@@ -75,6 +75,10 @@ class Redial:
         """Return when a box that is always on calls again, nothing being wanted of it."""
         return max(at + self._next_delay(), self._refused_until)
 
+    def may_be_sooner(self, at: float) -> bool:
+        """Tell whether a wait may end before its time: not that for a service that refused us."""
+        return at >= self._refused_until
+
     def _next_delay(self) -> float:
         """Return how long to wait this time; each time longer, until a call has lasted."""
         self._tries += 1

@@ -66,10 +66,11 @@ class Section(Struct, frozen=True, kw_only=True):
 
 
 class Device(Section, frozen=True):
-    """The box: its name, and the HAT whose profile fills what is left out."""
+    """The box: its name, the HAT whose profile fills what is left out, and when a card that hangs is worth a reboot."""
 
     name: BoxName = "edgevoice"
     hat: Text = ""
+    reboot_after: Annotated[int, Meta(ge=0, le=100)] = 0
 
 
 class Card(Section, frozen=True):
@@ -285,7 +286,7 @@ class Status(Section, frozen=True):
     """Where the running box can be asked how it is: a Unix socket, and HTTP when `listen` is filled."""
 
     socket: SocketPath = "/run/edgevoice/control.sock"
-    listen: Text = ""
+    listen: Listen = ""
 
 
 class Tables(Section, frozen=True):

@@ -32,6 +32,7 @@ from edgevoice.happenings import (
     HeldLong,
     Mute,
     MuteAsked,
+    NetworkBack,
     OpenRelay,
     PlaceCall,
     PowerOff,
@@ -252,6 +253,27 @@ def test_a_broken_link_is_tried_again_with_growing_delays_then_given_up() -> Non
     assert story.state is Box.FAULT
     story.wait()
     assert story.state is Box.IDLE
+
+
+def test_when_the_network_is_back_nobody_waits_any_longer() -> None:
+    story = idle()
+    story.press()
+    for _ in RETRY_S[:-1]:
+        story(LINK_LOST)
+        story.wait()
+    story(LINK_LOST)
+    assert story(NetworkBack()) == [PlaceCall("parrot")], "of half a minute"
+    assert story(NetworkBack()) == [], "it is being called"
+
+
+def test_the_network_coming_back_is_nothing_to_a_box_that_rests_or_was_refused() -> None:
+    assert idle()(NetworkBack()) == []
+    always_on = Story(at_start="openai", fallback="parrot")
+    always_on(CardReady())
+    always_on(REFUSED)
+    always_on(HUNG_UP)
+    assert always_on.state is Box.WAITING_TO_RETRY
+    assert always_on(NetworkBack()) == []
 
 
 def test_a_server_that_closes_at_once_makes_no_hot_loop() -> None:
@@ -530,7 +552,10 @@ HAPPENINGS = st.one_of(
         st.just(happening)
         for happening in (Pressed(), Pressed(stops=True), Released(), HeldLong(), CardReady(), HangUpAsked())
     ),
-    *(st.just(happening) for happening in (CardLost("gone"), CallOpened(), CallAsked("openai"), None, None)),
+    *(
+        st.just(happening)
+        for happening in (CardLost("gone"), NetworkBack(), CallOpened(), CallAsked("openai"), None, None)
+    ),
     st.builds(TurnChanged, st.sampled_from(Turn)),
     st.builds(MuteAsked, st.sampled_from([True, False, None])),
     st.just(CallAsked("sip:owner", GOODBYE_S)),

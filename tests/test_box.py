@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -44,9 +45,11 @@ def empty_room() -> RoomCard:
 
 
 @asynccontextmanager
-async def living(folder: Path, calibration: Calibration | None = None) -> AsyncIterator[RunningBox]:
+async def living(folder: Path, calibration: Calibration | None = None, status: str = "") -> AsyncIterator[RunningBox]:
     """A box that has been idle for a while."""
-    config = load(f'[card]\nsimulate = true\n[panel]\npins = "none"\n[status]\nsocket = "{folder}/control.sock"\n')
+    config = load(
+        f'[card]\nsimulate = true\n[panel]\npins = "none"\n[status]\nsocket = "{folder}/control.sock"\n{status}'
+    )
     agents = Agents(config, NoFiles())
     canceller, words = echo.load("none", noise_suppression=False)
     duplex = partial(configured_duplex, config, canceller)
@@ -164,3 +167,29 @@ def test_the_status_is_one_object_of_the_same_shape_with_and_without_a_card(tmp_
             assert hearing == {"canceller": "none", "missing": None}
 
     asyncio.run(story())
+
+
+def test_its_health_is_served_where_that_is_asked_for(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    async def ask() -> tuple[bytes, bytes]:
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.01)
+        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        return head, body
+
+    async def story() -> tuple[bytes, bytes]:
+        async with living(tmp_path, status=f'listen = "127.0.0.1:{port}"\n'):
+            return await asyncio.wait_for(ask(), 10)
+
+    head, body = asyncio.run(story())
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert json.loads(body)["state"] == "idle"

@@ -21,7 +21,7 @@ EXAMPLE = (Path(__file__).parents[1] / "systemd" / "edgevoice.toml").read_text("
 
 # The public contract. A key is added here when it is added there; none is ever renamed.
 CONTRACT = """
-device: name hat
+device: name hat reboot_after
 card: capture playback rate period_ms buffer_ms capture_channel volume mixer simulate
 echo: canceller noise_suppression delay_ms half_duplex
 barge_in: sensitivity confirm_ms give_up_ms pre_roll_ms
@@ -394,17 +394,10 @@ def test_an_agent_may_be_allowed_a_door_and_people() -> None:
 # ------------------------------------------------------------------------------------- what this version does not have
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        (
-            "status.listen = '127.0.0.1:8080'",
-            "$.status.listen: health over HTTP is not in this version; leave it empty and use the socket",
-        ),
-    ],
-)
-def test_a_wish_for_a_part_that_is_not_here_is_never_ignored(text: str, problem: str) -> None:
-    assert problems(text) == [problem]
+def test_health_is_listened_for_where_that_can_be_done() -> None:
+    assert load("status.listen = '127.0.0.1:8080'").status.listen == "127.0.0.1:8080"
+    assert problems("status.listen = ':99999'") == ["$.status.listen: there is no port 99999; expected at most 65535"]
+    assert "$.status.listen: expected an address and a port" in problems("status.listen = 'yes'")[0]
 
 
 def test_an_account_of_which_nothing_is_said_is_none() -> None:

@@ -235,12 +235,16 @@ def test_a_file_that_cannot_be_played_is_told_in_a_sentence(tmp_path: Path) -> N
         file.writeframes(bytes(80))
     write_wav(slow, np.ones(10, np.int16), 11_025)
     write_wav(empty, np.zeros(0, np.int16), 8000)
+    cut = tmp_path / "cut.wav"
+    write_wav(cut, np.arange(80, dtype=np.int16), 16_000)
+    cut.write_bytes(cut.read_bytes()[:20] + bytes(range(20, 80)))  # of its parts one is longer than the whole
     for path, words in (
         (tmp_path / "nowhere.wav", "No such file or directory"),
         (text, "expected a WAV file of 16 bits"),
         (stereo, "2 channels of 16 bits"),
         (slow, "has 11025 Hz, expected one of 8000, 16000"),
         (empty, "is empty"),
+        (cut, "cut.wav"),
         (tmp_path, "is no file"),
     ):
         with pytest.raises(DeviceError, match=words):

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from edgevoice.audio.course import Course, between, look
 from edgevoice.audio.pcm import channel, duplicate, from_bytes
 from edgevoice.drivers.pcm import CardSettings, Opened, hush, open_both
-from edgevoice.errors import DeviceError
+from edgevoice.errors import DeviceError, DeviceHung
 
 __all__ = ["AlsaCard", "CardSettings", "Counters", "hush", "open_card"]
 
@@ -71,6 +71,8 @@ class AlsaCard:
         self._stopped = True  # dropped, or not started: avail() means nothing then
         self._read = 0  # frames that the capture has delivered
         self._written = 0  # frames accepted by write(), less those dropped
+        self._played = 0  # frames that had left when they were last asked for, and since when it is so many
+        self._played_at = time.monotonic()
         self._hearing = Course(self.rate)
         self._playing = Course(self.rate)
         self._poll = select.poll()
@@ -109,7 +111,7 @@ class AlsaCard:
             if not self._capture_more():
                 overruns += 1
                 if overruns == TRIES:
-                    raise DeviceError("the microphone does not start again after an overrun")
+                    raise DeviceHung("the microphone does not start again after an overrun")
             give_up = time.monotonic() + LOST_S
         captured, self._captured = self._captured[: self.period], self._captured[self.period :]
         return captured
@@ -126,7 +128,7 @@ class AlsaCard:
         if available < 0:
             raise DeviceError(f"the microphone is gone: {errno.errorcode.get(-available, available)}")
         if left <= 0:
-            raise DeviceError(f"no sound from the microphone for {LOST_S:g} s")
+            raise DeviceHung(f"no sound from the microphone for {LOST_S:g} s")
         if self._capture.period > self.period:
             self._poll.poll(left * 1000)
         return False
@@ -163,7 +165,17 @@ class AlsaCard:
         available: int = self._call(self._playback.pcm.avail)
         if available < 0:  # it ran dry: all was played. Whatever else is wrong, the next write says it
             return waiting
-        return max(0, self._playback.buffer - available) + waiting
+        queued = max(0, self._playback.buffer - available) + waiting
+        self._see(self._written - queued, queued)
+        return queued
+
+    def _see(self, played: int, queued: int) -> None:
+        """Raise DeviceHung when the loudspeaker has stood still for LOST_S while the microphone goes on."""
+        now = time.monotonic()
+        if played != self._played or not queued:
+            self._played, self._played_at = played, now
+        elif now - self._played_at > LOST_S:
+            raise DeviceHung(f"the loudspeaker plays nothing for {LOST_S:g} s")
 
     def position(self) -> float | None:
         """Count the frames played, of all written and not dropped, when the last frame read was captured.
@@ -212,8 +224,9 @@ class AlsaCard:
             self.counters.playback_xruns += 1
             dry = True
         else:
-            raise DeviceError("the loudspeaker does not start again after an underrun")
+            raise DeviceHung("the loudspeaker does not start again after an underrun")
         if self._stopped or dry:
+            self._played_at = time.monotonic()
             lost = self._playing.start(between(before, time.monotonic()), first)
             self.counters.playback_lost += lost if dry else 0
             self.restarts += 1

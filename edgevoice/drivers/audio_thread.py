@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from edgevoice.audio.duplex import Duplex, cycle
 from edgevoice.audio.ports import Card
-from edgevoice.errors import DeviceError
+from edgevoice.errors import DeviceError, DeviceHung
 from edgevoice.events import Answer, BargeIn, Closed, Command, End, Event, HangUp, Opened
 
 REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # each failed opening prints a line of alsa-lib's to the journal
 STEADY_S = 5.0  # a card that worked for so long is opened again at once
 WAIT_S = 1.0  # how often waiting counts as progress: the watchdog looks every few seconds
 LEAVE_S = 1.0  # a thread that does not end by then is left behind: the process ends anyway
+INNERMOST = 6  # functions that are told of a thread that stands still
 PRIORITY = 10  # SCHED_FIFO, above everything ordinary, below the kernel's own threads
 
 
@@ -52,7 +56,7 @@ class SoundCard:
         duplex: Callable[[int], Duplex],
         *,
         on_ready: Callable[[dict[str, object]], None],
-        on_lost: Callable[[str], None],
+        on_lost: Callable[[str, bool], None],  # why, and whether it is there and hangs
         on_trouble: Callable[[str], None],
     ) -> None:
         self.commands: deque[Command] = deque()
@@ -87,6 +91,15 @@ class SoundCard:
     def counters(self) -> dict[str, int]:
         """Count what went wrong with the card that is open, and how often it was opened."""
         return (self.card.counted() if self.card else {}) | {"opened": self._opened}
+
+    def where(self) -> str:
+        """Say in which functions the thread is, the innermost first: for the journal, when it stands still."""
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        stack = traceback.extract_stack(frame)[::-1] if frame else []
+        return (
+            " < ".join(f"{step.name} ({Path(step.filename).name}:{step.lineno})" for step in stack[:INNERMOST])
+            or "it ended"
+        )
 
     # ------------------------------------------------------------------------------------------ a leg of a call
 
@@ -135,7 +148,7 @@ class SoundCard:
             try:
                 card = self._open_card()
             except DeviceError as error:
-                self._call(self._lost, str(error))
+                self._call(self._lost, str(error), isinstance(error, DeviceHung))
             else:
                 began = time.monotonic()
                 self._play(card)
@@ -166,7 +179,7 @@ class SoundCard:
                     trouble = duplex.trouble
                     self._call(self._on_trouble, trouble)
         except DeviceError as error:
-            self._call(self._lost, str(error))
+            self._call(self._lost, str(error), isinstance(error, DeviceHung))
         finally:
             card.close()
 
@@ -177,9 +190,9 @@ class SoundCard:
         self._opened += 1
         self._on_ready(card.facts)
 
-    def _lost(self, reason: str) -> None:
+    def _lost(self, reason: str, hung: bool) -> None:
         self.card = self.duplex = None
-        self._on_lost(reason)
+        self._on_lost(reason, hung)
         if self._deliver:
             self._deliver(Closed(End.CARD_LOST, reason), time.monotonic())
 

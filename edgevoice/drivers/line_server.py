@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 import h11
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.exceptions import WebSocketException
 from websockets.http11 import Request, Response
 
 from edgevoice.drivers.certificate import Certificate
@@ -189,8 +190,8 @@ class _Connection(ServerConnection):
             return
         self.transport.write(posted.go_on())
         if whole:
-            headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in posted.headers])
-            came = _came(self, self._base_url, posted.method, posted.target, headers, posted.body)
+            headers = posted.fields
+            came = headers and _came(self, self._base_url, posted.method, posted.target, headers, posted.body)
             self._end(posted, self._answer(came) if came else NO_REQUEST)
 
     def _end(self, posted: _Posted, answered: Answered) -> None:
@@ -224,6 +225,14 @@ class _Posted:
                     return True
                 case _:
                     return False
+
+    @property
+    def fields(self) -> Headers | None:
+        """The headers; None where one holds what h11 lets through and websockets raises for: a control character."""
+        try:
+            return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers])
+        except WebSocketException:
+            return None
 
     def go_on(self) -> bytes:
         """Say that the body may come, to who waits for that."""

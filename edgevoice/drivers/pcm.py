@@ -8,16 +8,20 @@ forgets it. Source: pyalsaaudio 0.11.0, alsaaudio.c.
 from __future__ import annotations
 
 import ctypes
+import errno
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import alsaaudio
 
-from edgevoice.errors import DeviceError
+from edgevoice.errors import DeviceError, DeviceHung
 
 RATES = (8000, 16_000, 24_000, 44_100, 48_000)  # what `audio.resample` converts
 CAPTURE_MS = 200  # room for captured sound while Python is busy elsewhere; costs no delay
 MOST_CHANNELS = 32
+# What alsa-lib says of a card that is there: its codec, or its bus, does not answer.
+HANGS = tuple(os.strerror(code) for code in (errno.EIO, errno.ETIMEDOUT, errno.EREMOTEIO, errno.EPIPE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,8 @@ def _open(direction: int, name: str, rate: int, channels: int, settings: CardSet
             periods=max(2, buffer_ms // settings.period_ms),
         )
     except alsaaudio.ALSAAudioError as error:
-        raise DeviceError(_why_not(word, name, str(error))) from error
+        kind = DeviceHung if any(words in str(error) for words in HANGS) else DeviceError
+        raise kind(_why_not(word, name, str(error))) from error
     info = pcm.info()
     opened = Opened(pcm, info["rate"], info["channels"], info["period_size"], info["buffer_size"])
     problem = _unfit(word, name, info, channels)

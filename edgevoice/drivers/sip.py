@@ -210,7 +210,7 @@ class Endpoint:
     def _told(self, message: str) -> None:
         try:
             told = json.loads(message)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         known = range(len(self._accounts))
         match told:

@@ -1,4 +1,4 @@
-"""What the box has learned and keeps over restarts: one small file for each card, in the state directory.
+"""What the box has learned and keeps over restarts: one small file for each card, and one for itself.
 
 Where that is: $STATE_DIRECTORY (from systemd), else /var/lib/edgevoice if it is there or we are root, else the user's
 own. A file is replaced as a whole or not at all, and one that is damaged counts as none: the box learns again. Its mode
@@ -18,9 +18,12 @@ import msgspec
 
 from edgevoice.audio.calibration import Calibration
 from edgevoice.errors import DeviceError
+from edgevoice.recovery import Kept
 from edgevoice.schema import Card
 
 SYSTEM = Path("/var/lib/edgevoice")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+DAMAGE = (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def directory() -> Path:
@@ -50,7 +53,8 @@ def keep(path: Path, content: bytes) -> None:
     """Write a file, or leave the old one. Raises DeviceError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        _sweep(path)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
@@ -65,6 +69,18 @@ def keep(path: Path, content: bytes) -> None:
         raise DeviceError(f"{path} cannot be written: {error.strerror}{hint}") from error
 
 
+def _sweep(path: Path) -> None:
+    """Remove what writers left half written who were killed; what one writes who is alive stays."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        writer = left.name.removeprefix(f".{path.name}.").partition(".")[0]
+        try:
+            os.kill(int(writer), 0)
+        except (ProcessLookupError, ValueError, OverflowError):  # it is gone, or no process's name
+            left.unlink(missing_ok=True)
+        except PermissionError:
+            pass  # it is another user's, and alive
+
+
 def keep_calibration(calibration: Calibration) -> Path:
     """Replace what was known of this card; return the file. Raises DeviceError."""
     path = path_of("calibration", calibration.card, "json")
@@ -76,6 +92,27 @@ def load_calibration(card: str) -> Calibration | None:
     """Return what is known of a card, None if nothing is, or nothing legible. Never raises."""
     try:
         found = msgspec.json.decode(path_of("calibration", card, "json").read_bytes(), type=Calibration)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    except DAMAGE:
         return None
     return found if found.card == card else None
+
+
+def keep_recovery(kept: Kept) -> None:
+    """Write down what was done about a card that hangs. Raises DeviceError."""
+    keep(directory() / "recovery.json", msgspec.json.encode(kept) + b"\n")
+
+
+def load_recovery() -> Kept:
+    """Return what was done about a card that hangs, as far as it is known. Never raises."""
+    try:
+        return msgspec.json.decode((directory() / "recovery.json").read_bytes(), type=Kept)
+    except DAMAGE:
+        return Kept()
+
+
+def boot() -> str:
+    """Name this boot of the machine. Source: proc(5), random/boot_id."""
+    try:
+        return BOOT.read_text().strip()
+    except OSError:
+        return ""

@@ -6,6 +6,7 @@ Source: sd_notify(3), sd_watchdog_enabled(3), sd-daemon(3), systemd.exec(5).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -56,6 +57,17 @@ def watchdog_interval_s() -> float | None:
         return int(os.environ["WATCHDOG_USEC"]) / 2e6 or None
     except (KeyError, ValueError):
         return None
+
+
+async def switch(verb: str) -> None:
+    """Have the machine switched: `poweroff` or `reboot`. That it may not be done is said in the journal."""
+    try:
+        process = await asyncio.create_subprocess_exec("systemctl", verb)
+        failed = await process.wait() != 0
+    except OSError:  # there is no systemd
+        failed = True
+    if failed:
+        _log.error("systemctl %s failed; allow it to this user by polkit", verb)
 
 
 def log_to_stderr(level: int) -> None:

@@ -20,8 +20,8 @@ def read_wav(path: str | PathLike[str]) -> tuple[Samples, int]:
                     f"{path} has {file.getnchannels()} channels of {8 * file.getsampwidth()} bits, expected 16-bit mono"
                 )
             return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16), file.getframerate()
-    except (wave.Error, EOFError) as error:
-        raise ValueError(f"{path} is not a WAV file: {error}") from error
+    except (wave.Error, EOFError, RuntimeError) as error:  # RuntimeError: a part of it is longer than the whole
+        raise ValueError(f"{path} is not a WAV file: {error or 'it is damaged'}") from error
 
 
 def write_wav(path: str | PathLike[str], samples: Samples, rate: int) -> None:

@@ -37,6 +37,7 @@ from edgevoice.lines.sip_ends import closed
 from edgevoice.lines.sip_words import NUMBER, TIMED
 
 RING_S = 60  # of a telephone that nobody answers, also where the network lets hear something meanwhile
+FOR_EVER_S = 1e9  # no machine has been up for so long
 RATE = 8_000  # until the call says otherwise
 RATES = {8_000: "G.711", 16_000: "G722", 48_000: "opus"}
 KEYS = "0123456789ABCD*#"
@@ -85,6 +86,9 @@ class Sip:
         if not self._began:
             return ()
         _, at = TIMED.unpack_from(packet)
+        if not 0 <= at < FOR_EVER_S:  # not a number fails, too
+            self.faults += 1
+            return ()
         heard = self._concealer.take(from_bytes(packet[TIMED.size :]), at)
         return (Audio(to_bytes(heard)),) if len(heard) else ()
 

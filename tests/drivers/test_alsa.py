@@ -9,6 +9,8 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from edgevoice.audio.playout import Playout
 from edgevoice.audio.reference import Reference
 from edgevoice.drivers.alsa import AlsaCard, CardSettings, open_card
 from edgevoice.drivers.pcm import Opened
-from edgevoice.errors import DeviceError
+from edgevoice.errors import DeviceError, DeviceHung
 from tests.fakes import noise
 from tests.lab.labcard import World
 
@@ -171,6 +173,67 @@ def test_a_microphone_that_never_starts_again_is_lost_and_the_thread_does_not_sp
     card = AlsaCard(opened, opened, CARD)
     with pytest.raises(DeviceError, match="the microphone does not start again after an overrun"):
         card.read()
+
+
+class StandingStill:
+    """A real loudspeaker's PCM that from some moment on plays no more, without an error."""
+
+    def __init__(self, pcm: Any) -> None:
+        self._pcm = pcm
+        self.stands = False
+        self._room = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pcm, name)
+
+    def avail(self) -> int:
+        if not self.stands:
+            self._room = self._pcm.avail()
+        return self._room
+
+    def write(self, data: bytes) -> int:
+        if not self.stands:
+            return int(self._pcm.write(data))
+        frames = min(self._room, len(data) // 2)
+        self._room -= frames
+        return frames
+
+
+def test_a_loudspeaker_that_stands_still_is_noticed_though_the_microphone_goes_on(world: World) -> None:
+    card = open_card(CARD)
+    loudspeaker = StandingStill(card._playback.pcm)
+    card._playback = replace(card._playback, pcm=loudspeaker)
+    try:
+        play(card, noise(RATE))
+        loudspeaker.stands = True
+        with pytest.raises(DeviceHung, match=r"the loudspeaker plays nothing for 0\.5 s"):
+            play(card, noise(3 * RATE))
+    finally:
+        card.close()
+
+
+def test_a_loudspeaker_that_moves_by_whole_periods_does_not_stand_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time it is asked, it has room for exactly one period again."""
+    with World(rate=RATE, speaker_step=480) as world:
+        monkeypatch.setenv("ALSA_CONFIG_PATH", world.conf)
+        card = open_card(CARD)
+        try:
+            play(card, noise(2 * RATE))
+        finally:
+            card.close()
+
+
+def test_a_loudspeaker_that_is_not_to_play_does_not_stand_still(world: World) -> None:
+    card = open_card(CARD)
+    try:
+        play(card, noise(4800))
+        card.drop()
+        for _ in range(80):
+            card.read()
+            card.queued()
+        play(card, noise(4800))
+    finally:
+        card.close()
 
 
 # --------------------------------------------------------------------------------------------- where the card is

@@ -215,6 +215,7 @@ def test_too_large_a_form_is_refused(sized: bool) -> None:
         b"POST / HTTP/1.1\r\nHost: [\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: \xff\xfe\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nX-Twilio-Signature: a\x0eb\r\nContent-Length: 0\r\n\r\n",
         b"POST / HTTP/1.1\r\n\r\n",
         b"POST http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",

@@ -12,6 +12,7 @@ import pytest
 from edgevoice.audio.calibration import Calibration
 from edgevoice.drivers import state
 from edgevoice.errors import DeviceError
+from edgevoice.recovery import Kept
 from edgevoice.schema import Card
 
 CALIBRATION = Calibration(
@@ -59,7 +60,18 @@ def test_what_root_writes_the_service_can_read(directory: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [b"", b"\0" * 300, b"{", b"[]", b'{"card": "x"}', b"\xff\xfe", b'{"delay_ms": 1e99}', b"null", b"9" * 5000],
+    [
+        b"",
+        b"\0" * 300,
+        b"{",
+        b"[]",
+        b'{"card": "x"}',
+        b"\xff\xfe",
+        b'{"delay_ms": 1e99}',
+        b"null",
+        b"9" * 5000,
+        b"[" * 9000,
+    ],
 )
 def test_a_damaged_file_counts_as_none(directory: Path, damage: bytes) -> None:
     state.keep_calibration(CALIBRATION).write_bytes(damage)
@@ -109,3 +121,23 @@ def test_a_card_is_named_by_its_pcms() -> None:
     assert state.name_of(Card()) == "default"
     assert state.name_of(Card(capture="hw:CARD=mic", playback="hw:CARD=dac")) == "hw:CARD=mic hw:CARD=dac"
     assert state.name_of(Card(capture="hw:CARD=mic", simulate=True)) == "simulated room"
+
+
+# ------------------------------------------------------------------------------------------- a card that hangs
+
+
+def test_what_was_done_about_a_card_that_hangs_outlives_the_process(directory: Path) -> None:
+    assert state.load_recovery() == Kept()
+    kept = Kept(state.boot(), (12.5, 99.0), 1)
+    state.keep_recovery(kept)
+    assert state.load_recovery() == kept
+    assert kept.boot, "this boot has a name"
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\xff\xfe", b"{", b"[]", b'{"restarts": "x"}', b'{"reboots": 1e99}', b"null", b'{"a":' * 9000]
+)
+def test_a_damaged_count_is_none(directory: Path, damage: bytes) -> None:
+    state.keep_recovery(Kept("boot", (1.0,), 2))
+    (directory / "recovery.json").write_bytes(damage)
+    assert state.load_recovery() == Kept()

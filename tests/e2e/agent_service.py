@@ -96,7 +96,8 @@ class AgentService:
 
     def lines(self, origin: str = "", type: str = "") -> list[Line]:
         """Return the lines of the log, of one side and type if wanted."""
-        lines = [json.loads(line) for line in self.log_file.read_text().splitlines()]
+        written, _, _ = self.log_file.read_text().rpartition("\n")  # what follows is being written
+        lines = [json.loads(line) for line in written.splitlines()]
         return [line for line in lines if origin in ("", line["from"]) and type in ("", line["type"])]
 
     def wait_for(self, origin: str, type: str, count: int = 1, within_s: float = 10.0) -> Line:

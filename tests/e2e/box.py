@@ -100,7 +100,8 @@ class RunningBox:
                 more=more,
             )
         )
-        self._env = {**lab.env(), **self.pins.env(), **(env or {}), "PYTHONWARNINGS": "error"}
+        kept = {"STATE_DIRECTORY": str(self.folder / "state")}  # nothing of this machine's own box is read or written
+        self._env = {**kept, **lab.env(), **self.pins.env(), **(env or {}), "PYTHONWARNINGS": "error"}
         self._lines: list[str] = []
 
     def __enter__(self) -> RunningBox:

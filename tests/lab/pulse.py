@@ -44,12 +44,23 @@ class PulseAudio:
         self._socket = self._folder / "native"
 
     def __enter__(self) -> PulseAudio:
+        self._log = open(self._folder / "log", "w+")
+        (self._folder / "asound.conf").write_text(ALSA.format(socket=self._socket))
+        self.start()
+        return self
+
+    def kill(self) -> None:
+        """Let the server die without a goodbye."""
+        self._process.kill()
+        self._process.wait(10)
+        self._socket.unlink(missing_ok=True)
+
+    def start(self) -> None:
+        """Start it, or start it again."""
         script = self._folder / "server.pa"
         script.write_text(SERVER.format(rate=self.rate, socket=self._socket))
-        (self._folder / "asound.conf").write_text(ALSA.format(socket=self._socket))
         command = ["pulseaudio", "-n", "--system=false", "--daemonize=no", "--exit-idle-time=-1"]
         command += ["--use-pid-file=no", "--disable-shm=yes", "--log-level=error", "-F", str(script)]
-        self._log = open(self._folder / "log", "w+")
         self._process = subprocess.Popen(command, env=self._home(), stdout=self._log, stderr=subprocess.STDOUT)
         give_up = time.monotonic() + 10
         while not self._socket.exists():
@@ -57,7 +68,6 @@ class PulseAudio:
                 self._log.seek(0)
                 raise AssertionError(f"pulseaudio did not start: {self._log.read()}")
             threading.Event().wait(0.02)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from math import inf
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from edgevoice.lines.sip_account import (
     worker_account,
     worker_start,
 )
+from edgevoice.lines.sip_words import TIMED
 from tests.fakes import LoudnessDetector
 
 PBX = Account("pbx.example", "6001")
@@ -182,6 +183,7 @@ def test_what_makes_no_sense_is_counted() -> None:
         "{}",
         said(**{"is": "established", "rate": 11_025, "id": "c1"}),
         b"\0\0\0\3\1",
+        *(TIMED.pack(1, at) + bytes(640) for at in (inf, nan, -inf, 1e300)),
     ]
     for message in nonsense:
         assert sip.receive(message, 0.0) == ()

@@ -342,7 +342,7 @@ def test_the_librarys_threads_that_keep_time_go_before_others() -> None:
     async def tale() -> None:
         async with talking() as (_, _, talk, _, _):
             await talk.until(lambda: talk.sound)
-            assert hurrying(worker()) == {"aumem_src", "Audio TX", "aumem_play"}
+            await talk.until(lambda: hurrying(worker()) == {"aumem_src", "Audio TX", "aumem_play"})
 
     story(tale)
 

@@ -1,0 +1,198 @@
+"""Sound cards that are pulled, hang and run dry, in each state of a call; and the sound server behind them."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from edgevoice.recovery import RESTARTS
+from tests.e2e.box import RunningBox, voice
+from tests.faults.conftest import Told
+from tests.faults.seen import Watch
+from tests.lab.labcard.labcard import World
+from tests.lab.pulse import PulseAudio
+
+RATE = 48_000
+CARD_S = 10.0  # a card that is back is used again within this
+STORY, QUESTION = voice("story", RATE), voice("question", RATE)
+
+
+def idle(box: RunningBox) -> None:
+    box.wait_until_awake()
+
+
+def listening(box: RunningBox) -> None:
+    box.call()
+
+
+def hearing(box: RunningBox) -> None:
+    box.call()
+    box.say(STORY)
+    box.wait_for_turn("hearing")
+
+
+def speaking(box: RunningBox) -> None:
+    box.call()
+    box.say(STORY)
+    box.wait_for_turn("speaking", within_s=20)
+
+
+STATES = [idle, listening, hearing, speaking]
+
+
+def talks(box: RunningBox) -> None:
+    """A person calls, asks and is answered."""
+    box.call()
+    said_at = box.say(QUESTION)
+    box.wait_for_sound(said_at + len(QUESTION), within_s=15)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_card_gone_and_back(state: Callable[[RunningBox], None], tell: Told) -> None:
+    with World(rate=RATE) as world, RunningBox(world) as box, Watch(box):
+        state(box)
+        world.unplug()
+        box.wait_for_state("fault", within_s=3)
+        box.pause(2)
+        world.plug()
+        back_at = time.monotonic()
+        box.wait_for_state("idle", within_s=CARD_S)
+        tell("back after, s", round(time.monotonic() - back_at, 1))
+        talks(box)
+
+
+@pytest.mark.faults
+def test_card_that_comes_and_goes_in_a_bad_plug(tell: Told) -> None:
+    with World(rate=RATE) as world, RunningBox(world) as box, Watch(box):
+        box.call()
+        for number in range(12):
+            world.unplug()
+            box.pause(0.05 + 0.03 * number)
+            world.plug()
+            box.pause(0.1)
+        back_at = time.monotonic()
+        box.wait_for_state("idle", within_s=CARD_S)
+        tell("back after, s", round(time.monotonic() - back_at, 1))
+        talks(box)
+        assert box.process.poll() is None
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_capture_stalls_without_an_error(state: Callable[[RunningBox], None], tell: Told) -> None:
+    with World(rate=RATE) as world, RunningBox(world) as box, Watch(box):
+        state(box)
+        world.stall()
+        stalled_at = time.monotonic()
+        box.wait_for_state("fault", within_s=3)
+        tell("noticed after, s", round(time.monotonic() - stalled_at, 1))
+        box.pause(1)
+        world.resume()
+        back_at = time.monotonic()
+        box.wait_for_state("idle", within_s=CARD_S)
+        tell("back after, s", round(time.monotonic() - back_at, 1))
+        talks(box)
+
+
+@pytest.mark.faults
+def test_xruns_in_bursts(tell: Told) -> None:
+    with World(rate=RATE) as world, RunningBox(world) as box:
+        speaking(box)
+        for number in range(6):
+            box.process.send_signal(signal.SIGSTOP)
+            box.pause(0.1 + 0.03 * number)
+            box.process.send_signal(signal.SIGCONT)
+            box.pause(0.05)
+        box.wait_for_turn("listening", within_s=20)
+        counters = box.status()["counters"]
+        tell("xruns", f"{counters['playback_xruns']}/{counters['capture_xruns']}")
+        assert counters["playback_xruns"] >= 3
+        assert counters["opened"] == 1, "no new card was needed"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("stopped_s", [1.0, 5.0, 30.0])
+def test_process_stopped_and_continued(stopped_s: float, tell: Told) -> None:
+    with World(rate=RATE) as world, RunningBox(world) as box:
+        listening(box)
+        box.process.send_signal(signal.SIGSTOP)
+        box.pause(stopped_s)
+        box.process.send_signal(signal.SIGCONT)
+        back_at = time.monotonic()
+        box.wait_until(lambda status: status["state"] in ("in call", "idle"), within_s=CARD_S)
+        box.pause(1)
+        box.wait_until(lambda status: status["state"] in ("in call", "idle"), within_s=CARD_S)
+        tell("back after, s", round(time.monotonic() - back_at - 1, 1))
+        if box.status()["state"] == "in call":
+            box.tap()
+            box.wait_for_state("idle")
+        talks(box)
+
+
+@pytest.mark.faults
+def test_sound_server_killed_and_started_again(tell: Told) -> None:
+    pulse = PulseAudio(RATE)
+    with pulse, RunningBox(pulse) as box:
+        box.wait_for_state("idle")
+        box.tap()
+        box.wait_for_state("in call")
+        pulse.kill()
+        box.wait_for_state("fault", within_s=5)
+        box.pause(2)
+        pulse.start()
+        back_at = time.monotonic()
+        box.wait_for_state("idle", within_s=CARD_S)
+        tell("back after, s", round(time.monotonic() - back_at, 1))
+        box.tap()
+        box.wait_for_state("in call")
+
+
+@pytest.mark.faults
+def test_card_that_hangs_for_good_is_given_up_after_so_many_processes(tell: Told) -> None:
+    """As systemd would: each process that ends is followed by another, on the same state directory."""
+    with World(rate=RATE, seconds=400) as world, RunningBox(world) as first:
+        state = {"STATE_DIRECTORY": str(first.folder / "state")}
+        box = first
+        for number in range(RESTARTS):
+            box = first if number == 0 else RunningBox(world, env=state).__enter__()
+            box.wait_until(lambda status: status["state"] in ("idle", "fault"))
+            if number == 0:
+                world.stall()
+            assert box.process.wait(60) == 75, box.journal
+            assert "a new process is to try" in box.journal
+            if number:
+                box.__exit__(None, None, None)
+        with RunningBox(world, env=state) as last, Watch(last):
+            last.wait_until(lambda status: status["light"] == "one flash every four seconds", within_s=60)
+            tell("processes", RESTARTS + 1)
+            last.pause(12)
+            world.resume()
+            back_at = time.monotonic()
+            last.wait_for_state("idle", within_s=CARD_S + 2)
+            tell("back after, s", round(time.monotonic() - back_at, 1))
+            talks(last)
+
+
+@pytest.mark.faults
+def test_a_minute_in_which_each_second_has_an_xrun(tell: Told) -> None:
+    """Every second the process is kept from its card for a moment."""
+    with World(rate=RATE, seconds=200) as world, RunningBox(world) as box:
+        box.call()
+        for number in range(60):
+            if number % 12 == 0:
+                box.say(STORY)
+            box.process.send_signal(signal.SIGSTOP)
+            box.pause(0.15)
+            box.process.send_signal(signal.SIGCONT)
+            box.pause(0.85)
+        status = box.status()
+        tell("xruns", f"{status['counters']['playback_xruns']}/{status['counters']['capture_xruns']}")
+        assert status["state"] == "in call"
+        assert status["counters"]["opened"] == 1
+        assert status["waiting_ms"] < 20_000, "nothing piles up"
+        assert np.count_nonzero(world.spk) > RATE, "it spoke"

@@ -1,0 +1,201 @@
+"""The network goes away, is slow, loses packets, leads to nobody: in each state of a call with an agent far away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.agent_service import OPENAI, AgentService
+from tests.e2e.box import TRUSTING, RunningBox, voice
+from tests.faults.cable import Cable
+from tests.faults.conftest import Told
+from tests.faults.seen import Watch
+from tests.lab.labcard.labcard import World
+
+RATE = 48_000
+STORY, QUESTION = voice("story", RATE), voice("question", RATE)
+NOTICED_S = 20.0  # PING_S and PONG_S of the socket, and the end of the call
+BACK_S = 5.0  # from the network to a call again, unless the box waits longer between its tries by then
+LONGEST_WAIT_S = 30.0 + 10.0  # between two tries, and for one that began before the network was back
+
+
+@contextmanager
+def at_the_end_of_a_cable(
+    folder: Path, *options: str, seconds: float = 120, always_on: bool = False, more: str = ""
+) -> Iterator[tuple[RunningBox, Cable, AgentService]]:
+    """A box, a cable and a service at its other end."""
+    with ExitStack() as stack:
+        service = stack.enter_context(AgentService(OPENAI, folder, voice("story", 24_000), *options))
+        cable = stack.enter_context(Cable(service.port))
+        world = stack.enter_context(World(rate=RATE, seconds=seconds))
+        configuration = service.configuration().replace(f":{service.port}/", f":{cable.port}/")
+        if always_on:
+            configuration = configuration.replace("[call]\n", '[call]\nat_start = "openai"\n')
+        box = RunningBox(world, f"{TRUSTING}\n{more}\n{configuration}")
+        (box.folder / "key").write_text("sk-x")
+        yield stack.enter_context(box), cable, service
+
+
+def listening(box: RunningBox) -> None:
+    box.call()
+
+
+def hearing(box: RunningBox) -> None:
+    box.call()
+    box.say(STORY)
+    box.wait_for_turn("hearing")
+
+
+def thinking(box: RunningBox) -> None:
+    box.call()
+    box.say(QUESTION)
+    box.wait_for_turn("thinking")
+
+
+def speaking(box: RunningBox) -> None:
+    box.call()
+    box.say(QUESTION)
+    box.wait_for_turn("speaking")
+    box.pause(0.5)
+
+
+STATES = [listening, hearing, thinking, speaking]
+each_state = pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+
+
+def answers(box: RunningBox) -> None:
+    """In a call: a person asks and is answered."""
+    box.wait_for_turn("listening", within_s=30)
+    said_at = box.say(QUESTION)
+    box.wait_for_sound(said_at + len(QUESTION), within_s=15)
+
+
+@pytest.mark.faults
+@each_state
+def test_network_cut_for_a_second(state: Callable[[RunningBox], None], tmp_path: Path, tell: Told) -> None:
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, service), Watch(box):
+        state(box)
+        cable.cut()
+        box.pause(1)
+        cable.mend()
+        answers(box)
+        tell("connections", cable.taken)
+        assert cable.taken == 1, "it is the same call"
+        assert service.lines("fake", "violation") == []
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seconds", [1.0, 30.0])
+def test_network_cut_while_connecting(seconds: float, tmp_path: Path, tell: Told) -> None:
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, _), Watch(box):
+        box.wait_until_awake()
+        cable.cut()
+        box.tap()
+        box.wait_for_state("connecting")
+        box.pause(seconds)
+        cable.mend()
+        back_at = time.monotonic()
+        box.wait_for_state("in call", within_s=BACK_S + 5)
+        tell("back after, s", round(time.monotonic() - back_at, 1))
+        box.pause(2)  # so that the light can be seen to be right
+        answers(box)
+
+
+@pytest.mark.faults
+@each_state
+def test_network_cut_for_30_seconds(state: Callable[[RunningBox], None], tmp_path: Path, tell: Told) -> None:
+    with at_the_end_of_a_cable(tmp_path, seconds=200) as (box, cable, service), Watch(box):
+        state(box)
+        cable.cut()
+        cut_at = time.monotonic()
+        box.wait_until(lambda status: status["state"] not in ("in call", "idle"), within_s=NOTICED_S)
+        tell("noticed after, s", round(time.monotonic() - cut_at, 1))
+        box.pause(max(0.0, cut_at + 30 - time.monotonic()))
+        cable.mend()
+        back_at = time.monotonic()
+        box.wait_for_state("in call", within_s=BACK_S + 10)
+        tell("back after, s", round(time.monotonic() - back_at, 1))
+        answers(box)
+        assert service.lines("fake", "violation") == []
+
+
+@pytest.mark.faults
+def test_network_cut_for_10_minutes_by_a_box_that_is_always_on(tmp_path: Path, tell: Told) -> None:
+    with at_the_end_of_a_cable(tmp_path, seconds=800, always_on=True) as (box, cable, _), Watch(box):
+        box.wait_for_state("in call")
+        cable.cut()
+        box.pause(600)
+        assert box.status()["state"] in ("waiting to retry", "connecting")
+        cable.mend()
+        back_at = time.monotonic()
+        box.wait_for_state("in call", within_s=LONGEST_WAIT_S)
+        tell("back after, s", round(time.monotonic() - back_at, 1))
+        answers(box)
+
+
+@pytest.mark.faults
+def test_connection_reset_in_mid_sentence(tmp_path: Path, tell: Told) -> None:
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, _), Watch(box):
+        speaking(box)
+        cable.reset()
+        reset_at = time.monotonic()
+        box.wait_until(lambda status: cable.taken > 1 and status["state"] == "in call", within_s=10)
+        tell("back after, s", round(time.monotonic() - reset_at, 1))
+        answers(box)
+
+
+@pytest.mark.faults
+def test_packets_late_and_lost(tmp_path: Path, tell: Told) -> None:
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, service), Watch(box):
+        cable.be_slow(0.15, lost=0.05)
+        box.call()
+        answers(box)
+        answers(box)
+        tell("connections", cable.taken)
+        assert cable.taken == 1
+        assert service.lines("fake", "violation") == []
+
+
+@pytest.mark.faults
+def test_server_accepts_and_says_nothing(tmp_path: Path, tell: Told) -> None:
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, _), Watch(box):
+        cable.lead_nowhere()
+        box.wait_until_awake()
+        box.tap()
+        asked_at = time.monotonic()
+        box.wait_for_state("waiting to retry", within_s=15)
+        tell("noticed after, s", round(time.monotonic() - asked_at, 1))
+        box.tap()
+        box.wait_for_state("idle")
+
+
+@pytest.mark.faults
+def test_name_that_is_not_found(tmp_path: Path, tell: Told) -> None:
+    openai = '[call]\nbutton = "openai"\nfallback = "parrot"\n[agent.openai]\nurl = "wss://nobody.invalid/"\n'
+    with World(rate=RATE) as world:
+        box = RunningBox(world, f'{openai}api_key_file = "key"\n')
+        (box.folder / "key").write_text("sk-x")
+        with box, Watch(box):
+            box.wait_until_awake()
+            box.tap()
+            asked_at = time.monotonic()
+            status = box.wait_for_state("waiting to retry", within_s=20)
+            tell("noticed after, s", round(time.monotonic() - asked_at, 1))
+            assert "nobody.invalid" in status["fault"]
+            box.ask(do="hangup")
+            box.wait_for_state("idle")
+            box.ask(do="call", target="parrot")
+            box.wait_for_state("in call")
+
+
+@pytest.mark.faults
+def test_session_expires_in_mid_sentence(tmp_path: Path, tell: Told) -> None:
+    with at_the_end_of_a_cable(tmp_path, "--expire-s", "8") as (box, cable, _), Watch(box):
+        speaking(box)
+        box.wait_until(lambda status: cable.taken >= 2 and status["state"] == "in call", within_s=20)
+        tell("sessions", cable.taken)
+        answers(box)
