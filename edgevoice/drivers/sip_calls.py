@@ -25,6 +25,7 @@ PUMP_S = 0.01
 NOTHING_S = 0.025  # nothing has come for more than a packet: that is said, too
 GHOST_S = 0.2  # a call that is not announced by then never will be: an INVITE that could not be answered
 AGREED_S = 0.05  # from another offer of the other side's until the library goes by it
+STARTED_S = (0.1, 0.5)  # until the last of a call's threads has begun
 HEARD_S = 2.0  # then something must have come from where the other side said
 SILENT_S = 1.0  # from the answer to a call until its sound can flow: as long as nobody says "hello?" twice
 
@@ -192,9 +193,15 @@ class Calls:
         if live.guarded and not live.secret:
             return
         live.rate, live.channels = info.rx_sample_rate, info.rx_channels
-        hurry()
+        self._hurry()
         self._guard(live)
         self._tell(what, call=live.number, rate=live.rate, id=live.call.call_id or "")
+
+    def _hurry(self) -> None:
+        """Let the threads that keep time go first; some come, and take their names, only after they are said to run."""
+        hurry()
+        for later_s in STARTED_S:
+            self._loop.call_later(later_s, hurry)
 
     def _guard(self, live: Live) -> None:
         """Hear nobody but the other side; but hear it, wherever its sound comes from."""
@@ -212,7 +219,7 @@ class Calls:
             info = live.call.audio.info()
         except BaresipError:
             return
-        hurry()
+        self._hurry()
         if info.rx_ready and (info.rx_sample_rate, info.rx_channels) != (live.rate, live.channels):
             live.clear()
             self._flow(live, "established" if live.call.state is CallState.ESTABLISHED else "early")
