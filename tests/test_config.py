@@ -459,7 +459,7 @@ names = st.one_of(st.sampled_from(sorted({part for key in KEYS for part in re.sp
 values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(key=st.sampled_from(KEYS), value=values)
 def test_any_value_of_any_key_is_taken_or_told_at_that_key(key: str, value: object) -> None:
     tables: object = value
@@ -470,7 +470,7 @@ def test_any_value_of_any_key_is_taken_or_told_at_that_key(key: str, value: obje
     assert all(problem.startswith(f"edgevoice.toml: $.{table}") for problem in told_of(document(tables)))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(tables=st.dictionaries(names, values, max_size=6))
 def test_any_file_gives_a_configuration_or_problems(tables: dict[str, object]) -> None:
     assert all(problem.startswith("edgevoice.toml: $.") for problem in told_of(document(tables)))

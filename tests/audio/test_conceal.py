@@ -132,7 +132,7 @@ def test_a_packet_that_is_held_up_for_less_than_one_is_no_loss() -> None:
     assert concealer.filled_ms == 0
 
 
-@pytest.mark.parametrize("ppm", [200, -200])
+@pytest.mark.parametrize("ppm", [200, pytest.param(-200, marks=pytest.mark.nightly)])
 def test_an_hour_with_a_clock_of_its_own_neither_clicks_nor_falls_behind(ppm: float) -> None:
     said = speech()
     concealer = Concealer(RATE)

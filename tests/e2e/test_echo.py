@@ -49,6 +49,7 @@ def boxed(world: World, service: AgentService) -> RunningBox:
     return box
 
 
+@pytest.mark.nightly
 def test_it_hears_out_its_own_minute_and_then_lets_itself_be_interrupted(tmp_path: Path) -> None:
     question, interruption = voice("question", RATE), voice("interruption", RATE)
     with (
@@ -79,7 +80,7 @@ def test_it_hears_out_its_own_minute_and_then_lets_itself_be_interrupted(tmp_pat
     assert service.lines("fake", "violation") == []
 
 
-@pytest.mark.parametrize("fifo", [0, 32])
+@pytest.mark.parametrize("fifo", [pytest.param(0, marks=pytest.mark.nightly), 32])
 def test_after_a_cough_the_reply_goes_on_where_it_was(tmp_path: Path, fifo: int) -> None:
     question, reply = voice("question", RATE), voice("story", 24_000)
     cough = np.random.default_rng(3).normal(0, 8000, RATE * 60 // 1000)

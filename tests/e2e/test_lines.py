@@ -13,6 +13,10 @@ from tests.e2e.lines import CLEARS, SERVICES, SOUNDS, LineBox, PhoneService, fre
 from tests.journal import CALLEE, CALLER
 
 RATE = 16_000
+SOME = [
+    *("elks", "twilio"),
+    *(pytest.param(service, marks=pytest.mark.nightly) for service in ("vobiz", "plivo")),
+]
 QUESTION, STORY, INTERRUPTION = voice("question"), voice("story"), voice("interruption")
 
 
@@ -20,7 +24,7 @@ def silence(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     return np.zeros(round(seconds * RATE), np.int16)
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", SOME)
 def test_a_caller_hears_the_parrot_say_what_they_said(service: str, tmp_path: Path) -> None:
     said = write_wav(tmp_path / "said.wav", np.concatenate([silence(0.3), QUESTION]), RATE)
     seconds = 0.3 + 2 * len(QUESTION) / RATE + 1.7
@@ -38,7 +42,7 @@ def test_a_caller_hears_the_parrot_say_what_they_said(service: str, tmp_path: Pa
         box.wait_for_line("1 turns, 0 interruptions")
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", SOME)
 def test_a_caller_who_talks_over_the_parrot_is_obeyed(service: str, tmp_path: Path) -> None:
     over = 0.2 + len(STORY) / RATE + 2.0  # the parrot has begun by then
     talk = np.concatenate([silence(0.2), STORY, silence(2.0), INTERRUPTION])

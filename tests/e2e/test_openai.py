@@ -61,6 +61,7 @@ def test_a_refusal_has_its_own_words_and_is_not_retried(tmp_path: Path, options:
         assert KEY not in box.journal
 
 
+@pytest.mark.nightly
 def test_a_session_that_ends_is_taken_over_and_the_person_notices_nothing(tmp_path: Path) -> None:
     question = voice("question", RATE)
     with (
