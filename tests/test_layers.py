@@ -14,7 +14,7 @@ PHONE = ROOT / "tests" / "phone"  # the services at the other end of a line
 # From the bottom up. A module may import modules of lower rows only: siblings never import each other.
 LAYERS: list[list[str]] = [
     ["events", "errors"],
-    ["light", "orders"],
+    ["light", "orders", "amending"],
     ["wire", "schema", "tools", "happenings", "drawing", "responses", "suspicion", "person", "announcement", "relays"],
     ["lines.service", "lines.signatures", "lines.documents", "lines.playback", "lines.backlog", "lines.sip_words"],
     [
@@ -64,6 +64,7 @@ LAYERS: list[list[str]] = [
     ["simulation", "box", "headless", "scenery", "calibrate"],
     ["app", "doctor.rounds", "doctor.listening", "doctor.calling", "doctor.hands"],
     ["demo", "doctor.visit"],
+    ["setup"],
     ["cli"],
     ["__main__"],
 ]

@@ -44,6 +44,7 @@ from edgevoice.errors import DeviceError
 
 T = TypeVar("T")
 
+ORDER = ("Machine", "Sound", "Panel", "Network", "Phone lines")
 LIMIT_S = 20.0  # for everything: a chirp takes three seconds, a name server that is silent four
 ASKING_S = 2.0
 
@@ -59,6 +60,7 @@ class Visit:
     as_json: bool = False
     interaction: bool = True
     fix: bool = False
+    parts: tuple[str, ...] = ORDER
 
 
 def run(visit: Visit) -> int:
@@ -97,11 +99,12 @@ def examine(visit: Visit) -> list[Section]:
         "Network": partial(_network, visit),
         "Phone lines": partial(_lines, visit, box, silent),
     }
-    came = together(tasks, LIMIT_S, _progress(visit))
+    wanted = {title: task for title, task in tasks.items() if title in visit.parts}
+    came = together(wanted, LIMIT_S, _progress(visit))
     found = {title: _findings(title, result) for title, result in came.items()}
-    panel = _findings("Panel", Came(_panel(visit, box, silent)))
-    order = ("Machine", "Sound", "Panel", "Network", "Phone lines")
-    return [Section(title, panel if title == "Panel" else found[title]) for title in order]
+    if "Panel" in visit.parts:
+        found["Panel"] = _findings("Panel", Came(_panel(visit, box, silent)))
+    return [Section(title, found[title]) for title in ORDER if title in found]
 
 
 def _findings(title: str, came: Came[tuple[Finding, ...]]) -> tuple[Finding, ...]:
