@@ -13,7 +13,7 @@ DEBIAN_SIP := kamailio kamailio-tls-modules baresip-core sip-tester
 DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd openssl $(DEBIAN_SIP)
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
-.PHONY: run demo install uninstall deb test test-sip check bench clean
+.PHONY: run demo install uninstall deb test test-sip test-install check bench clean
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 export DESTDIR PREFIX EXTRAS
@@ -58,6 +58,11 @@ test: check
 test-sip: $(VENV)/.test
 	$(call debian,iproute2 nftables)
 	$(SUDO) $(BIN)/python -m pytest -m network tests/network
+
+# The package on a Debian that boots in a container: installed, hung, updated, gone back, purged. Ten minutes, as root.
+test-install: $(VENV)/.test
+	$(call debian,mmdebstrap systemd-container dpkg-dev)
+	$(SUDO) $(BIN)/python -m pytest -m debian tests/install
 
 check: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .

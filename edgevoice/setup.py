@@ -304,13 +304,16 @@ def _say_what_is_left(draft: _Draft) -> None:
 
 def _put_into_service(place: Place, config: Config, test: bool) -> int:
     """Test while nobody else has the card, and let the service run with what is new; return the exit code."""
-    managed = place.service and os.geteuid() == 0 and machine.unit() is not None
-    if managed and test:
-        carried_out(("systemctl", "stop", machine.UNIT), STARTS_S)
-    code = place.test(config) if test else 0
-    if managed and (trouble := carried_out(("systemctl", "restart", machine.UNIT), STARTS_S)):
+    if not (place.service and os.geteuid() == 0 and machine.unit() is not None):
+        return place.test(config) if test else 0
+    try:
+        if test:
+            carried_out(("systemctl", "stop", machine.UNIT), STARTS_S)
+        code = place.test(config) if test else 0
+    finally:  # also when the test is given up
+        trouble = carried_out(("systemctl", "restart", machine.UNIT), STARTS_S)
+    if trouble:
         print(f"The service does not start: {trouble}", file=sys.stderr)
         return 1
-    if managed:
-        print("The service runs. Press the button.")
+    print("The service runs. Press the button.")
     return code

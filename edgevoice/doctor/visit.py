@@ -29,6 +29,7 @@ from edgevoice.doctor.machine import (
     check_memory,
     check_power,
     check_unit,
+    check_update,
     check_versions,
 )
 from edgevoice.doctor.network import check_clock, check_key, check_reached, check_way_out, check_wireless, clock_by
@@ -130,6 +131,7 @@ def _machine(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[
     return (
         *check_configuration(visit.source, visit.problems),
         _service(box, silent),
+        *check_update(machine.failed_update()),
         *check_fault((box or {}).get("fault") or ""),
         check_power(machine.power()),
         check_disk(machine.disk(state.directory())),
