@@ -149,7 +149,9 @@ def _bare() -> Path:
         CACHE.mkdir(parents=True, exist_ok=True)
         include = f"--include={BARE},python{PYTHON}"
         options = ["--quiet", "--variant=minbase", include, '--aptopt=APT::Install-Recommends "false"']
-        subprocess.run(["mmdebstrap", *options, SUITE, archive], check=True)
+        partial = archive.with_name(f"partial-{archive.name}")
+        subprocess.run(["mmdebstrap", *options, SUITE, partial], check=True)
+        partial.rename(archive)
     return archive
 
 
