@@ -204,6 +204,7 @@ def _setup(chosen: argparse.Namespace) -> int:
 
     place = setup.Place(
         path=path,
+        text=_text(path) if path.exists() else "",
         load=lambda text: _loaded(text, path),
         agents=lambda config: Agents(config, files),
         test=test,
@@ -285,9 +286,12 @@ def configuration(path: Path | None) -> Config:
     if path is None and not CONFIGURATION.exists():
         return load("", source="defaults")
     path = path or CONFIGURATION
+    return _loaded(_text(path), path)
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        return _loaded(text, path)
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:

@@ -48,6 +48,7 @@ class Place:
     """The configuration, and how it is read: `load` raises ConfigError, `agents` finds its files, `test` the doctor."""
 
     path: Path
+    text: str  # "" where there is no such file yet
     load: Callable[[str], Config]
     agents: Callable[[Config], Agents]
     test: Callable[[Config], int]
@@ -94,9 +95,11 @@ class _Draft:
 
 def run(place: Place, answers: Answers, *, ask: bool) -> int:
     """Ask for what `answers` leave open, if there is somebody to `ask`; write; return the exit code."""
-    before = place.path.read_text(encoding="utf-8-sig") if place.path.exists() else ""
-    draft = _Draft(place, before)
-    place.load(before)  # what is wrong already is told before anything is asked
+    draft = _Draft(place, place.text)
+    place.load(draft.before)  # what is wrong already is told before anything is asked, and so is this:
+    folder = next(folder for folder in (place.path.parent, *place.path.absolute().parents) if folder.exists())
+    if not os.access(folder, os.W_OK):
+        raise DeviceError(f"{place.path} cannot be written by you; do it as root: sudo edgevoice setup")
     try:
         _hat(draft, answers.hat, ask)
         _call(draft, answers.call, ask)

@@ -150,6 +150,21 @@ def test_a_configuration_that_is_wrong_already_is_left_alone(told: Path, capsys:
     assert told.read_text() == "[call]\nbuton = 'parrot'\n"
 
 
+def test_a_configuration_that_is_no_text_is_said(told: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told.parent.mkdir()
+    told.write_bytes(b"\xff")
+    assert set_up() == 78
+    assert "is not UTF-8 text" in capsys.readouterr().err
+
+
+def test_who_may_not_write_is_told_before_anything_is_asked(
+    told: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: path != told.parent.parent)  # root may write everywhere
+    assert set_up("--button", "5") == 69
+    assert "sudo edgevoice setup" in capsys.readouterr().err
+
+
 def test_a_link_to_the_configuration_stays_one(told: Path, tmp_path: Path) -> None:
     told.parent.mkdir()
     (tmp_path / "mine.toml").write_text("")
