@@ -123,7 +123,7 @@ class Packages:
 
 
 def does_not_start(code: Path, root: Path) -> None:
-    _replace(code / "__main__.py", r"(?m)^from __future__.*$", "\\g<0>\nraise SystemExit(1)")
+    _replace(code / "__main__.py", r"(?m)^import sys$", "raise SystemExit(1)")
 
 
 def hangs(code: Path, root: Path) -> None:
