@@ -40,10 +40,10 @@ uninstall:
 SUITE ?= bookworm
 ARCH ?= $(shell dpkg --print-architecture)
 deb: $(VENV)/.run
-	$(call debian,dpkg-dev lintian gcc $(if $(filter-out $(shell dpkg --print-architecture),$(ARCH)),$(CROSS)))
+	$(call debian,dpkg-dev lintian gcc libc6-dev $(if $(filter-out $(shell dpkg --print-architecture),$(ARCH)),$(CROSS)))
 	$(BIN)/python packaging/deb.py --suite $(SUITE) --arch $(ARCH)
 	lintian --fail-on error,warning build/deb/edgevoice_*+deb$(if $(filter trixie,$(SUITE)),13,12)_$(ARCH).deb
-CROSS := $(if $(filter arm64,$(ARCH)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross,gcc-x86-64-linux-gnu)
+CROSS := $(if $(filter arm64,$(ARCH)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross,gcc-x86-64-linux-gnu libc6-dev-amd64-cross)
 
 demo: $(VENV)/.run
 	$(BIN)/edgevoice demo
@@ -61,7 +61,7 @@ test-sip: $(VENV)/.test
 
 # The package on a Debian that boots in a container: installed, hung, updated, gone back, purged. Ten minutes, as root.
 test-install: $(VENV)/.test
-	$(call debian,mmdebstrap systemd-container dpkg-dev)
+	$(call debian,mmdebstrap systemd-container dpkg-dev gcc libc6-dev)
 	$(SUDO) $(BIN)/python -m pytest -m debian tests/install
 
 check: $(VENV)/.test
