@@ -1,4 +1,4 @@
-# edgevoice: make run, make test, make bench. Each sets up everything it needs on a fresh Debian or Raspberry Pi OS.
+# edgevoice: make run, make install, make test, make bench, make deb. Each sets up everything it needs on a fresh Debian or Raspberry Pi OS.
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,9 +14,10 @@ DEBIAN_SIP := kamailio kamailio-tls-modules baresip-core sip-tester
 DEBIAN_TEST := $(DEBIAN_RUN) pulseaudio libasound2-plugins systemd openssl $(DEBIAN_SIP)
 DEBIAN_BENCH := $(DEBIAN_TEST) portaudio19-dev asterisk-core-sounds-en-wav
 
-.PHONY: run demo test test-sip test-nightly test-faults fuzz soak check bench clean
+.PHONY: run demo install uninstall deb test test-sip test-install test-nightly test-faults fuzz soak check bench clean
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
+export DESTDIR PREFIX EXTRAS
 
 # With a sound card the appliance, on the built-in parrot unless edgevoice.toml says otherwise; else the demo.
 run: $(VENV)/.run
@@ -27,6 +28,23 @@ run: $(VENV)/.run
 	    echo 'There is no sound card on this machine (/proc/asound/cards lists none): here is the simulated room.'; \
 	    $(BIN)/edgevoice demo; \
 	fi
+
+# As a service, as root: versions side by side under /opt/edgevoice. See systemd/README.md for DESTDIR, PREFIX, EXTRAS.
+install:
+	$(if $(DESTDIR),,$(call debian,$(DEBIAN_RUN)))
+	@sh packaging/install
+
+uninstall:
+	@sh packaging/install remove
+
+# A package with everything inside: SUITE=bookworm or trixie (the Debian of the box), ARCH=amd64 or arm64.
+SUITE ?= bookworm
+ARCH ?= $(shell dpkg --print-architecture)
+deb: $(VENV)/.run
+	$(call debian,dpkg-dev lintian gcc libc6-dev $(if $(filter-out $(shell dpkg --print-architecture),$(ARCH)),$(CROSS)))
+	$(BIN)/python packaging/deb.py --suite $(SUITE) --arch $(ARCH)
+	lintian --fail-on error,warning build/deb/edgevoice_*+deb$(if $(filter trixie,$(SUITE)),13,12)_$(ARCH).deb
+CROSS := $(if $(filter arm64,$(ARCH)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross,gcc-x86-64-linux-gnu libc6-dev-amd64-cross)
 
 demo: $(VENV)/.run
 	$(BIN)/edgevoice demo
@@ -61,6 +79,11 @@ soak: $(VENV)/.test
 # What takes half a minute of real time or more, and is tried in a shorter way by `make test`.
 test-nightly: $(VENV)/.test
 	$(BIN)/python -m pytest -m nightly
+
+# The package on a Debian that boots in a container: installed, hung, updated, gone back, purged. Ten minutes, as root.
+test-install: $(VENV)/.test
+	$(call debian,mmdebstrap systemd-container dpkg-dev gcc libc6-dev)
+	$(SUDO) $(BIN)/python -m pytest -m debian tests/install
 
 check: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .

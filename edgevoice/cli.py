@@ -75,6 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     bench.set_defaults(command=_bench)
 
+    setup = commands.add_parser("setup", help="ask what a new box must know, and write it into the configuration")
+    setup.add_argument("-c", "--config", type=Path, metavar="FILE", help=f"what is written; default: {CONFIGURATION}")
+    setup.add_argument("--hat", metavar="NAME", help='the sound HAT, as `edgevoice devices` calls it, or "none"')
+    setup.add_argument("--call", metavar="NAME", help='whom the button calls: "parrot", "openai", "sip:reception"')
+    setup.add_argument("--key-file", metavar="FILE", help='where the key is read from, "-": standard input')
+    setup.add_argument("--button", type=int, metavar="PIN", help="the button's pin (BCM); -1: there is no button")
+    setup.add_argument("--test", action=argparse.BooleanOptionalAction, help="test sound, button, light and network")
+    setup.add_argument("-y", "--yes", action="store_true", help="ask nothing: what is not told stays, or is found")
+    setup.set_defaults(command=_setup)
+
     doctor = commands.add_parser("doctor", help="what is wrong with this box, and what to do about it")
     doctor.add_argument("-c", "--config", type=Path, metavar="FILE", help="the box that is looked at")
     doctor.add_argument("--json", action="store_true", help="print the findings as one JSON object; asks nothing")
@@ -89,12 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     devices.set_defaults(command=_devices)
 
     lines = commands.add_parser("lines", help="the phone lines")
-    setup = lines.add_subparsers(required=True, metavar="command").add_parser(
+    lines_setup = lines.add_subparsers(required=True, metavar="command").add_parser(
         "setup", help="what to enter where at the phone services, so that calls reach this box"
     )
-    setup.add_argument("-c", "--config", type=Path, metavar="FILE", help="where the lines are configured")
-    setup.add_argument("--show-token", action="store_true", help="with the secret tokens, to copy and paste")
-    setup.set_defaults(command=_lines_setup)
+    lines_setup.add_argument("-c", "--config", type=Path, metavar="FILE", help="where the lines are configured")
+    lines_setup.add_argument("--show-token", action="store_true", help="with the secret tokens, to copy and paste")
+    lines_setup.set_defaults(command=_lines_setup)
 
     ctl = commands.add_parser("ctl", help="talk to the running appliance")
     ctl.add_argument("-c", "--config", type=Path, metavar="FILE", help="where its socket is named")
@@ -198,6 +208,33 @@ def _doctor(chosen: argparse.Namespace) -> int:
     )
 
 
+def _setup(chosen: argparse.Namespace) -> int:
+    from edgevoice import setup, sound
+    from edgevoice.catalogue import Agents
+    from edgevoice.doctor import visit
+
+    path: Path = chosen.config or CONFIGURATION
+    files = _Files(path, CREDENTIALS)
+
+    def test(config: Config) -> int:
+        open_card = partial(sound.open_configured, config)
+        parts = ("Sound", "Panel", "Network")
+        return visit.run(visit.Visit(Agents(config, files), open_card, str(path), interaction=ask, parts=parts))
+
+    place = setup.Place(
+        path=path,
+        text=_text(path) if path.exists() else "",
+        load=lambda text: _loaded(text, path),
+        agents=lambda config: Agents(config, files),
+        test=test,
+        profiles={name: read_profile(text, name) for name, text in profile_texts(path.parent).items()},
+        service=path == CONFIGURATION,
+    )
+    answers = setup.Answers(chosen.hat, chosen.call, chosen.key_file, chosen.button, chosen.test)
+    ask = not chosen.yes and sys.stdin.isatty() and sys.stdout.isatty()
+    return setup.run(place, answers, ask=ask)
+
+
 def _devices(chosen: argparse.Namespace) -> int:
     from edgevoice.drivers.devices import devices
 
@@ -268,13 +305,20 @@ def configuration(path: Path | None) -> Config:
     if path is None and not CONFIGURATION.exists():
         return load("", source="defaults")
     path = path or CONFIGURATION
+    return _loaded(_text(path), path)
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        return load(text, source=str(path), profiles=profile_texts(path.parent), cards=card_ids())
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: is not UTF-8 text: byte {error.start}"]) from error
+
+
+def _loaded(text: str, path: Path) -> Config:
+    return load(text, source=str(path), profiles=profile_texts(path.parent), cards=card_ids())
 
 
 @dataclass(frozen=True)

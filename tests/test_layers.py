@@ -14,7 +14,7 @@ PHONE = ROOT / "tests" / "phone"  # the services at the other end of a line
 # From the bottom up. A module may import modules of lower rows only: siblings never import each other.
 LAYERS: list[list[str]] = [
     ["events", "errors"],
-    ["light", "orders", "lines.sip_ends", "recovery"],
+    ["light", "orders", "lines.sip_ends", "recovery", "amending"],
     [
         "wire",
         "schema",
@@ -107,7 +107,7 @@ LAYERS: list[list[str]] = [
     ["simulation", "box", "headless", "scenery", "calibrate"],
     ["app", "doctor.rounds", "doctor.listening", "doctor.calling", "doctor.hands"],
     ["demo", "doctor.visit"],
-    ["bench"],
+    ["bench", "setup"],
     ["cli"],
     ["__main__", "elevenlabs"],
 ]

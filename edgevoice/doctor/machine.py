@@ -55,6 +55,12 @@ def check_unit(unit: Unit | None, running: bool) -> Finding:
     return ok(name, f"active, starts at boot, watchdog {unit.watchdog_s:g} s")
 
 
+def check_update(failure: str) -> tuple[Finding, ...]:
+    """Did the last update come up? `failure` says which did not."""
+    advice = "journalctl -u edgevoice says why; the next update is tried again"
+    return (warning("update", failure, advice),) * bool(failure)
+
+
 def check_fault(fault: str) -> tuple[Finding, ...]:
     """Does the box itself show a fault?"""
     return (

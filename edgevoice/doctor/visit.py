@@ -29,6 +29,7 @@ from edgevoice.doctor.machine import (
     check_memory,
     check_power,
     check_unit,
+    check_update,
     check_versions,
 )
 from edgevoice.doctor.network import check_clock, check_key, check_reached, check_way_out, check_wireless, clock_by
@@ -45,6 +46,7 @@ from edgevoice.errors import DeviceError
 
 T = TypeVar("T")
 
+ORDER = ("Machine", "Sound", "Panel", "Network", "Phone lines")
 LIMIT_S = 20.0  # for everything: a chirp takes three seconds, a name server that is silent four
 ASKING_S = 2.0
 
@@ -60,6 +62,7 @@ class Visit:
     as_json: bool = False
     interaction: bool = True
     fix: bool = False
+    parts: tuple[str, ...] = ORDER
 
 
 def run(visit: Visit) -> int:
@@ -98,11 +101,12 @@ def examine(visit: Visit) -> list[Section]:
         "Network": partial(_network, visit),
         "Phone lines": partial(_lines, visit, box, silent),
     }
-    came = together(tasks, LIMIT_S, _progress(visit))
+    wanted = {title: task for title, task in tasks.items() if title in visit.parts}
+    came = together(wanted, LIMIT_S, _progress(visit))
     found = {title: _findings(title, result) for title, result in came.items()}
-    panel = _findings("Panel", Came(_panel(visit, box, silent)))
-    order = ("Machine", "Sound", "Panel", "Network", "Phone lines")
-    return [Section(title, panel if title == "Panel" else found[title]) for title in order]
+    if "Panel" in visit.parts:
+        found["Panel"] = _findings("Panel", Came(_panel(visit, box, silent)))
+    return [Section(title, found[title]) for title in ORDER if title in found]
 
 
 def _findings(title: str, came: Came[tuple[Finding, ...]]) -> tuple[Finding, ...]:
@@ -128,6 +132,7 @@ def _machine(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[
     return (
         *check_configuration(visit.source, visit.problems),
         _service(box, silent),
+        *check_update(machine.failed_update()),
         *check_fault((box or {}).get("fault") or ""),
         check_power(machine.power()),
         check_disk(machine.disk(state.directory())),

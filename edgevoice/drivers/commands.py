@@ -17,9 +17,9 @@ def said(*command: str) -> str:
     return "" if trouble else words
 
 
-def carried_out(command: Sequence[str]) -> str:
+def carried_out(command: Sequence[str], limit_s: float = LIMIT_S) -> str:
     """Run a program; return what went wrong, "" if nothing did."""
-    return _run(command)[1]
+    return _run(command, limit_s)[1]
 
 
 def installed(program: str) -> bool:
@@ -27,11 +27,11 @@ def installed(program: str) -> bool:
     return shutil.which(program, path=_path()) is not None
 
 
-def _run(command: Sequence[str]) -> tuple[str, str]:
+def _run(command: Sequence[str], limit_s: float = LIMIT_S) -> tuple[str, str]:
     """Return what it prints, and what went wrong; it speaks English, whatever the person does."""
     environment = {**os.environ, "PATH": _path(), "LC_ALL": "C"}
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit_s, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return "", str(error)
     return done.stdout, "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"

@@ -45,6 +45,11 @@ def _span_s(text: str) -> float:
     return sum(float(number) * TIME[unit] for number, unit in re.findall(r"([\d.]+)(us|ms|s|min|h)\b", text))
 
 
+def failed_update(root: Path = ROOT) -> str:
+    """Return which version did not come up and was given up again, "" if none was; written by `packaging/release`."""
+    return told(root / "opt/edgevoice/failed")
+
+
 def power(root: Path = ROOT) -> Power:
     """Return what the firmware says of voltage and heat.
 

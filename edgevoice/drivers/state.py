@@ -49,7 +49,7 @@ def path_of(kind: str, card: str, ending: str) -> Path:
     return directory() / f"{kind}-{legible}-{zlib.crc32(card.encode()):08x}.{ending}"
 
 
-def keep(path: Path, content: bytes) -> None:
+def keep(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a file, or leave the old one. Raises DeviceError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def keep(path: Path, content: bytes) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fchmod(file.fileno(), 0o644)
+                os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         finally:

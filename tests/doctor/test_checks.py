@@ -24,6 +24,7 @@ from edgevoice.doctor.machine import (
     check_memory,
     check_power,
     check_unit,
+    check_update,
     check_versions,
 )
 from edgevoice.doctor.pins import check_button, check_light, check_pins
@@ -187,6 +188,12 @@ def test_a_service_that_stopped_over_its_configuration_sends_there_and_one_that_
     assert check_unit(wrong, False).advice.startswith("see: configuration")
     assert check_unit(replace(wrong, exit_status=1), False).advice.startswith("journalctl")
     assert check_unit(replace(UNIT, enabled="disabled"), True).fix == ("systemctl", "enable", "edgevoice")
+
+
+def test_an_update_that_did_not_come_up_is_told() -> None:
+    assert check_update("") == ()
+    said = "version 0.3.0 did not come up on 2026-11-28; 0.2.0 runs"
+    assert told(check_update(said)[0]) == (WARNING, said)
 
 
 def test_the_fault_that_a_box_shows_is_repeated() -> None:

@@ -10,7 +10,7 @@ import pytest
 from edgevoice.doctor.facts import Clock, Holder, KernelCard, Power, Unit, Wireless
 from edgevoice.drivers.commands import carried_out, installed, said, told
 from edgevoice.drivers.links import link, power_save_of
-from edgevoice.drivers.machine import chips, clock_of, disk, memory, power, unit_of, versions
+from edgevoice.drivers.machine import chips, clock_of, disk, failed_update, memory, power, unit_of, versions
 from edgevoice.drivers.sound_holders import holders, kernel_cards
 
 SHOWN = """\
@@ -219,3 +219,10 @@ def test_what_went_wrong_with_a_command_is_told_in_its_own_words() -> None:
 
 def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
     assert told(tmp_path / "nothing") == ""
+
+
+def test_the_update_that_was_given_up_is_read(tmp_path: Path) -> None:
+    assert failed_update(tmp_path) == ""
+    (tmp_path / "opt/edgevoice").mkdir(parents=True)
+    (tmp_path / "opt/edgevoice/failed").write_text("version 2 did not come up on 2026-11-28; 1 runs\n")
+    assert failed_update(tmp_path) == "version 2 did not come up on 2026-11-28; 1 runs"

@@ -9,12 +9,17 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tests.doctor.service import KEY
 from tests.e2e.box import ROOT
+from tests.fakes import noise
+from tests.lab.labcard.labcard import World
 
 CARD = """
 [card]
@@ -82,6 +87,15 @@ def with_a_clock_that_nobody_sets(folder: Path, env: Mapping[str, str]) -> tuple
     command.write_text(f"#!/bin/sh\n{told}echo NTP=$known\necho NTPSynchronized=$known\n")
     command.chmod(0o755)
     return memory, {**env, "PATH": f"{command.parent}:{os.environ['PATH']}"}
+
+
+@contextmanager
+def quiet_room() -> Iterator[World]:
+    """A card in a room that is nearly silent, in which the loudspeaker is heard."""
+    with World(rate=48_000) as world:
+        world.air[:] = np.resize(noise(48_000, -60.0), len(world.air))
+        world.set_echo(0.02, 0.3)
+        yield world
 
 
 class Terminal:

@@ -6,21 +6,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.e2e.box import LED
-from tests.e2e.doctor import Terminal, configured, with_a_clock_that_nobody_sets
-from tests.fakes import noise
+from tests.e2e.doctor import Terminal, configured, quiet_room, with_a_clock_that_nobody_sets
 from tests.lab.labcard.labcard import World
 from tests.lab.labgpio.pins import Pins
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    with World(rate=48_000) as world:
-        world.air[:] = np.resize(noise(48_000, -60.0), len(world.air))
-        world.set_echo(0.02, 0.3)
+    with quiet_room() as world:
         yield world
 
 

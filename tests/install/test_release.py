@@ -1,0 +1,198 @@
+"""Versions side by side: the one that does not come up makes room for the one before. (systemctl is a fake.)"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# What systemd does, as far as it is asked here: a version holds a file that says how it behaves.
+SYSTEMCTL = """#!/bin/sh
+state={root}/state; touch $state; version={root}/opt/edgevoice/current
+echo "$*" >>{root}/asked
+case "$*" in
+*restart*) case $(cat $version/behaves) in
+    refuses) echo failed >$state; exit 1 ;;
+    *) echo active >$state ;;
+    esac ;;
+"stop "*) echo inactive >$state ;;
+*is-active*) cat $state; [ "$(cat $state)" = active ] ;;
+*NRestarts*) if [ "$(cat $version/behaves)" = dies ]; then date +%N; else echo 0; fi ;;
+esac
+"""
+
+
+class Box:
+    """A machine on which versions are put side by side."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder
+        programs = folder / "bin"
+        programs.mkdir()
+        fakes = {"systemctl": SYSTEMCTL.format(root=folder), "journalctl": "#!/bin/sh\n", "sleep": "#!/bin/sh\n"}
+        for name, text in fakes.items():
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
+        self._environment = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "DESTDIR": str(folder),
+            "EDGEVOICE_LIVE": "1",
+            "EDGEVOICE_SETTLED_S": "1",
+        }
+
+    def asked(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(ROOT / "packaging" / "release"), *words]
+        return subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+
+    def update(self, version: str, behaves: str = "well", unit: str = "a unit\n") -> int:
+        """Do what a package does; return the exit code."""
+        payload = self.root / "payload"
+        subprocess.run(["rm", "-rf", payload], check=True)
+        subprocess.run([ROOT / "packaging" / "lay", payload], check=True)
+        (payload / "share/edgevoice.service").write_text(unit)
+        (payload / "behaves").write_text(behaves)
+        packaged = self.root / "usr/lib/systemd/system/edgevoice.service"
+        packaged.parent.mkdir(parents=True, exist_ok=True)
+        packaged.write_text(unit)
+        return self.asked("add", str(payload), version).returncode
+
+    def link(self, name: str) -> str:
+        path = self.root / "opt/edgevoice" / name
+        return os.readlink(path) if path.is_symlink() else ""
+
+    @property
+    def links(self) -> tuple[str, str]:
+        return self.link("current"), self.link("previous")
+
+    @property
+    def versions(self) -> set[str]:
+        folder = self.root / "opt/edgevoice"
+        return {path.name for path in folder.iterdir() if path.is_dir() and not path.is_symlink()}
+
+    @property
+    def state(self) -> str:
+        return (self.root / "state").read_text().strip()
+
+    @property
+    def own_unit(self) -> Path:
+        return self.root / "etc/systemd/system/edgevoice.service"
+
+    @property
+    def failure(self) -> Path:
+        return self.root / "opt/edgevoice/failed"
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    return Box(tmp_path)
+
+
+def test_the_first_version_is_enabled_and_started(box: Box) -> None:
+    assert box.update("1.0") == 0
+    assert box.links == ("1.0", "")
+    assert box.state == "active"
+    assert f"--root={box.root} -q enable edgevoice.service" in (box.root / "asked").read_text()
+
+
+def test_an_update_runs_and_the_version_before_is_kept(box: Box) -> None:
+    for version in ("1.0", "1.1", "1.2"):
+        assert box.update(version) == 0
+    assert box.links == ("1.2", "1.1")
+    assert box.update("1.3") == 0
+    assert box.versions == {"1.1", "1.2", "1.3"}, "what was neither running nor the way back is gone"
+
+
+@pytest.mark.parametrize("behaves", ["refuses", "dies"])
+def test_a_version_that_does_not_come_up_makes_room_for_the_one_before(box: Box, behaves: str) -> None:
+    box.update("1.0")
+    box.update("1.1")
+    assert box.update("1.2", behaves) == 3
+    assert box.links == ("1.1", "1.0")
+    assert box.state == "active"
+    assert box.failure.read_text().startswith("version 1.2 did not come up on ")
+
+
+def test_the_next_version_after_one_that_failed_is_tried(box: Box) -> None:
+    box.update("1.0")
+    box.update("1.1", "refuses")
+    assert box.update("1.2") == 0
+    assert box.links == ("1.2", "1.0")
+    assert not box.failure.exists()
+
+
+def test_the_first_version_stays_though_it_does_not_come_up(box: Box) -> None:
+    assert box.update("1.0", "refuses") == 0
+    assert box.links == ("1.0", "")
+
+
+def test_an_update_does_not_start_what_its_owner_has_stopped(box: Box) -> None:
+    box.update("1.0")
+    (box.root / "state").write_text("inactive\n")
+    assert box.update("1.1", "refuses") == 0
+    assert box.links == ("1.1", "1.0")
+    assert box.state == "inactive"
+
+
+def test_a_unit_that_systemd_cannot_run_goes_with_its_version(box: Box) -> None:
+    box.update("1.0", unit="the old unit\n")
+    assert box.update("1.1", "refuses", unit="the new unit\n") == 3
+    assert box.own_unit.read_text() == "the old unit\n", "it takes precedence over the package's"
+    assert box.update("1.2", unit="a newer unit\n") == 0
+    assert not box.own_unit.exists(), "the package's own is right again"
+
+
+def test_a_unit_that_its_owner_wrote_is_left_alone(box: Box) -> None:
+    box.update("1.0")
+    box.own_unit.parent.mkdir(parents=True)
+    box.own_unit.write_text("the owner's\n")
+    box.update("1.1", unit="a new unit\n")
+    box.update("1.2", "refuses", unit="a newer unit\n")
+    assert box.own_unit.read_text() == "the owner's\n"
+
+
+def test_one_can_go_back_and_forth_by_hand(box: Box) -> None:
+    assert box.asked("back").returncode == 2
+    box.update("1.0")
+    box.update("1.1")
+    assert box.asked("back").returncode == 0
+    assert box.links == ("1.0", "1.1")
+    assert box.asked("back").returncode == 0
+    assert box.links == ("1.1", "1.0")
+
+
+def test_the_same_version_again_stands_beside_itself(box: Box) -> None:
+    box.update("1.0")
+    box.update("1.0")
+    assert box.links == ("1.0-2", "1.0")
+
+
+def test_an_update_that_was_interrupted_leaves_nothing_in_the_way(box: Box) -> None:
+    box.update("1.0")
+    (box.root / "opt/edgevoice/1.1/bin").mkdir(parents=True)
+    assert box.update("1.1") == 0
+    assert box.links == ("1.1", "1.0")
+
+
+def test_removed_is_removed(box: Box) -> None:
+    box.update("1.0", unit="the old unit\n")
+    box.update("1.1", "refuses", unit="the new unit\n")
+    assert box.asked("remove").returncode == 0
+    assert not (box.root / "opt/edgevoice").exists()
+    assert not box.own_unit.exists()
+    assert "disable --now edgevoice.service" in (box.root / "asked").read_text()
+
+
+@pytest.mark.parametrize("words", [[], ["sing"], ["activate"], ["add", "x"], ["back", "x"]])
+def test_what_makes_no_sense_is_told_with_the_usage(box: Box, words: list[str]) -> None:
+    done = box.asked(*words)
+    assert done.returncode == 64
+    assert "usage: release activate NAME" in done.stdout
+
+
+def test_a_version_that_is_not_there_is_not_activated(box: Box) -> None:
+    box.update("1.0")
+    assert box.asked("activate", "2.0").returncode == 2
+    assert box.links == ("1.0", "")

@@ -1,0 +1,179 @@
+"""`edgevoice setup` without anybody to ask: what is found, told, refused, and handed to the service."""
+
+from __future__ import annotations
+
+import io
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgevoice import cli, setup
+
+UNIT = (Path(__file__).parents[1] / "systemd" / "edgevoice.service").read_text()
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with nothing on it; returns the configuration of its service."""
+    monkeypatch.setattr(cli, "CONFIGURATION", tmp_path / "etc" / "edgevoice.toml")
+    monkeypatch.setattr(cli, "CREDENTIALS", (str(tmp_path / "credstore"),))
+    monkeypatch.setattr(setup, "CREDENTIALS", tmp_path / "credstore")
+    monkeypatch.setattr(setup, "ENCRYPTED", tmp_path / "credstore.encrypted")
+    monkeypatch.setattr("edgevoice.drivers.machine.unit", lambda: None)
+    _cards(monkeypatch)
+    return tmp_path / "etc" / "edgevoice.toml"
+
+
+def _cards(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
+    for module in (cli, setup):
+        monkeypatch.setattr(module, "card_ids", lambda: list(ids))
+
+
+def set_up(*options: str) -> int:
+    return cli.main(["setup", "--yes", *options])
+
+
+def test_a_hat_that_is_the_only_one_it_can_be_is_found(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _cards(monkeypatch, "vc4hdmi0", "Zero")
+    assert set_up() == 0
+    assert told.read_text() == '[device]\nhat = "codec-zero"\n'
+    assert stat.S_IMODE(told.parent.stat().st_mode) == 0o755, "the service is another user"
+
+
+def test_of_several_that_it_can_be_none_is_taken(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _cards(monkeypatch, "wm8960soundcard", "seeed2micvoicec", "Zero")
+    assert set_up() == 0
+    assert not told.exists()
+
+
+def test_a_card_that_its_owner_has_named_is_not_replaced(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _cards(monkeypatch, "Zero")
+    told.parent.mkdir()
+    told.write_text('[card]\ncapture = "hw:CARD=Device"\n')
+    assert set_up() == 0
+    assert "hat" not in told.read_text()
+
+
+def test_the_key_goes_where_systemd_hands_it_over_from(told: Path, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    given.write_text("\ufeffsk-1\r\n")
+    assert set_up("--call", "openai", "--key-file", str(given)) == 0
+    key = tmp_path / "credstore" / "openai-api-key"
+    assert (key.read_text(), stat.S_IMODE(key.stat().st_mode)) == ("sk-1\n", 0o600)
+    assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
+    assert "LoadCredential=openai-api-key\n" in UNIT
+    assert set_up("--button", "5") == 0, "it is not asked for again"
+
+
+def test_the_key_comes_from_standard_input_too(told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("sk-2\n"))
+    assert set_up("--call", "openai", "--key-file", "-") == 0
+    assert (tmp_path / "credstore" / "openai-api-key").read_text() == "sk-2\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--call", "openai"], "$.agent.openai.api_key_file: The API key of OpenAI is not in openai-api-key yet; "),
+        (["--call", "parrot", "--key-file", "x"], "--key-file: parrot needs no key"),
+        (["--call", "openai", "--key-file", "/nowhere"], "--key-file: /nowhere cannot be read: No such file"),
+        (["--hat", "codec-zer"], 'did you mean "codec-zero"?'),
+        (["--button", "40"], "$.panel.button: expected an integer from -1 to 27, got 40"),
+        (["--call", "elks:+46701234567"], "to call out it needs line.elks.number, "),
+    ],
+)
+def test_what_cannot_be_is_said_and_nothing_is_written(
+    told: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    assert set_up(*options) == 78
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"sk-1\nsk-2\n", b"sk-\x00", b"\xff\xfe"])
+def test_a_key_that_is_none_is_refused_and_not_shown(
+    told: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (tmp_path / "given").write_bytes(content)
+    assert set_up("--call", "openai", "--key-file", str(tmp_path / "given")) == 78
+    said = capsys.readouterr()
+    assert "--key-file" in said.err
+    assert "sk-" not in said.out + said.err
+    assert not told.exists()
+
+
+def test_a_key_that_is_kept_encrypted_is_not_shadowed_by_a_plain_one(
+    told: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "credstore.encrypted").mkdir()
+    (tmp_path / "credstore.encrypted" / "openai-api-key").write_text("...")
+    assert set_up("--call", "openai") == 0, "it is there"
+    (tmp_path / "given").write_text("sk-1\n")
+    assert set_up("--key-file", str(tmp_path / "given")) == 78
+    assert "systemd-creds encrypt --name=openai-api-key" in capsys.readouterr().err
+    assert not (tmp_path / "credstore").exists()
+
+
+SIP = """
+[call]
+button = "sip:gate"
+[[line.sip]]
+registrar = "sip:one.example.com"
+user = "6001"
+password_file = "one-password"
+[[line.sip]]
+registrar = "sip:two.example.com"
+user = "6002"
+password_file = "sip-password"
+[line.sip.targets]
+gate = "sip:100@two.example.com"
+"""
+
+
+def test_the_password_is_that_of_the_account_which_knows_the_name(told: Path, tmp_path: Path) -> None:
+    told.parent.mkdir()
+    told.write_text(SIP)
+    (tmp_path / "given").write_text("secret\n")
+    assert set_up("--key-file", str(tmp_path / "given")) == 0
+    assert (tmp_path / "credstore" / "sip-password").read_text() == "secret\n"
+    assert told.read_text() == SIP
+
+
+def test_a_configuration_that_is_wrong_already_is_left_alone(told: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told.parent.mkdir()
+    told.write_text("[call]\nbuton = 'parrot'\n")
+    assert set_up("--call", "parrot") == 78
+    assert 'did you mean "button"?' in capsys.readouterr().err
+    assert told.read_text() == "[call]\nbuton = 'parrot'\n"
+
+
+def test_a_configuration_that_is_no_text_is_said(told: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told.parent.mkdir()
+    told.write_bytes(b"\xff")
+    assert set_up() == 78
+    assert "is not UTF-8 text" in capsys.readouterr().err
+
+
+def test_who_may_not_write_is_told_before_anything_is_asked(
+    told: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: path != told.parent.parent)  # root may write everywhere
+    assert set_up("--button", "5") == 69
+    assert "sudo edgevoice setup" in capsys.readouterr().err
+
+
+def test_a_link_to_the_configuration_stays_one(told: Path, tmp_path: Path) -> None:
+    told.parent.mkdir()
+    (tmp_path / "mine.toml").write_text("")
+    told.symlink_to(tmp_path / "mine.toml")
+    assert set_up("--button", "5") == 0
+    assert told.is_symlink()
+    assert (tmp_path / "mine.toml").read_text() == "[panel]\nbutton = 5\n"
+
+
+def test_what_setup_needs_is_not_loaded_by_the_box() -> None:
+    program = "import sys, edgevoice.app, edgevoice.cli; sys.exit('tomlkit' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
