@@ -11,7 +11,6 @@ import signal
 import ssl
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -85,17 +84,6 @@ async def _run_headless(config: Config, agents: Agents) -> None:
         _settle(box)
         async with asyncio.TaskGroup() as group:
             await box.live(group)
-
-
-def event_loop(config: Config) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes the event loop; None: asyncio's own. A box that only carries calls takes uvloop, if it may."""
-    if not is_headless(config):
-        return None
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def is_headless(config: Config) -> bool:

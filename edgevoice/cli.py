@@ -149,8 +149,7 @@ def _run(chosen: argparse.Namespace) -> int:
     config = configuration(chosen.config)
     agents = Agents(config, _Files(chosen.config or CONFIGURATION))
     agents.check()
-    with asyncio.Runner(loop_factory=app.event_loop(config)) as runner:
-        runner.run(app.run(config, agents))
+    asyncio.run(app.run(config, agents))
     return 0
 
 

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-import uvloop
 
 from edgevoice import app, sound
 from edgevoice.audio import echo
@@ -189,15 +188,6 @@ def test_a_box_with_a_hat_waits_for_its_card_and_one_without_any_is_a_server(
     answered = "lines.listen = '127.0.0.1:8080'\nline.elks.path_token_file = 'token'\ncall.incoming = 'parrot'\n"
     config = load(f"{answered}device.hat = '{hat}'", profiles=profile_texts())
     assert app.is_headless(config) is headless
-
-
-def test_a_box_that_only_carries_calls_takes_the_quicker_event_loop(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(app, "CARDS", tmp_path / "no sound")
-    answered = load("lines.listen = '127.0.0.1:8080'\nline.elks.path_token_file = 'token'\ncall.incoming = 'parrot'")
-    assert app.event_loop(answered) is uvloop.new_event_loop
-    assert app.event_loop(load("")) is None
 
 
 def test_a_hat_that_came_after_the_box_is_opened_by_the_id_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
