@@ -32,7 +32,7 @@ from edgevoice_measure import onset, percentiles
 ROOT = Path(__file__).parent.parent
 RESULTS = Path("bench-results")
 VOICES = ROOT / "edgevoice" / "voices"
-COUNTS = (1, 10, 25, 50)
+COUNTS = (1, 10, 25, 40, 50)
 DELAY = {"p99": 30.0}
 CLEAR = {"p95": 250.0}
 PERCENT, MEMORY_MB = 1.5, 1.5  # for each call
