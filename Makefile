@@ -49,10 +49,11 @@ CROSS := $(if $(filter arm64,$(ARCH)),gcc-aarch64-linux-gnu libc6-dev-arm64-cros
 demo: $(VENV)/.run
 	$(BIN)/edgevoice demo
 
-# Two files at a time, as most of their time is waited for; but one at a time where the whole program cancels an echo in
-# real time: beside another one it would be late, and hear itself.
+# Two files at a time, as most of their time is waited for: what runs in real time not beside what computes, and what
+# cancels an echo in real time beside nothing: it would be late, and hear itself.
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e/test_echo.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e --ignore tests/e2e/test_echo.py
 	$(BIN)/python -m pytest tests/e2e/test_echo.py
 
 # SIP over a network that loses packets, goes away and changes its address, and at Asterisk: minutes, a network namespace
