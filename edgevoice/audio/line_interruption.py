@@ -3,7 +3,7 @@
     heard (8 kHz) ──┬── speech ──> speaking
                     └── bands ── three well above the noise? ──> hint ── weighed (`evidence`) ──> evident, harmless
 
-Without an echo there is nothing to learn and nothing to take away, so it costs a third: a server has many callers.
+Without an echo there is nothing to learn and nothing to take away, so it is cheap: a server has many callers.
 """
 
 from __future__ import annotations
