@@ -26,7 +26,7 @@ from edgevoice.app import SWITCH_S
 from edgevoice.audio.duplex import Duplex, cycle
 from edgevoice.audio.echo import load
 from edgevoice.audio.interruption import TalkOver
-from edgevoice.drivers.audio_thread import PRIORITY
+from edgevoice.drivers.real_time import PRIORITY
 from edgevoice.events import Answer, Command, Listen, Play, Uplink
 
 Samples = NDArray[np.int16]

@@ -19,7 +19,7 @@ from typing import Any
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.doors import Doors
-from edgevoice.drivers import control
+from edgevoice.drivers import control, real_time
 from edgevoice.drivers.alsa import hush
 from edgevoice.drivers.relay import Relays, open_relays
 from edgevoice.errors import DeviceError, StartAgain
@@ -64,6 +64,7 @@ async def run(config: Config, agents: Agents) -> None:
         stack.callback(box.close_panel)
         stack.callback(box.sound.stop)
         box.open_panel()
+        real_time.watch(box.loop)
         box.sound.start()
         _settle(box)
         try:

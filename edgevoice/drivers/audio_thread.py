@@ -7,7 +7,6 @@ something happened, as a rule `call_soon_threadsafe`. This thread never logs and
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from typing import Protocol, TypeAlias
 
 from edgevoice.audio.duplex import Duplex, cycle
 from edgevoice.audio.ports import Card
+from edgevoice.drivers import real_time
 from edgevoice.errors import DeviceError, DeviceHung
 from edgevoice.events import Answer, BargeIn, Closed, Command, End, Event, HangUp, Opened
 
@@ -27,7 +27,6 @@ STEADY_S = 5.0  # a card that worked for so long is opened again at once
 WAIT_S = 1.0  # how often waiting counts as progress: the watchdog looks every few seconds
 LEAVE_S = 1.0  # a thread that does not end by then is left behind: the process ends anyway
 INNERMOST = 6  # functions that are told of a thread that stands still
-PRIORITY = 10  # SCHED_FIFO, above everything ordinary, below the kernel's own threads
 
 
 Call: TypeAlias = Callable[..., None]  # of a method with its arguments
@@ -141,7 +140,7 @@ class SoundCard:
     # ----------------------------------------------------------------------------------------------- the thread
 
     def _run(self) -> None:
-        _raise_priority()
+        real_time.ask()
         failures = 0
         while not self._stop.is_set():
             self.progress += 1
@@ -210,11 +209,3 @@ def _on_loop(loop: asyncio.AbstractEventLoop, stop: threading.Event) -> Call:
             stop.set()
 
     return call
-
-
-def _raise_priority() -> None:
-    """Ask for real time where the system allows it; without it, everything works, with more xruns under load."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
-    except (PermissionError, OSError):
-        pass

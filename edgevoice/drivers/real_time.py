@@ -1,0 +1,55 @@
+"""Real time for the threads that must not be late; and how they lose it for a while, rather than the box its process.
+
+A real-time thread that takes a processor for LimitRTTIME= without a pause is a danger to all else on the box: the
+kernel says so by SIGXCPU, whose default ends the process, and ends it itself at the hard limit. A processor that is
+busy for a moment is no reason to end a call, though: the thread goes on like any other, and gets its priority back.
+Source: sched(7), setrlimit(2) on RLIMIT_RTTIME.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from pathlib import Path
+
+PRIORITY = 10  # SCHED_FIFO, above everything ordinary, below the kernel's own threads
+PAUSE_S = 60.0  # for how long those that took too much are ordinary
+
+log = logging.getLogger(__name__)
+
+
+def ask() -> None:
+    """Ask for real time for this thread; without it everything works, with more xruns under load."""
+    _schedule(0, os.SCHED_FIFO, PRIORITY)
+
+
+def watch(loop: asyncio.AbstractEventLoop) -> None:
+    """From now on make this process's real-time threads ordinary for PAUSE_S when one of them has taken too much."""
+
+    def too_much() -> None:
+        threads = [thread for thread in _threads() if os.sched_getscheduler(thread) == os.SCHED_FIFO]
+        for thread in threads:
+            _schedule(thread, os.SCHED_OTHER, 0)
+        if threads:
+            log.warning("the audio thread took a processor without a pause: ordinary priority for %.0f s", PAUSE_S)
+            loop.call_later(PAUSE_S, again, threads)
+
+    def again(threads: list[int]) -> None:
+        for thread in set(threads) & set(_threads()):
+            _schedule(thread, os.SCHED_FIFO, PRIORITY)
+
+    loop.add_signal_handler(signal.SIGXCPU, too_much)
+
+
+def _threads() -> list[int]:
+    return [int(task.name) for task in Path("/proc/self/task").iterdir()]
+
+
+def _schedule(thread: int, policy: int, priority: int) -> None:
+    """Do so where the system allows it, and the thread is still there."""
+    try:
+        os.sched_setscheduler(thread, policy, os.sched_param(priority))
+    except OSError:
+        pass
