@@ -15,6 +15,7 @@ import signal
 from pathlib import Path
 
 PRIORITY = 10  # SCHED_FIFO, above everything ordinary, below the kernel's own threads
+REAL_TIME = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK  # for itself alone: a sound server's library starts threads on it
 PAUSE_S = 60.0  # for how long those that took too much are ordinary
 
 log = logging.getLogger(__name__)
@@ -22,14 +23,14 @@ log = logging.getLogger(__name__)
 
 def ask() -> None:
     """Ask for real time for this thread; without it everything works, with more xruns under load."""
-    _schedule(0, os.SCHED_FIFO, PRIORITY)
+    _schedule(0, REAL_TIME, PRIORITY)
 
 
 def watch(loop: asyncio.AbstractEventLoop) -> None:
     """From now on make this process's real-time threads ordinary for PAUSE_S when one of them has taken too much."""
 
     def too_much() -> None:
-        threads = [thread for thread in _threads() if os.sched_getscheduler(thread) == os.SCHED_FIFO]
+        threads = [thread for thread in _threads() if os.sched_getscheduler(thread) == REAL_TIME]
         for thread in threads:
             _schedule(thread, os.SCHED_OTHER, 0)
         if threads:
@@ -38,7 +39,7 @@ def watch(loop: asyncio.AbstractEventLoop) -> None:
 
     def again(threads: list[int]) -> None:
         for thread in set(threads) & set(_threads()):
-            _schedule(thread, os.SCHED_FIFO, PRIORITY)
+            _schedule(thread, REAL_TIME, PRIORITY)
 
     loop.add_signal_handler(signal.SIGXCPU, too_much)
 

@@ -123,3 +123,11 @@ def test_the_mixer_is_as_the_hat_wants_it_while_the_box_runs_and_as_it_was_after
             box.wait_for_state("idle")
             assert levels(pulse) == {"Master": [[30000], [1]], "Capture": [[20000], [0]]}
         assert levels(pulse) == AS_FOUND
+
+
+def test_only_the_audio_thread_has_real_time_even_where_a_library_starts_threads_on_it() -> None:
+    with PulseAudio() as pulse, RunningBox(pulse) as box:
+        box.wait_for_state("idle")
+        tasks = list(Path(f"/proc/{box.process.pid}/task").iterdir())
+        real_time = [task for task in tasks if (task / "stat").read_text().rpartition(")")[2].split()[38] == "1"]
+        assert len(real_time) <= 1 < len(tasks), "none, where this user may not have it"
