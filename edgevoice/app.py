@@ -19,7 +19,7 @@ from typing import Any
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.doors import Doors
-from edgevoice.drivers import control, real_time
+from edgevoice.drivers import control, left_open, real_time
 from edgevoice.drivers.alsa import hush
 from edgevoice.drivers.relay import Relays, open_relays
 from edgevoice.errors import DeviceError, StartAgain
@@ -101,6 +101,7 @@ def is_headless(config: Config) -> bool:
 def _open_doors(config: Config, stack: AsyncExitStack) -> Doors:
     """Take the relays' pins; one that cannot be had is said, and the box goes on."""
     wired = {name: (relay.pin, relay.pulse_s) for name, relay in config.relay.items()}
+    stack.enter_context(left_open.held(config.panel.pins, {name: pin for name, (pin, _) in wired.items()}))
     try:
         relays = open_relays(pins=config.panel.pins, relays=wired)
     except DeviceError as error:

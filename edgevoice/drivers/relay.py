@@ -1,8 +1,8 @@
 """Relays on gpiozero that are switched on for a moment, to open a door.
 
 A pulse ends by itself, on a thread of its own, so whoever asks for it need not wait. It is never longer than was
-configured: asked for again while it lasts, it ends when it would have ended. What the pin shows when this program is
-killed is the chip's business: where that matters, take a relay that lets go by itself.
+configured: asked for again while it lasts, it ends when it would have ended. What a killed program left on is switched
+off by `left_open`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,63 @@
+"""Doors that a killed process left open: the relays' pins are written down while they are held, and shut afterwards.
+
+A Raspberry Pi's kernel leaves an output as it was when its owner is gone: a relay stays on until somebody takes the pin
+again. `packaging/shut-doors` runs this module after each end of the service (ExecStopPost=) that left its list behind.
+Source: pinctrl-bcm2835.c, `persist_gpio_outputs`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from edgevoice.drivers.relay import open_relays
+from edgevoice.errors import DeviceError
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What it takes to have the pins: the kind of pins that was configured, and each relay's pin (BCM)."""
+
+    pins: str
+    relays: dict[str, int]
+
+
+@contextmanager
+def held(pins: str, relays: Mapping[str, int]) -> Iterator[None]:
+    """Have a list of these relays in the service's runtime directory meanwhile; without one nothing is written."""
+    path = _path()
+    if path is None or not relays:
+        yield
+        return
+    path.write_bytes(msgspec.json.encode(Held(pins, dict(relays))))
+    yield
+    path.unlink(missing_ok=True)  # only where all were switched off: a list that is left is a door that may be open
+
+
+def shut() -> int:
+    """Switch off what the list names, and forget it; return the exit code."""
+    path = _path()
+    if path is None or not path.exists():
+        return 0
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Held)
+        open_relays(pins=found.pins, relays={name: (pin, 1.0) for name, pin in found.relays.items()}).close()
+    except (DeviceError, msgspec.MsgspecError, OSError) as error:
+        print(f"relays may be on: {path}: {error}", file=sys.stderr)
+        return 1
+    path.unlink()
+    print(f"relays switched off after a process that could not do it: {', '.join(found.relays)}")
+    return 0
+
+
+def _path() -> Path | None:
+    given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(given, "relays") if given else None
+
+
+if __name__ == "__main__":
+    sys.exit(shut())
