@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
+import faulthandler
 import gc
 import logging
 import signal
@@ -41,6 +42,7 @@ async def run(config: Config, agents: Agents) -> None:
 
     Raises DeviceError when another one is running on this socket, and StartAgain when only a new process may help.
     """
+    faulthandler.enable()  # a process that the watchdog ends says in which functions its threads stood
     if is_headless(config):
         await _run_headless(config, agents)
         return

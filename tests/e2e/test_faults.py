@@ -236,3 +236,12 @@ def test_the_watchdog_is_not_fed_while_the_program_hangs() -> None:
             while "WATCHDOG=1" not in told:
                 told = notified.recv(4096).decode()
             assert box.status()["state"] == "idle", "a pause is no fault of the card"
+
+
+def test_a_process_that_the_watchdog_ends_says_where_it_stood() -> None:
+    with World(rate=RATE) as world, RunningBox(world) as box:
+        box.wait_for_state("idle")
+        box.process.send_signal(signal.SIGABRT)
+        box.process.wait(10)
+        box.wait_for_line("Fatal Python error: Aborted")
+        box.wait_for_line("audio_thread.py")
