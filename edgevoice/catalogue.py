@@ -6,16 +6,15 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
 
 from edgevoice import schema
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.agents.parrot import Parrot
-from edgevoice.config import Secret, agents_relays, is_line
+from edgevoice.config import agents_relays, is_line
 from edgevoice.config import tools as tools_of
 from edgevoice.conversation import Detection
 from edgevoice.errors import ConfigError
+from edgevoice.files import Files
 from edgevoice.lines.admission import Door
 from edgevoice.lines.dial import Dialer, ElksDialer, TwilioDialer
 from edgevoice.lines.documents import ElksSetup, Setup, StreamSetup, TwilioSetup, setup
@@ -30,19 +29,6 @@ from edgevoice.wire import Wire
 
 UNSPEAKABLE = "the password holds a quotation mark or a backslash, which cannot be sent; choose another one"
 WEAK_TOKEN = "expected 16 to 128 letters, digits, - and _, hard to guess; make one with: openssl rand -hex 16"
-
-
-class Files(Protocol):
-    """The files that a configuration names. Both raise ConfigError, naming the `key`."""
-
-    def secret(self, name: str, key: str) -> Secret:
-        """Return the key or password in the file `name`."""
-
-    def text(self, name: str, key: str) -> str:
-        """Return the text in the file `name`."""
-
-    def path(self, name: str, key: str) -> Path:
-        """Return where the file `name` is."""
 
 
 @dataclass(frozen=True)
