@@ -262,13 +262,13 @@ def _add_lines(commands: Commands) -> None:
 
 
 def _lines_setup(chosen: argparse.Namespace) -> int:
-    from edgevoice.catalogue import Agents
+    from edgevoice.line_catalogue import PhoneLines
 
     config = configuration(chosen.config)
     if not config.lines.listen:
         raise ConfigError(["$.lines.listen: no phone line is set up; fill [lines] and a [line.*] first"])
-    agents = Agents(config, FilesBeside(chosen.config or files.CONFIGURATION))
-    print(agents.lines_setup(show_token=chosen.show_token))
+    lines = PhoneLines(config, FilesBeside(chosen.config or files.CONFIGURATION))
+    print(lines.setup(show_token=chosen.show_token))
     return 0
 
 
