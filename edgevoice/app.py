@@ -15,19 +15,21 @@ import threading
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
+from edgevoice.config import has_lines
 from edgevoice.doors import Doors
 from edgevoice.drivers import control, left_open, real_time
 from edgevoice.drivers.alsa import hush
 from edgevoice.drivers.relay import Relays, open_relays
 from edgevoice.errors import DeviceError, StartAgain
-from edgevoice.headless import Headless
 from edgevoice.schema import Config
 from edgevoice.sound import calibration, configured_duplex, load_echo, open_configured
-from edgevoice.switchboard import Switchboard
+
+if TYPE_CHECKING:
+    from edgevoice.headless import Headless
 
 log = logging.getLogger(__name__)
 
@@ -49,25 +51,28 @@ async def run(config: Config, agents: Agents) -> None:
     hush()
     canceller, echo = load_echo(config)
     async with AsyncExitStack() as stack:
+        doors = _open_doors(config, stack)
         box = RunningBox(
             config,
             agents,
             partial(open_configured, config),
             partial(configured_duplex, config, canceller),
             echo,
-            _open_doors(config, stack),
+            doors,
             partial(calibration, config),
         )
         _let_mistakes_end_us(box)
-        if config.lines.listen or config.line.sip:
-            box.lines = Switchboard(agents, box.doors, box)
-        await stack.enter_async_context(control.serve(config.status.socket, box.answer))
-        stack.callback(box.restore_mixer)
-        stack.callback(box.close_panel)
-        stack.callback(box.sound.stop)
+        if has_lines(config):
+            from edgevoice.switchboard import Switchboard  # only where there are lines: memory counts
+
+            box.directory.lines = Switchboard(agents, doors, box.call)
+        await stack.enter_async_context(control.serve(config.status.socket, box.control.answer))
+        stack.callback(box.card.mixer.restore)
+        stack.callback(box.panel.close)
+        stack.callback(box.card.sound.stop)
         box.open_panel()
         real_time.watch(box.loop)
-        box.sound.start()
+        box.card.sound.start()
         _settle(box)
         try:
             async with asyncio.TaskGroup() as group:
@@ -80,6 +85,8 @@ async def run(config: Config, agents: Agents) -> None:
 
 async def _run_headless(config: Config, agents: Agents) -> None:
     """Carry phone calls to agents, without a card."""
+    from edgevoice.headless import Headless  # has lines, always
+
     async with AsyncExitStack() as stack:
         box = Headless(agents, _open_doors(config, stack))
         _let_mistakes_end_us(box)
@@ -92,7 +99,7 @@ async def _run_headless(config: Config, agents: Agents) -> None:
 def is_headless(config: Config) -> bool:
     """Tell whether nothing here wants a sound card: lines that an agent answers, [card] left out, and no card there."""
     asked_for = {f"card.{key}" for key in config.card.__struct_fields__} - config.left_out
-    if not (config.lines.listen or config.line.sip) or config.call.incoming == "card" or asked_for:
+    if not has_lines(config) or config.call.incoming == "card" or asked_for:
         return False
     try:
         return not any(line.strip()[:1].isdigit() for line in CARDS.read_text().splitlines())

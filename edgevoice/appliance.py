@@ -249,15 +249,18 @@ class Appliance:
         return self._place(target, at)
 
     def _place(self, target: str, at: float, state: Box = Box.CONNECTING) -> Effects:
-        self._enter(state)
         if state is not Box.FALLING_BACK:
             self.instead = ""
         self.target = target
-        self._incoming = False
+        self._connect(state, at, incoming=False)
+        return [PlaceCall(target)]
+
+    def _connect(self, state: Box, at: float, *, incoming: bool) -> None:
+        self._enter(state)
+        self._incoming = incoming
         self._next_target = ""
         self.turn, self.speaking = Turn.OPENING, False
         self._wake = at + TICK_S
-        return [PlaceCall(target)]
 
     def _rings(self, line: str, allowed: bool, at: float) -> Effects:
         if not self.free:
@@ -271,12 +274,8 @@ class Appliance:
         return [Sound("ringing")]
 
     def _answer(self, *, beep: bool, at: float) -> Effects:
-        self._enter(Box.CONNECTING)
         self.instead = ""
-        self._incoming = True
-        self._next_target = ""
-        self.turn, self.speaking = Turn.OPENING, False
-        self._wake = at + TICK_S
+        self._connect(Box.CONNECTING, at, incoming=True)
         return [AnswerCall(beep)]
 
     def _ringing_ended(self, at: float) -> Effects:

@@ -185,6 +185,11 @@ def _tools(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
             yield (f"{join('relay', relay)}.agent_may",), 'no agent can: add "open_relay" to its tools, or use false'
 
 
+def has_lines(config: Config) -> bool:
+    """Tell whether any phone line is set up."""
+    return bool(config.lines.listen or config.line.sip)
+
+
 def is_line(target: str) -> bool:
     """Tell a target that is called over a phone line ("elks:+46...", "sip:reception") from an agent."""
     line, colon, _ = target.partition(":")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from edgevoice.bridge import FarLeg
 from edgevoice.call import Machine
 from edgevoice.catalogue import Agents
 from edgevoice.config import cannot_dial, is_line
-from edgevoice.conversation import Conversation
 from edgevoice.drivers.local import Nobody
 from edgevoice.errors import DeviceError
 from edgevoice.intercom import Intercom
 from edgevoice.recordings import RECORDING, Recordings
-from edgevoice.switchboard import Switchboard, far_leg
+
+if TYPE_CHECKING:
+    from edgevoice.switchboard import Switchboard
 
 
 class Directory:
@@ -24,7 +26,7 @@ class Directory:
         self.lines: Switchboard | None = None
         self._agents = agents
         self._config = agents.config
-        self._recordings = recordings
+        self.recordings = recordings
         self._now = now
 
     @property
@@ -34,13 +36,11 @@ class Directory:
     def reach(self, target: str, stack: ExitStack) -> tuple[Machine, FarLeg]:
         """Return the other side, and the machine for a call to it; `stack` lasts as long. Raises ConfigError."""
         if target == RECORDING:
-            return Intercom(listens=False), Nobody(self._recordings.rate)
+            return Intercom(listens=False), Nobody(self.recordings.rate)
         if is_line(target):
             assert self.lines is not None, "a line that is set up has a server"
             return Intercom(push_to_talk=self._push_to_talk), stack.enter_context(self.lines.dialling(target))
-        reached = self._agents.make(target, self._now)
-        far = far_leg(reached.wire)
-        return Conversation(reached.detection, far.rate, silence_ms=reached.silence_ms), far
+        return self._agents.make(target, self._now).join()
 
     def check(self, target: str) -> None:
         """Raise DeviceError when nobody of that name can be called."""

@@ -30,8 +30,8 @@ try:
 except ImportError as error:
     raise ImportError("edgevoice.elevenlabs is sound for the ElevenLabs SDK: pip install 'elevenlabs>=2.78'") from error
 
-from edgevoice.cli import configuration
 from edgevoice.drivers.audio_thread import LEAVE_S
+from edgevoice.files import configuration
 from edgevoice.schema import Config
 from edgevoice.stream import Stream
 

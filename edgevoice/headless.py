@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
+from typing import TYPE_CHECKING
 
 from edgevoice import __version__
 from edgevoice.catalogue import Agents
 from edgevoice.config import cannot_dial, is_line
+from edgevoice.dialling import Dialling
 from edgevoice.doors import Doors
 from edgevoice.drivers import control, systemd
 from edgevoice.drivers.health_server import serve_health
@@ -16,8 +18,11 @@ from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.events import Closed
 from edgevoice.health import page
 from edgevoice.recordings import Recordings
-from edgevoice.sip_lines import SipDialling
 from edgevoice.switchboard import Switchboard
+from edgevoice.watchdog import watch_loop
+
+if TYPE_CHECKING:
+    from edgevoice.sip_lines import SipDialling
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +45,7 @@ class Headless:
     async def live(self, group: asyncio.TaskGroup) -> None:
         log.info("edgevoice %s starts as %s: %s", __version__, self._config.device.name, NO_CARD)
         self._group = group
-        tasks = [group.create_task(self.lines.live(group)), group.create_task(self._feed_watchdog())]
+        tasks = [group.create_task(self.lines.live(group)), group.create_task(watch_loop())]
         if listen := self._config.status.listen:
             tasks.append(group.create_task(serve_health(listen, lambda target: page(target, self._status()))))
         systemd.ready("phone lines only")
@@ -105,7 +110,7 @@ class Headless:
     async def _converse(self, target: str) -> None:
         try:
             with self.lines.dialling(target) as dialling:
-                if isinstance(dialling, SipDialling):
+                if not isinstance(dialling, Dialling):
                     await self._converse_by_sip(dialling)
                     return
                 reached = await dialling.connect(lambda event, at: None)
@@ -138,10 +143,3 @@ class Headless:
     def _no_such_leg(self, to: str) -> str:
         names = ", ".join(str(row["name"]) for row in self.lines.calls()) or "no calls"
         return f'nothing can be played on "{to}" now; there are: {names}'
-
-    async def _feed_watchdog(self) -> None:
-        """Feed systemd's watchdog while this loop advances."""
-        interval = systemd.watchdog_interval_s()
-        while interval is not None:
-            await asyncio.sleep(interval / 2)
-            systemd.alive()

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from edgevoice.audio.line_interruption import TalkOverLine
-from edgevoice.catalogue import Agents
 from edgevoice.drivers.line_leg import RATE, LineLeg
 from edgevoice.drivers.sip import Endpoint, SipCall
 from edgevoice.events import Closed, Command, End, Event, HangUp
+from edgevoice.line_catalogue import PhoneLines
 from edgevoice.lines.line import Line
 from edgevoice.lines.sip import Sip
 from edgevoice.lines.sip_account import route
@@ -22,9 +22,9 @@ Carry = Callable[[LineLeg, bool], bool]
 class SipLines:
     """Every account of one box. `carry` takes a call that comes in."""
 
-    def __init__(self, agents: Agents, carry: Carry) -> None:
-        self._config = agents.config
-        self._accounts, start = agents.sip()
+    def __init__(self, lines: PhoneLines, carry: Carry) -> None:
+        self._config = lines.config
+        self._accounts, start = lines.sip()
         self._carry = carry
         self.endpoint = Endpoint(self._accounts, start, self._arrived)
         self._legs: list[tuple[LineLeg, SipCall, Sip]] = []

@@ -18,6 +18,7 @@ from edgevoice import app, sound
 from edgevoice.audio import echo
 from edgevoice.audio.echo import Canceller
 from edgevoice.box import RunningBox
+from edgevoice.box_card import BoxCard
 from edgevoice.catalogue import Agents
 from edgevoice.config import Secret, load
 from edgevoice.doors import Doors
@@ -75,7 +76,7 @@ def test_a_mistake_on_the_loop_ends_the_program(tmp_path: Path, monkeypatch: pyt
     def mistaken(self: object, facts: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr(RunningBox, "_card_ready", mistaken)
+    monkeypatch.setattr(BoxCard, "_ready", mistaken)
     config = configuration(tmp_path, "[card]\nsimulate = true\n")
     with pytest.raises(ExceptionGroup) as ended:
         asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 10))
@@ -101,7 +102,7 @@ def echo_of(
     heard: list[bool] = []
 
     async def live(box: RunningBox, group: object) -> None:
-        heard.append(box.sound._duplex(48_000).half_duplex)
+        heard.append(box.card.sound._duplex(48_000).half_duplex)
 
     monkeypatch.setattr(RunningBox, "live", live)
     with caplog.at_level(logging.INFO, "edgevoice.sound"):
@@ -166,16 +167,16 @@ def test_a_call_whose_key_is_gone_is_refused_and_the_box_lives_on(tmp_path: Path
         canceller, words = echo.load("none", noise_suppression=False)
         duplex = partial(configured_duplex, config, canceller)
         box = RunningBox(config, agents, partial(sound.open_configured, config), duplex, words, NO_DOORS)
-        box.sound.start()
+        box.card.sound.start()
         async with asyncio.TaskGroup() as group:
             living = group.create_task(box.live(group))
             while box.status()["state"] != "fault":
-                box.answer(Press())
+                box.control.answer(Press())
                 await asyncio.sleep(0.05)
             assert "there is no file openai-api-key" in str(box.status()["fault"])
             box.post(StopAsked())
             await living
-        box.sound.stop()
+        box.card.sound.stop()
 
     asyncio.run(story())
 

@@ -15,8 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edgevoice import box as box_module
-from edgevoice import nightly
+from edgevoice import nightly, self_test
 from edgevoice.audio import echo
 from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.selftest import WHOLE_S
@@ -54,7 +53,7 @@ async def living(folder: Path, calibration: Calibration | None = None, status: s
     canceller, words = echo.load("none", noise_suppression=False)
     duplex = partial(configured_duplex, config, canceller)
     box = RunningBox(config, agents, empty_room, duplex, words, NO_DOORS, lambda: calibration)
-    box.sound.start()
+    box.card.sound.start()
     try:
         await until(box, "state", "idle")
         async with asyncio.TaskGroup() as group:
@@ -62,7 +61,7 @@ async def living(folder: Path, calibration: Calibration | None = None, status: s
             yield box
             box.post(StopAsked())
     finally:
-        box.sound.stop()
+        box.card.sound.stop()
 
 
 async def until(box: RunningBox, key: str, value: object) -> None:
@@ -73,15 +72,15 @@ async def until(box: RunningBox, key: str, value: object) -> None:
 
 
 def chirps(box: RunningBox) -> bool:
-    return box.sound.duplex is not None and box.sound.duplex.self_test.running
+    return box.card.sound.duplex is not None and box.card.sound.duplex.self_test.running
 
 
 @pytest.fixture
 def at_night(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """It is half past four, and the box has been on for long enough."""
     monkeypatch.setattr(nightly, "SETTLED_S", 0.0)
-    monkeypatch.setattr(box_module, "_time_of_day_s", lambda: HALF_PAST_FOUR)
-    caplog.set_level(logging.INFO, "edgevoice.box")
+    monkeypatch.setattr(self_test, "_time_of_day_s", lambda: HALF_PAST_FOUR)
+    caplog.set_level(logging.INFO, "edgevoice.self_test")
     return caplog
 
 
@@ -105,13 +104,13 @@ def test_a_call_during_the_self_test_goes_through_and_the_test_is_made_up_for(
         async with living(tmp_path) as box:
             await asyncio.sleep(0.6)
             assert chirps(box)
-            box.answer(Press())
+            box.control.answer(Press())
             await until(box, "turn", "listening")
             assert not chirps(box)
             await asyncio.sleep(WHOLE_S + 1.0)
             assert (box.status()["turn"], box.status()["self_test"]) == ("listening", None)
             assert not chirps(box), "nor is it tried again in a call"
-            box.answer(Press())
+            box.control.answer(Press())
             await until(box, "state", "idle")
             await asyncio.sleep(1.5)
             assert chirps(box), "in the same night"
@@ -121,7 +120,7 @@ def test_a_call_during_the_self_test_goes_through_and_the_test_is_made_up_for(
 
 def test_by_day_it_never_chirps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nightly, "SETTLED_S", 0.0)
-    monkeypatch.setattr(box_module, "_time_of_day_s", lambda: 12 * 3600.0)
+    monkeypatch.setattr(self_test, "_time_of_day_s", lambda: 12 * 3600.0)
 
     async def story() -> None:
         async with living(tmp_path) as box:
@@ -137,12 +136,12 @@ def test_an_agent_that_cannot_hand_the_person_over_is_told_so_without_an_address
     async def story() -> None:
         async with living(tmp_path) as box:
             await asyncio.sleep(0)  # it lives
-            box.answer(Press())
+            box.control.answer(Press())
             await until(box, "turn", "listening")
-            assert box._bridge
+            assert box.call.running
             told: list[Command] = []
-            monkeypatch.setitem(box._bridge.call._perform, Side.FAR, lambda command, at: told.append(command))
-            monkeypatch.setattr(box._directory, "unreachable", lambda target: "no SIP account: pbx.example.com is away")
+            monkeypatch.setitem(box.call.running._perform, Side.FAR, lambda command, at: told.append(command))
+            monkeypatch.setattr(box.directory, "unreachable", lambda target: "no SIP account: pbx.example.com is away")
             box._do(Connect("sip:reception", 10.0, "c1"))
             results = [command for command in told if isinstance(command, ToolResult)]
             assert results == [ToolResult("c1", "error: the telephone is out of order now")]
@@ -160,8 +159,8 @@ def test_the_status_is_one_object_of_the_same_shape_with_and_without_a_card(tmp_
                 "canceller": "none", "missing": None, "calibrated": CALIBRATION.made, "half_duplex": True,
                 "suspicions": 0, "taken_back": 0, "drift_ppm": 0.0, "faults": 0, "trouble": None,
             }  # fmt: skip
-            assert isinstance(box.sound.card, RoomCard)
-            box.sound.card.unplugged = True
+            assert isinstance(box.card.sound.card, RoomCard)
+            box.card.sound.card.unplugged = True
             await until(box, "state", "fault")
             hearing = json.loads(msgspec.json.encode(box.status()))["echo"]
             assert hearing == {"canceller": "none", "missing": None}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice import __version__, cli
+from edgevoice import __version__, files
 from edgevoice.errors import ConfigError
 
 
@@ -99,7 +99,7 @@ def test_who_looks_from_outside_finds_the_key_that_systemd_hands_to_the_service(
     (tmp_path / "credstore").mkdir()
     (tmp_path / "credstore" / "openai-api-key").write_text("sk-1\n")
     configuration = tmp_path / "etc" / "edgevoice.toml"
-    outside = cli._Files(configuration, (str(tmp_path / "credstore"),))
+    outside = files.FilesBeside(configuration, (str(tmp_path / "credstore"),))
     assert outside.secret("openai-api-key", "agent.openai.api_key_file").reveal() == "sk-1"
     with pytest.raises(ConfigError, match="there is no file"):
-        cli._Files(configuration).secret("openai-api-key", "agent.openai.api_key_file")
+        files.FilesBeside(configuration).secret("openai-api-key", "agent.openai.api_key_file")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevoice import catalogue
+from edgevoice import line_catalogue
 from edgevoice.agents.elevenlabs import ElevenLabs
 from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
 from edgevoice.agents.gemini import Gemini
@@ -250,7 +250,7 @@ def line(name: str) -> Line:
 
 
 def test_every_phone_service_of_the_catalogue_is_tried() -> None:
-    assert set(LINES) == set(catalogue.LINES)
+    assert set(LINES) == set(line_catalogue.LINES)
 
 
 @each_line

@@ -8,6 +8,7 @@ import pytest
 
 from edgevoice import catalogue
 from edgevoice.doors import Doors
+from edgevoice.drivers.local import LocalLeg
 from edgevoice.drivers.relay import open_relays
 from edgevoice.errands import GOODBYE_S, Errand, errand
 from edgevoice.events import Closed, Command, End, HangUp, Opened, ToolCalled, ToolResult
@@ -80,7 +81,7 @@ def test_what_an_agent_may_do_in_a_call_over_a_line_it_does_and_of_the_rest_it_i
 ) -> None:
     caplog.set_level("INFO", "edgevoice.doors")
     asker = Asker()
-    monkeypatch.setitem(catalogue.AGENTS, "parrot", lambda *_: catalogue.Reachable(asker, Detection.LOCAL))
+    monkeypatch.setitem(catalogue.AGENTS, "parrot", lambda *_: catalogue.Reachable(asker, LocalLeg, Detection.LOCAL))
     monkeypatch.setattr(catalogue.Agents, "toolbox", lambda self, name: TOOLBOX)
     relays = open_relays(pins="mock", relays={"door": (5, 0.1)})
 

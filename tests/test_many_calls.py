@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice import switchboard
+from edgevoice import capacity
 from tests.house import SILENCE, dialling_in, house, next_kind, run, say_hello, until
 
 AT_ONCE = 20
@@ -38,7 +38,7 @@ async def one_call(box: object, number: int) -> None:
 def test_hundreds_of_calls_leave_no_task_no_socket_and_no_object(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(switchboard, "LATE_S", 10.0)  # so many at once are refused, else
+    monkeypatch.setattr(capacity, "LATE_S", 10.0)  # so many at once are refused, else
 
     async def story() -> None:
         async with house(tmp_path, max_calls=64) as box:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevoice import app, sound
-from edgevoice import box as box_module
+from edgevoice import app, sound, watchdog
+from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.drivers import audio_thread, control, state
 from edgevoice.drivers.audio_thread import OpenedCard
@@ -39,14 +39,14 @@ def run(
     open_card: Callable[[], OpenedCard],
     more: str = "",
     *,
-    until: Callable[[box_module.RunningBox], bool] = lambda box: False,
-) -> box_module.RunningBox:
+    until: Callable[[RunningBox], bool] = lambda box: False,
+) -> RunningBox:
     """Be the box until it ends by itself, which raises, or until what is wanted; return it."""
-    boxes: list[box_module.RunningBox] = []
+    boxes: list[RunningBox] = []
     monkeypatch.setattr(app, "open_configured", lambda config: open_card())
-    live = box_module.RunningBox.live
+    live = RunningBox.live
 
-    async def watched(box: box_module.RunningBox, group: asyncio.TaskGroup) -> None:
+    async def watched(box: RunningBox, group: asyncio.TaskGroup) -> None:
         async def watch() -> None:
             while not until(box):  # noqa: ASYNC110 (what is waited for has no event)
                 await asyncio.sleep(0.005)
@@ -57,7 +57,7 @@ def run(
         await live(box, group)
         watching.cancel()
 
-    monkeypatch.setattr(box_module.RunningBox, "live", watched)
+    monkeypatch.setattr(RunningBox, "live", watched)
     config: Config = configuration(folder, more)
     asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 20))
     return boxes[0]
@@ -156,8 +156,8 @@ def test_an_audio_thread_that_stands_still_ends_the_process(tmp_path: Path, monk
         raise DeviceError("it is over")
 
     monkeypatch.setattr(audio_thread, "LEAVE_S", 0.01)
-    monkeypatch.setattr(box_module, "WATCH_S", 0.05)
-    monkeypatch.setattr(box_module, "STILL_S", 0.14)
+    monkeypatch.setattr(watchdog, "WATCH_S", 0.05)
+    monkeypatch.setattr(watchdog, "STILL_S", 0.14)
     try:
         with pytest.raises(StartAgain, match="the audio thread stands still"):
             run(tmp_path, monkeypatch, never)
@@ -184,16 +184,16 @@ def test_it_ends_though_a_call_waits_for_the_audio_thread(
         monkeypatch.setattr(card, "read", read_until)
         return card
 
-    def call(box: box_module.RunningBox) -> bool:
+    def call(box: RunningBox) -> bool:
         if box.status()["state"] == "idle":
-            box.answer(control.Call("parrot"))
+            box.control.answer(control.Call("parrot"))
         elif box.status()["turn"] == "listening":
             stands.set()
         return False
 
     monkeypatch.setattr(audio_thread, "LEAVE_S", 0.01)
-    monkeypatch.setattr(box_module, "WATCH_S", 0.3)
-    monkeypatch.setattr(box_module, "STILL_S", 0.8)
+    monkeypatch.setattr(watchdog, "WATCH_S", 0.3)
+    monkeypatch.setattr(watchdog, "STILL_S", 0.8)
     try:
         with pytest.raises(StartAgain, match="the audio thread stands still"):
             run(tmp_path, monkeypatch, open_card, until=call)
@@ -217,7 +217,7 @@ def test_a_thread_that_was_given_up_and_goes_on_is_no_fault_any_more(
 
     shown: list[str] = []
 
-    def saw(box: box_module.RunningBox) -> bool:
+    def saw(box: RunningBox) -> bool:
         if not shown or shown[-1] != box.status()["light"]:
             shown.append(str(box.status()["light"]))
         if "one flash every four seconds" in shown:
@@ -225,8 +225,8 @@ def test_a_thread_that_was_given_up_and_goes_on_is_no_fault_any_more(
         return box.status()["state"] == "idle"
 
     real = sound.open_configured
-    monkeypatch.setattr(box_module, "WATCH_S", 0.05)
-    monkeypatch.setattr(box_module, "STILL_S", 0.14)
+    monkeypatch.setattr(watchdog, "WATCH_S", 0.05)
+    monkeypatch.setattr(watchdog, "STILL_S", 0.14)
     state.keep_recovery(Kept(state.boot(), (time.monotonic(),) * RESTARTS))
     run(tmp_path, monkeypatch, late, until=saw)
     assert "one flash every four seconds" in shown

@@ -12,6 +12,7 @@ from edgevoice.config import Secret, cannot_dial, is_line, load
 from edgevoice.conversation import Detection
 from edgevoice.errors import ConfigError
 from edgevoice.events import Closed
+from edgevoice.line_catalogue import PhoneLines
 from edgevoice.lines.admission import Door
 from edgevoice.lines.dial import ElksDialer, TwilioDialer
 from tests.test_config import problems
@@ -46,6 +47,10 @@ class Folder:
 
 def agents(text: str, **files: str) -> Agents:
     return Agents(load(text), Folder(files))
+
+
+def lines(text: str, **files: str) -> PhoneLines:
+    return PhoneLines(load(text), Folder(files))
 
 
 # -------------------------------------------------------------------------------------------- a file that is right
@@ -257,11 +262,11 @@ def test_what_is_a_line_is_told_from_an_agent() -> None:
 
 def test_each_service_that_is_set_up_has_a_door_with_its_own_secrets() -> None:
     text = TWILIO + "auth_token_file = 'auth'\n[line.elks]\npath_token_file = 'other'\nallow_ip = ['192.0.2.1']"
-    assert agents(text, token=TOKEN, auth="secret", other=TOKEN[::-1]).doors() == {
+    assert lines(text, token=TOKEN, auth="secret", other=TOKEN[::-1]).doors() == {
         "elks": Door(TOKEN[::-1], "", ("192.0.2.1",)),
         "twilio": Door(TOKEN, "secret", ()),
     }
-    assert agents("").doors() == {}
+    assert lines("").doors() == {}
 
 
 @pytest.mark.parametrize(
@@ -302,7 +307,7 @@ def test_an_agent_that_answers_the_telephone_is_checked_too() -> None:
 
 
 def test_a_call_goes_out_with_the_login_and_the_numbers_of_the_line() -> None:
-    elks = agents(ELKS_CALLS, token=TOKEN, login="u1234:pass:word").dialer("elks", "")
+    elks = lines(ELKS_CALLS, token=TOKEN, login="u1234:pass:word").dialer("elks", "")
     assert isinstance(elks, ElksDialer)
     placed = elks.place("+46701234567")
     assert not isinstance(placed, Closed)
@@ -310,7 +315,7 @@ def test_a_call_goes_out_with_the_login_and_the_numbers_of_the_line() -> None:
     form = dict(placed.form)
     assert (form["from"], form["to"]) == ("+46700000001", "+46701234567")
     assert "+46700000002" in form["voice_start"]
-    twilio = agents(TWILIO_CALLS, token=TOKEN, auth="secret").dialer("twilio", "wss://box.example.com/twilio/t/k")
+    twilio = lines(TWILIO_CALLS, token=TOKEN, auth="secret").dialer("twilio", "wss://box.example.com/twilio/t/k")
     assert isinstance(twilio, TwilioDialer)
     placed = twilio.place("+46701234567")
     assert not isinstance(placed, Closed)
@@ -320,7 +325,7 @@ def test_a_call_goes_out_with_the_login_and_the_numbers_of_the_line() -> None:
 
 def test_the_address_of_a_service_may_be_another_one_for_a_test() -> None:
     text = TWILIO_CALLS + "api_url = 'http://127.0.0.1:8081/2010-04-01/'"
-    placed = agents(text, token=TOKEN, auth="secret").dialer("twilio", "wss://x/y").place("+46701234567")
+    placed = lines(text, token=TOKEN, auth="secret").dialer("twilio", "wss://x/y").place("+46701234567")
     assert not isinstance(placed, Closed)
     assert placed.url == "http://127.0.0.1:8081/2010-04-01/Accounts/AC1/Calls.json"
 
@@ -333,9 +338,9 @@ def test_somebody_on_the_telephone_has_no_button_to_hold() -> None:
 
 def test_what_to_enter_where_is_told_for_the_lines_that_are_there_and_without_the_token() -> None:
     text = TWILIO + "[line.elks]\npath_token_file = 'token'"
-    told = agents(text, token=TOKEN).lines_setup(show_token=False)
+    told = lines(text, token=TOKEN).setup(show_token=False)
     assert "box.example.com" in told
     assert TOKEN not in told
-    shown = agents(text, token=TOKEN).lines_setup(show_token=True)
+    shown = lines(text, token=TOKEN).setup(show_token=True)
     assert f"wss://box.example.com/elks/{TOKEN}" in shown
-    assert "Fill lines.url" in agents(ELKS, token=TOKEN).lines_setup(show_token=False)
+    assert "Fill lines.url" in lines(ELKS, token=TOKEN).setup(show_token=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice import cli, setup
+from edgevoice import cli, files, setup
 
 UNIT = (Path(__file__).parents[1] / "systemd" / "edgevoice.service").read_text()
 
@@ -18,8 +18,8 @@ UNIT = (Path(__file__).parents[1] / "systemd" / "edgevoice.service").read_text()
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with nothing on it; returns the configuration of its service."""
-    monkeypatch.setattr(cli, "CONFIGURATION", tmp_path / "etc" / "edgevoice.toml")
-    monkeypatch.setattr(cli, "CREDENTIALS", (str(tmp_path / "credstore"),))
+    monkeypatch.setattr(files, "CONFIGURATION", tmp_path / "etc" / "edgevoice.toml")
+    monkeypatch.setattr(files, "CREDENTIALS", (str(tmp_path / "credstore"),))
     monkeypatch.setattr(setup, "CREDENTIALS", tmp_path / "credstore")
     monkeypatch.setattr(setup, "ENCRYPTED", tmp_path / "credstore.encrypted")
     monkeypatch.setattr("edgevoice.drivers.machine.unit", lambda: None)
@@ -28,7 +28,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _cards(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
-    for module in (cli, setup):
+    for module in (files, setup):
         monkeypatch.setattr(module, "card_ids", lambda: list(ids))
 
 

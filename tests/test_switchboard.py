@@ -18,7 +18,7 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from edgevoice import dialling, switchboard
+from edgevoice import capacity, dialling, reception, visitor
 from edgevoice.dialling import Dialling
 from edgevoice.drivers import control
 from edgevoice.errors import DeviceError
@@ -27,7 +27,7 @@ from edgevoice.lines import line
 from edgevoice.lines.dial import TwilioDialer
 from edgevoice.lines.elks import Elks
 from edgevoice.schema import Config
-from edgevoice.switchboard import Visitor
+from edgevoice.visitor import Visitor
 from tests import journal
 from tests.drivers import certificates
 from tests.house import NOTHING, SILENCE, dialling_in, house, last_kind, next_kind, run, say_hello, until
@@ -80,8 +80,8 @@ def test_of_twenty_calls_at_the_same_moment_exactly_as_many_as_allowed_come_in(t
 def test_calls_that_take_all_the_time_there_is_leave_none_for_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(switchboard, "LATE_S", 0.01)
-    monkeypatch.setattr(switchboard, "LATELY_S", 0.5)
+    monkeypatch.setattr(capacity, "LATE_S", 0.01)
+    monkeypatch.setattr(capacity, "LATELY_S", 0.5)
 
     async def story() -> None:
         async with house(tmp_path) as box, dialling_in(box) as socket:
@@ -96,7 +96,7 @@ def test_calls_that_take_all_the_time_there_is_leave_none_for_another(
                 await dialling_in(box)
             assert refused.value.response.status_code == 503
             assert "1 calls take all the time that this machine has" in caplog.text
-            monkeypatch.setattr(switchboard, "LATE_S", 10.0)
+            monkeypatch.setattr(capacity, "LATE_S", 10.0)
             await until(lambda: not box.lines.full)
             async with dialling_in(box):
                 assert len(box.lines.running) == 2, "and there is time again"
@@ -232,7 +232,7 @@ def test_a_caller_hears_that_all_lines_are_busy(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_told_once_and_served_when_it_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(switchboard, "BIND_S", (0.01,))
+    monkeypatch.setattr(reception, "BIND_S", (0.01,))
 
     async def story() -> None:
         async with await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0) as other:
@@ -400,7 +400,9 @@ def test_who_answers_after_we_have_given_up_is_hung_up_on_and_who_calls_back_is_
             await until(lambda: "GET" in rest.asked)
             box.answer(control.HangUp())
             await until(
-                lambda: "nobody waits" in "".join(one._closed.reason for one in box.lines._dialled if one._closed)
+                lambda: (
+                    "nobody waits" in "".join(one._closed.reason for one in box.lines._outgoing._dialled if one._closed)
+                )
             )
             async with dialling_in(box) as late:
                 await say_hello(late, "c0ffee")
@@ -453,7 +455,7 @@ class Bell:
 
 
 def test_a_caller_who_gives_up_ends_the_ringing_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(switchboard, "RING_S", 60.0)
+    monkeypatch.setattr(visitor, "RING_S", 60.0)
 
     async def story() -> None:
         async with house(tmp_path) as box:

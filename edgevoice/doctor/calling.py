@@ -21,6 +21,7 @@ from edgevoice.drivers.http import ask
 from edgevoice.drivers.reach import port_trouble, reach
 from edgevoice.drivers.registrar import look
 from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.line_catalogue import PhoneLines
 from edgevoice.lines.sip_account import Account
 from edgevoice.schema import Config, Sip
 
@@ -170,6 +171,6 @@ def _health(url: str) -> tuple[int, str]:
 
 def _secrets(agents: Agents) -> Iterator[str]:
     try:
-        agents.doors()
+        PhoneLines(agents.config, agents.files).doors()
     except ConfigError as error:
         yield from (problem for problem in error.problems if "Permission denied" not in problem)

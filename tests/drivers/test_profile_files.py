@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice import cli
+from edgevoice import cli, files
 from edgevoice.drivers.profile_files import card_ids, profile_texts
 from edgevoice.errors import ConfigError
 
@@ -51,7 +51,7 @@ def test_a_hat_in_the_configuration_is_found_beside_it(tmp_path: Path) -> None:
     (tmp_path / "profiles" / "attic.toml").write_text("ids = ['attic']\n[card]\ncapture = 'hw:CARD={card}'\n")
     file = tmp_path / "edgevoice.toml"
     file.write_text("[device]\nhat = 'attic'\n")
-    assert cli.configuration(file).card.capture == "hw:CARD=attic"
+    assert files.configuration(file).card.capture == "hw:CARD=attic"
 
 
 def test_devices_names_the_profiles_whose_card_is_there(

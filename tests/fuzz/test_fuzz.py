@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from edgevoice.catalogue import AGENTS, LINES
+from edgevoice.catalogue import AGENTS
+from edgevoice.line_catalogue import LINES
 from tests.fuzz.__main__ import fuzz
 from tests.fuzz.mutation import Mutator
 from tests.fuzz.targets import TARGETS, Target

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice.catalogue import Agents
 from edgevoice.config import Secret, load
 from edgevoice.errors import ConfigError
+from edgevoice.line_catalogue import PhoneLines
 
 ACCOUNT = '[[line.sip]]\nregistrar = "{registrar}"\nuser = "6001"\n{more}\n'
 
@@ -106,22 +106,22 @@ class Files:
         return Path(name)
 
 
-def agents(text: str, **content: str) -> Agents:
-    return Agents(load(text), Files(content))
+def lines(text: str, **content: str) -> PhoneLines:
+    return PhoneLines(load(text), Files(content))
 
 
 @pytest.mark.parametrize("password", ['a"b', "a\\b"])
 def test_a_password_that_the_library_cannot_send_is_refused_and_not_shown(password: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        agents(at("pbx.example", 'password_file = "pw"'), pw=password).sip()
+        lines(at("pbx.example", 'password_file = "pw"'), pw=password).sip()
     assert "quotation mark or a backslash" in refused.value.problems[0]
     assert password not in refused.value.problems[0]
 
 
 def test_a_box_with_one_account_over_udp_trusts_the_connection_of_none() -> None:
-    accounts, start = agents(at("a.example", 'transport = "tls"') + at("b.example")).sip()
+    accounts, start = lines(at("a.example", 'transport = "tls"') + at("b.example")).sip()
     assert [account.beside_udp for account in accounts] == [True, True]
-    accounts, start = agents(at("a.example", 'transport = "tls"')).sip()
+    accounts, start = lines(at("a.example", 'transport = "tls"')).sip()
     assert [account.beside_udp for account in accounts] == [False]
     assert isinstance(start["config"], dict)
     assert "sip_transports tls\n" in start["config"]["extra_config_text"]

@@ -1,0 +1,81 @@
+"""What a person sees and presses: button and light; and the same in words, in the journal and in `systemctl status`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from edgevoice import schema
+from edgevoice.appliance import Appliance
+from edgevoice.drivers import systemd
+from edgevoice.drivers.panel import Panel, open_panel
+from edgevoice.errors import DeviceError
+from edgevoice.light import Box
+
+log = logging.getLogger(__name__)
+
+
+class BoxPanel:
+    """Shows `box`. The callbacks are called on gpiozero's threads, with the time."""
+
+    def __init__(self, box: Appliance) -> None:
+        self._box = box
+        self._panel = Panel(facts="not opened")
+        self._told: tuple[Box, str] | None = None  # state and fault, as last told to the journal
+        self._ready = False
+
+    def open(
+        self,
+        wired: schema.Panel,
+        *,
+        on_press: Callable[[float], None],
+        on_release: Callable[[float], None],
+        on_hold: Callable[[float], None],
+    ) -> None:
+        """Take the pins; a box without its button still answers to ctl, and says what is wrong."""
+        try:
+            self._panel = open_panel(
+                pins=wired.pins,
+                button=wired.button,
+                pull=wired.button_pull,
+                light=wired.light,
+                hold_s=wired.hold_s,
+                on_press=on_press,
+                on_release=on_release,
+                on_hold=on_hold,
+            )
+        except DeviceError as error:
+            self._panel = Panel(facts=f"out of order: {error}")
+            log.error("panel: %s", error)
+        log.info("panel: %s", self._panel.facts)
+        self._panel.show(self._box.light)
+
+    def close(self) -> None:
+        self._panel.close()
+
+    @property
+    def facts(self) -> str:
+        return self._panel.facts
+
+    def show(self) -> None:
+        """Show the state by the light; say in the journal, and to systemd, what has changed."""
+        box = self._box
+        self._panel.show(box.light)
+        if (box.state, box.fault or box.instead) == self._told:
+            return
+        self._told = (box.state, box.fault or box.instead)
+        log.log(logging.WARNING if box.state is Box.FAULT else logging.INFO, "box: %s", self._words)
+        systemd.status(self._words)
+
+    def ready(self) -> None:
+        """Say to systemd, the first time, that the start is over."""
+        if not self._ready:
+            self._ready = True
+            systemd.ready(self._words)
+
+    @property
+    def _words(self) -> str:
+        """The state as a person reads it in `systemctl status`."""
+        box = self._box
+        why = box.fault or (f"with the fallback, as {box.instead}" if box.instead else "")
+        return f"{box.state.value}: {why}" if why else box.state.value

@@ -1,0 +1,84 @@
+"""Which files the program reads: its configuration, and those that the configuration names."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from edgevoice.config import Secret, load, secret
+from edgevoice.drivers.profile_files import card_ids, profile_texts
+from edgevoice.errors import ConfigError
+from edgevoice.schema import Config
+
+CONFIGURATION = Path("/etc/edgevoice/edgevoice.toml")
+# What the running service was handed, and where systemd looks for it. Source: systemd.exec(5), LoadCredential=
+CREDENTIALS = ("/run/credentials/edgevoice.service", "/etc/credstore", "/run/credstore", "/usr/lib/credstore")
+
+
+class Files(Protocol):
+    """The files that a configuration names. All raise ConfigError, naming the `key`."""
+
+    def secret(self, name: str, key: str) -> Secret:
+        """Return the key or password in the file `name`."""
+
+    def text(self, name: str, key: str) -> str:
+        """Return the text in the file `name`."""
+
+    def path(self, name: str, key: str) -> Path:
+        """Return where the file `name` is."""
+
+
+def configuration(path: Path | None) -> Config:
+    """Read the configuration: `path`, else the system's if there is one, else the defaults. Raises ConfigError."""
+    if path is None and not CONFIGURATION.exists():
+        return load("", source="defaults")
+    path = path or CONFIGURATION
+    return loaded(text_of(path), path)
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a configuration. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 text: byte {error.start}"]) from error
+
+
+def loaded(text: str, path: Path) -> Config:
+    """Return the configuration that `text` is, as it stands, or is to stand, at `path`. Raises ConfigError."""
+    return load(text, source=str(path), profiles=profile_texts(path.parent), cards=card_ids())
+
+
+@dataclass(frozen=True)
+class FilesBeside:
+    """The files named by a configuration: in systemd's credentials first, then beside the configuration."""
+
+    configuration: Path
+    handed_over: tuple[str, ...] = ()  # where secrets are, too, for who looks at what systemd hands to the service
+
+    @property
+    def _directories(self) -> list[str]:
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        return [*([credentials] if credentials else []), str(self.configuration.parent)]
+
+    def secret(self, name: str, key: str) -> Secret:
+        directories = [*self._directories, *self.handed_over]
+        return secret(name, key, read=lambda path: Path(path).read_bytes(), directories=directories)
+
+    def path(self, name: str, key: str) -> Path:
+        paths = [Path(directory) / name for directory in self._directories]
+        found = next((path for path in paths if path.exists()), None)
+        if found is None:
+            raise ConfigError([f"$.{key}: there is no file {' or '.join(map(str, paths))}"])
+        return found
+
+    def text(self, name: str, key: str) -> str:
+        path = self.path(name, key)
+        try:
+            return path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError([f"$.{key}: cannot read {path}: {error}"]) from error
