@@ -79,12 +79,13 @@ class Appliance:
         max_s: float = 600.0,
         power_off: bool = False,
         auto_answer: bool = False,
+        muted: bool = False,
         tools: Mapping[str, Toolbox] = MappingProxyType({}),
     ) -> None:
         self.state = Box.STARTING
         self.turn = Turn.OPENING
         self.speaking = False  # a response sounds
-        self.muted = False
+        self.muted = muted
         self.target = ""  # whom the running, or the next, call is to
         self.fault = ""  # why the state is FAULT or WAITING_TO_RETRY, in words
         self.cause: End | None = None  # of a fault that a call left behind

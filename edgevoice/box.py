@@ -26,6 +26,7 @@ from edgevoice.doors import Doors
 from edgevoice.drivers import systemd
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.drivers.network_watch import watch_network
+from edgevoice.drivers.turned import Turned
 from edgevoice.errors import DeviceError, StartAgain
 from edgevoice.events import Tone
 from edgevoice.happenings import (
@@ -81,6 +82,7 @@ class RunningBox:
         self.loop = asyncio.get_running_loop()
         self._config = config
         self._doors = doors
+        self._turned = Turned()
         self._appliance = Appliance(
             button=config.call.button,
             at_start=config.call.at_start,
@@ -89,6 +91,7 @@ class RunningBox:
             max_s=config.call.max_s,
             power_off=config.panel.power_off,
             auto_answer=config.call.auto_answer,
+            muted=self._turned.muted,
             tools={name: agents.toolbox(name) for name in agents.names},
         )
         mending = Mending(
@@ -99,7 +102,15 @@ class RunningBox:
         self.directory = Directory(agents, Recordings(), self.loop.time)
         self.panel = BoxPanel(self._appliance)
         self.card = BoxCard(
-            config, open_card, duplex, echo, calibration, mending, tell=self._card_told, busy=self._carries_calls
+            config,
+            open_card,
+            duplex,
+            echo,
+            calibration,
+            mending,
+            self._turned,
+            tell=self._card_told,
+            busy=self._carries_calls,
         )
         self.call = BoxCall(
             self._appliance,
@@ -193,8 +204,10 @@ class RunningBox:
         lines = self.directory.lines
         return bool(lines and any(running.call for running in lines.running.values()))
 
-    def _stands_still(self) -> None:
-        self.post(self.card.stuck())
+    def _stands_still(self) -> bool:
+        lost = self.card.stuck()
+        self._card_told(lost)
+        return lost.hopeless
 
     def stop(self) -> None:
         """SIGTERM or SIGINT: end politely."""
@@ -203,6 +216,8 @@ class RunningBox:
 
     def post(self, happening: Happening) -> None:
         """Tell the box what happened, and do what it decides. Called on the loop."""
+        if isinstance(happening, Pressed):
+            log.info("pressed")
         self._carry_out(self._appliance.receive(happening, self.loop.time()))
 
     def _expired(self) -> None:
@@ -211,6 +226,7 @@ class RunningBox:
 
     def _carry_out(self, effects: list[Effect]) -> None:
         self.panel.show()
+        self._turned.mute(self._appliance.muted)
         for effect in effects:
             self._do(effect)
         if self._timer:

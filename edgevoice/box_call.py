@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -118,16 +119,19 @@ class BoxCall:
 
     async def _run(self, name: str, bridge: Bridge, stack: ExitStack) -> None:
         """Be one call. The box is free for the next one before the far side has said goodbye."""
-        began = self._loop.time()
-        bridge.on_free = lambda: self._ended(name, bridge, self._loop.time() - began)
+        began, before = self._loop.time(), Counter(self._sound.counters())
+        bridge.on_free = lambda: self._ended(name, bridge, self._loop.time() - began, before)
         with stack:
             await bridge.run()
 
-    def _ended(self, name: str, bridge: Bridge, lasted: float) -> None:
+    def _ended(self, name: str, bridge: Bridge, lasted: float, before: Counter[str]) -> None:
         """The card is free again. A number that was called is not in `name`."""
         closed = bridge.call.machine.over
         assert closed is not None, "a call that is over knows why"
         words = bridge.call.figures.words
+        counted = Counter(self._sound.counters()) - before
+        if xruns := counted["capture_xruns"] + counted["playback_xruns"]:
+            words += f", {xruns} xruns"
         log.info("call to %s over after %.1f s: %s (%s); %s", name, lasted, closed.reason, closed.end.value, words)
         self._bridge = self._visitor = None
         self._post(CallEnded(closed))

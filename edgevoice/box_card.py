@@ -10,6 +10,7 @@ from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.duplex import Duplex
 from edgevoice.card_mixer import CardMixer
 from edgevoice.drivers.audio_thread import OpenedCard, SoundCard
+from edgevoice.drivers.turned import Turned
 from edgevoice.happenings import CardLost, CardReady
 from edgevoice.mending import Mending
 from edgevoice.schema import Config
@@ -17,6 +18,7 @@ from edgevoice.schema import Config
 log = logging.getLogger(__name__)
 
 STANDS_STILL = "the audio thread stands still"
+BUSY = "a new process is to wait for the calls that go on without the card"
 
 
 class BoxCard:
@@ -30,12 +32,13 @@ class BoxCard:
         echo: str,
         load_calibration: Callable[[], Calibration | None],
         mending: Mending,
+        turned: Turned,
         *,
         tell: Callable[[CardReady | CardLost], None],
         busy: Callable[[], bool],
     ) -> None:
         self.sound = SoundCard(open_card, duplex, on_ready=self._ready, on_lost=self._lost, on_trouble=self._hears)
-        self.mixer = CardMixer(config)
+        self.mixer = CardMixer(config, turned)
         self.facts: dict[str, object] = {}
         self.calibration: Calibration | None = None  # of the card that is open
         self._echo = echo
@@ -69,7 +72,7 @@ class BoxCard:
     def stuck(self) -> CardLost:
         """Do what comes next about an audio thread that stands still; return what that means for the box."""
         log.error("sound: %s: %s", STANDS_STILL, self.sound.where())
-        given_up = self._mending.stuck(STANDS_STILL, self._loop.time())
+        given_up = BUSY if self._busy() else self._mending.stuck(STANDS_STILL, self._loop.time())
         return CardLost(f"{STANDS_STILL}; {given_up}".removesuffix("; "), hopeless=bool(given_up))
 
     def hearing(self) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
@@ -16,6 +17,8 @@ from edgevoice.errors import DeviceError
 from edgevoice.happenings import CallAsked, HangUpAsked, Happening, MuteAsked, Pressed, Released
 from edgevoice.orders import Side
 from edgevoice.recordings import RECORDING
+
+log = logging.getLogger(__name__)
 
 Answer = dict[str, object]
 
@@ -45,6 +48,8 @@ class BoxControl:
 
     def answer(self, request: control.Request) -> Answer | Awaitable[Answer]:
         """Answer one line of the control socket. Raises DeviceError, which becomes the answer."""
+        if not isinstance(request, control.Status):
+            log.info("ctl: %s", type(request).__name__.lower())
         match request:
             case control.Status():
                 return self._status()

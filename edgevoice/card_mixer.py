@@ -7,6 +7,7 @@ import logging
 from edgevoice.drivers.mixer import UNTOUCHED, Mixer, NoMixer, open_mixer
 from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.profile_files import card_ids
+from edgevoice.drivers.turned import Turned
 from edgevoice.errors import DeviceError
 from edgevoice.profiles import as_found
 from edgevoice.schema import Config
@@ -17,11 +18,12 @@ log = logging.getLogger(__name__)
 class CardMixer:
     """Called on the event loop."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, turned: Turned) -> None:
         self._config = config
         self._mixer: Mixer = NoMixer("no card yet")
         self._hat = MixerSettings()
-        self._percent = config.card.volume
+        self._turned = turned
+        self._percent = config.card.volume if turned.volume is None else turned.volume
 
     @property
     def facts(self) -> str:
@@ -53,6 +55,7 @@ class CardMixer:
         """Set the volume, also of what is opened later. Raises DeviceError."""
         self._mixer.set_volume(percent)
         self._percent = percent
+        self._turned.turn(percent)
 
     def restore(self) -> None:
         """Leave the mixer as it was found."""

@@ -166,6 +166,32 @@ def test_an_audio_thread_that_stands_still_ends_the_process(tmp_path: Path, monk
     assert len(state.load_recovery().restarts) == 1
 
 
+def test_one_that_nothing_helps_is_left_alone_and_the_box_lives_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over, told = threading.Event(), list[str]()
+
+    def never() -> OpenedCard:
+        over.wait(20)
+        raise DeviceError("it is over")
+
+    def notify(**fields: str | int) -> None:
+        told.extend(fields)
+
+    monkeypatch.setattr(audio_thread, "LEAVE_S", 0.01)
+    monkeypatch.setattr(watchdog, "WATCH_S", 0.05)
+    monkeypatch.setattr(watchdog, "STILL_S", 0.14)
+    monkeypatch.setattr("edgevoice.drivers.systemd.notify", notify)
+    state.keep_recovery(Kept(state.boot(), (time.monotonic(),) * RESTARTS))
+    try:
+        box = run(tmp_path, monkeypatch, never, until=lambda box: told[told.index("ready") :].count("watchdog") > 3
+                  if "ready" in told else False)  # fmt: skip
+    finally:
+        over.set()
+    assert "did not help" in str(box.status()["fault"])
+    assert box.status()["light"] == "one flash every four seconds"
+
+
 def test_it_ends_though_a_call_waits_for_the_audio_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -238,6 +238,18 @@ def test_the_watchdog_is_not_fed_while_the_program_hangs() -> None:
             assert box.status()["state"] == "idle", "a pause is no fault of the card"
 
 
+def test_a_box_that_was_muted_is_muted_after_a_crash_too(tmp_path: Path) -> None:
+    with World(rate=RATE) as world:
+        for number, muted in ((signal.SIGKILL, False), (signal.SIGKILL, True)):
+            with RunningBox(world, '[call]\nat_start = "parrot"\n', env={"RUNTIME_DIRECTORY": str(tmp_path)}) as box:
+                box.wait_for_turn("muted" if muted else "listening")
+                assert box.status()["muted"] is muted
+                box.ask(do="mute", on=True)
+                box.wait_for_turn("muted")
+                box.process.send_signal(number)
+                box.process.wait(10)
+
+
 def test_a_process_that_the_watchdog_ends_says_where_it_stood() -> None:
     with World(rate=RATE) as world, RunningBox(world) as box:
         box.wait_for_state("idle")

@@ -1,0 +1,65 @@
+"""What somebody turned by hand, mute and volume: it outlives the process, so that no crash opens a muted microphone.
+
+It lies in the service's runtime directory ($RUNTIME_DIRECTORY, in memory): the unit keeps that over a restart, and a
+box that is stopped, or whose power goes, begins as it is configured. Without such a directory nothing is kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+log = logging.getLogger(__name__)
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """The file. `volume` is in per cent, None where nobody turned it."""
+
+    muted: bool = False
+    volume: int | None = None
+
+
+class Turned:
+    """Mute and volume as they are; each change is written down, and said in the journal."""
+
+    def __init__(self) -> None:
+        given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+        self._path = Path(given, "turned.json") if given else None
+        self._kept = Kept()
+        try:
+            if self._path:
+                self._kept = msgspec.json.decode(self._path.read_bytes(), type=Kept)
+        except (OSError, msgspec.MsgspecError):
+            pass  # nobody turned anything, or a torn file counts as none
+
+    @property
+    def muted(self) -> bool:
+        return self._kept.muted
+
+    @property
+    def volume(self) -> int | None:
+        return self._kept.volume
+
+    def mute(self, on: bool) -> None:
+        if on != self.muted:
+            log.info("the microphone is %s", "muted" if on else "no longer muted")
+            self._keep(Kept(on, self.volume))
+
+    def turn(self, percent: int) -> None:
+        if percent != self.volume:
+            log.info("the volume is %d per cent", percent)
+            self._keep(Kept(self.muted, percent))
+
+    def _keep(self, kept: Kept) -> None:
+        self._kept = kept
+        if self._path is None:
+            return
+        try:
+            new = self._path.with_suffix(".new")
+            new.write_bytes(msgspec.json.encode(kept))
+            new.replace(self._path)
+        except OSError as error:
+            log.warning("%s cannot be written, so a new process will not know: %s", self._path, error.strerror)
