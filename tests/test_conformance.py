@@ -51,7 +51,7 @@ from tests.fakes import LoudnessDetector
 KEY = "sk-very-secret-0123456789"
 
 
-def openai(dialect: str, turn_detection: str = "server_vad") -> OpenAI:
+def openai(dialect: str, turn_detection: str = "server_vad") -> Wire:
     return OpenAI(
         Settings(
             url="wss://example.org/v1/realtime",
@@ -64,7 +64,7 @@ def openai(dialect: str, turn_detection: str = "server_vad") -> OpenAI:
     )
 
 
-def gemini(turn_detection: str) -> Gemini:
+def gemini(turn_detection: str) -> Wire:
     return Gemini(
         GeminiSettings(
             url="wss://example.org/live",

@@ -18,8 +18,9 @@ from math import inf
 
 from msgspec import Struct, field
 
+from edgevoice.audio.pcm import Whole
 from edgevoice.events import Audio, Closed, End
-from edgevoice.lines.reading import Unknown, Whole, reader
+from edgevoice.lines.reading import Unknown, reader
 from edgevoice.lines.service import FRAME_MS, Began, Meaning, Messages, Reached
 
 RATE = 16_000  # more than the telephone network carries (7 kHz at most), and what the voice detector listens at

@@ -21,8 +21,9 @@ from msgspec import DecodeError, Struct, field, json
 
 from edgevoice.audio.byte_order import ENOUGH, Order, byte_order, to_little
 from edgevoice.audio.g711 import pcm_to_ulaw, ulaw_to_pcm
+from edgevoice.audio.pcm import Whole
 from edgevoice.events import Audio, Closed, Digit, End
-from edgevoice.lines.reading import KEYS, Count, Unknown, Whole, reader, texts
+from edgevoice.lines.reading import KEYS, Count, Unknown, reader, texts
 from edgevoice.lines.service import FRAME_MS, Began, Emptied, Meaning, Messages, Reached
 
 RATES = (8000, 16_000, 24_000)
