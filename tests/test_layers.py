@@ -57,7 +57,7 @@ LAYERS: list[list[str]] = [
         "audio.live",
         "audio.conceal",
     ],
-    ["agents.agent", "lines.reading", "lines.dial", "lines.sip_account"],
+    ["agents.agent", "lines.connection", "lines.reading", "lines.dial", "lines.sip_account"],
     ["reading"],
     ["profiles"],
     ["audio.evidence"],
