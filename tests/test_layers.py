@@ -60,7 +60,7 @@ LAYERS: list[list[str]] = [
     ["agents.agent", "lines.connection", "lines.reading", "lines.dial", "lines.sip_account"],
     ["reading"],
     ["profiles"],
-    ["audio.evidence"],
+    ["audio.evidence", "audio.recording"],
     ["config", "audio.playout", "audio.delivery", "audio.echo", "audio.reference", "audio.speech", "audio.measurement"],
     [
         "audio.hearing",
