@@ -22,7 +22,7 @@ from edgevoice.agents.draft import Draft
 from edgevoice.agents.gemini_answers import Answers
 from edgevoice.agents.gemini_session import RATE, Message, Settings
 from edgevoice.agents.gemini_turn import PersonsTurn
-from edgevoice.agents.memory import Memory
+from edgevoice.agents.memory import Memory, greeting
 from edgevoice.agents.renewal import Renewal
 from edgevoice.events import Closed, End, SpeechStarted
 from edgevoice.wire import Request
@@ -162,7 +162,7 @@ class _Gemini:
         if not self.draft.open():
             self._send(self._turn.take_over())
         elif self._settings.greeting:
-            self._send(self._turn.say(f"Say exactly this, and nothing else: {self._settings.greeting}"))
+            self._send(self._turn.say(greeting(self._settings.greeting)))
             self._answers.expect()
 
     def _go_away(self, left_s: float, at: float) -> None:

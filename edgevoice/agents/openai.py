@@ -21,7 +21,7 @@ from edgevoice.agents import openai_session as session
 from edgevoice.agents.agent import Agent
 from edgevoice.agents.draft import Draft
 from edgevoice.agents.ending import quoted
-from edgevoice.agents.memory import Memory
+from edgevoice.agents.memory import Memory, greeting
 from edgevoice.agents.openai_answers import Answers
 from edgevoice.agents.openai_session import RATE, Message, Settings
 from edgevoice.agents.openai_sound import Sound
@@ -158,7 +158,7 @@ class _OpenAI:
         if self.draft.opened and not waited_for:
             return
         if self.draft.open() and self._settings.greeting:
-            self._answers.want(f"Say exactly this, and nothing else: {self._settings.greeting}", at)
+            self._answers.want(greeting(self._settings.greeting), at)
 
     def _take_over(self, at: float) -> None:
         """Tell a new session what was said, and what is just being said."""
