@@ -35,9 +35,9 @@ def hinted_at(microphone: Samples, speaker: Samples, first: int, rate: int) -> N
             detector.hear(*block)
             if weighed is not None:
                 weighed += 1
-                if detector.evident or detector.harmless or weighed >= GIVE_UP:
+                if detector.evidence.evident or detector.evidence.harmless or weighed >= GIVE_UP:
                     weighed = None
-                    detector.relax()
+                    detector.evidence.relax()
             elif detector.hint and speaker[max(0, end - round(SOUNDS_S * rate)) : end].any():
                 weighed = 0
                 detector.suspect()

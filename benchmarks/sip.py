@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import sip_calls
-from benchmarks.sip_calls import at_home, go_first, worker_of
+from benchmarks.sip_calls import at_home, go_first
 from benchmarks.sip_figures import burst_delays, voice_delay
 from benchmarks.table import Row, distribution, single, text
 from edgevoice.lines.sip_account import Account, worker_account, worker_start
-from tests.e2e.box import RunningBox, voice
-from tests.e2e.sip import Registrar, password_of
+from tests.e2e.box import RunningBox, voice, worker_of
+from tests.e2e.sip import Registrar, bare, password_of
 from tests.lab.labcard.labcard import World
 
 Samples = NDArray[np.int16]
@@ -126,7 +126,7 @@ def _first(registrar: Registrar, user: str) -> dict[str, Any]:
 def _library(registrar: Registrar, bursts: int, role: str, *, first: bool) -> list[float]:
     """Return the delays between two ends of the library, or there and back."""
     known = _first(registrar, "reception")
-    with tempfile.TemporaryDirectory() as folder, _bare(role, f"{folder}/answer.npz", known) as other:
+    with tempfile.TemporaryDirectory() as folder, bare(role, f"{folder}/answer.npz", known) as other:
         if first:
             go_first(other.pid)
         _call(registrar, bursts, f"{folder}/call.npz", first=first)
@@ -139,26 +139,10 @@ def _library(registrar: Registrar, bursts: int, role: str, *, first: bool) -> li
 
 def _call(registrar: Registrar, bursts: int, file: str, *, first: bool = False) -> None:
     known = _first(registrar, "door") | {"uri": f"sip:reception@{registrar.address}", "bursts": bursts}
-    with _bare("call", file, known) as calling:
+    with bare("call", file, known) as calling:
         if first:
             go_first(calling.pid)
         calling.wait(bursts + 20)
-
-
-@contextmanager
-def _bare(role: str, file: str, first: Mapping[str, Any]) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "benchmarks.sip_bare", role, file]
-    env = os.environ | {"TMPDIR": str(Path(file).parent)}  # the library leaves a directory when it is killed
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
-        assert process.stdin
-        assert process.stdout
-        try:
-            process.stdin.write(json.dumps(first))
-            process.stdin.close()
-            assert process.stdout.readline() == "registered\n"
-            yield process
-        finally:
-            process.kill()
 
 
 def _read(file: str) -> tuple[list[float], list[tuple[float, Samples]]]:

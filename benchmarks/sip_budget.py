@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.sip_calls import at_home, go_first, registered, worker_of
+from benchmarks.sip_calls import at_home, go_first, registered
 from benchmarks.sip_figures import LONGEST_S
 from benchmarks.sip_trace import HEARS, SAYS, traced
+from tests.e2e.box import worker_of
 from tests.e2e.sip import Registrar
 from tests.lab.labcard.labcard import World
 

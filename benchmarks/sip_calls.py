@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.sip_figures import first_loud, last_word
 from edgevoice.lines.service import Flowing
-from tests.e2e.box import TRUSTING, RunningBox, voice
+from tests.e2e.box import TRUSTING, RunningBox, voice, worker_of
 from tests.e2e.sip import Registrar, Talk, password_of, telephone
 from tests.lab.labcard.labcard import World
 
@@ -115,15 +115,6 @@ def _wait_for_lines(box: RunningBox, words: str, count: int) -> None:
     while box.journal.count(words) < count:
         assert time.monotonic() < give_up, box.journal
         box.pause(0.005)
-
-
-def worker_of(box: RunningBox) -> int:
-    """Return the process of the SIP library."""
-    for children in Path(f"/proc/{box.process.pid}/task").glob("*/children"):
-        for pid in children.read_text().split():
-            if b"sip_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return int(pid)
-    raise AssertionError("there is no worker")
 
 
 def go_first(pid: int) -> None:

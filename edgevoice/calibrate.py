@@ -15,15 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgevoice.audio.calibration import Calibration, Calibrator, calibration
 from edgevoice.audio.findings import Finding, Setting, findings
-from edgevoice.audio.measurement import Figures, Recording
+from edgevoice.audio.measurement import Figures
 from edgevoice.audio.ports import Card
+from edgevoice.audio.recording import Recorder, Recording
 from edgevoice.audio.reference import Reference
 from edgevoice.calibration_picture import draw
 from edgevoice.drivers import control, state
@@ -35,8 +32,6 @@ from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.wav import write_wav
 from edgevoice.errors import DeviceError
 from edgevoice.schema import Config
-
-Samples = NDArray[np.int16]
 
 SOMETHING_WRONG = 1  # the exit code when a finding is grave
 STOP_IT = "stop the appliance first (sudo systemctl stop edgevoice), and start it again afterwards"
@@ -92,31 +87,21 @@ def measure(card: Card, say: Callable[[str], None]) -> Calibrator:
         if calibrator.doing != said:
             said = calibrator.doing
             say(said)
-        run_a_period(card, reference, calibrator)
-        if calibrator.full:
+        run_a_period(card, reference, calibrator.recorder)
+        if calibrator.recorder.full:
             calibrator.judge()
     return calibrator
 
 
-class Measuring(Protocol):
-    """What is played, and told what was heard beside it."""
-
-    def next(self, frames: int) -> Samples:
-        """Return the next (frames,) to write."""
-
-    def hear(self, captured: Samples, played: Samples, disturbances: int) -> None:
-        """Take a captured period and what was played beside it, (n,) each."""
-
-
-def run_a_period(card: Card, reference: Reference, measuring: Measuring) -> None:
+def run_a_period(card: Card, reference: Reference, recorder: Recorder) -> None:
     """As `duplex.cycle` does it: one period in, its reference beside it, one period out."""
     captured = card.read()
     held = card.queued()
     if reference.due(card.restarts):
         reference.anchor(card.position(), card.restarts)
-    measuring.hear(captured, reference.take(len(captured)), card.restarts + reference.slips)
+    recorder.hear(captured, reference.take(len(captured)), card.restarts + reference.slips)
     if card.ahead > held:
-        pcm = measuring.next(card.ahead - held)
+        pcm = recorder.next(card.ahead - held)
         card.write(pcm)
         reference.wrote(pcm)
 

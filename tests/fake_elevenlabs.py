@@ -18,7 +18,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -28,7 +27,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from tests.elevenlabs_types import problems
-from tests.fake_service import Close, Connection, Ear, Log, decode, hum, read_voice, run
+from tests.fake_service import Close, Common, Connection, Ear, decode, parser, run
 
 RATE = 16_000  # of the recordings
 PIECE_MS = 200
@@ -85,43 +84,37 @@ ULAW = _ulaw()
 class Server:
     """What all connections share."""
 
-    options: argparse.Namespace
-    log: Log
-    voices: list[bytes]
-    replies: Iterator[int] = field(default_factory=itertools.count)
-    connections: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    conversations: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    common: Common
     signed: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     good: dict[str, Close | None] = field(default_factory=dict)  # addresses that were signed: each is good once
-    tool_pending: bool = True  # the first answer of all calls the tool
 
     async def connect(self, socket: ServerConnection) -> None:
-        await Session(self, socket, next(self.connections)).run()
+        await Session(self, socket).run()
 
     def admit(self, socket: ServerConnection, request: Request) -> Response | None:
         path = urlsplit(request.path).path
         headers = sorted(name.lower() for name, _ in request.headers.raw_items())
         if path.endswith("/get-signed-url"):
-            self.log(0, "client", "question", headers=headers)
+            self.common.log(0, "client", "question", headers=headers)
             return self._sign(socket, request)
-        self.log(0, "client", "upgrade", path=path, headers=headers)
-        if self.options.reject:
-            return socket.respond(http.HTTPStatus(self.options.reject), '{"detail":{"status":"rejected"}}')
+        self.common.log(0, "client", "upgrade", path=path, headers=headers)
+        if self.common.options.reject:
+            return socket.respond(http.HTTPStatus(self.common.options.reject), '{"detail":{"status":"rejected"}}')
         return None
 
     def _sign(self, socket: ServerConnection, request: Request) -> Response:
         """Give an address of a private agent to whoever has the key."""
-        if request.headers.get("xi-api-key") != self.options.private:
+        if request.headers.get("xi-api-key") != self.common.options.private:
             body = {"detail": {"status": "invalid_api_key", "message": "Invalid API key"}}
             return socket.respond(http.HTTPStatus.UNAUTHORIZED, json.dumps(body))
         asked = parse_qs(urlsplit(request.path).query)
-        if asked.get("agent_id") != [self.options.agent]:
+        if asked.get("agent_id") != [self.common.options.agent]:
             body = {"detail": {"status": "document_not_found", "message": "Agent with this ID was not found."}}
             return socket.respond(http.HTTPStatus.NOT_FOUND, json.dumps(body))
         number = next(self.signed)
         signature = f"signature{number}"
-        self.good[signature] = EXPIRED if number <= self.options.expired else None
-        query = urlencode({"agent_id": self.options.agent, "conversation_signature": signature})
+        self.good[signature] = EXPIRED if number <= self.common.options.expired else None
+        query = urlencode({"agent_id": self.common.options.agent, "conversation_signature": signature})
         return socket.respond(
             http.HTTPStatus.OK, json.dumps({"signed_url": f"ws://{request.headers['Host']}{PATH}?{query}"})
         )
@@ -129,10 +122,10 @@ class Server:
     def refusal(self, path: str) -> Close | None:
         """Say why a client is not let in."""
         asked = parse_qs(urlsplit(path).query)
-        if asked.get("agent_id") != [self.options.agent]:
+        if asked.get("agent_id") != [self.common.options.agent]:
             return NO_AGENT
         signature = asked.get("conversation_signature", [""])[0]
-        return self.good.pop(signature, NOT_AUTHORIZED) if self.options.private else None
+        return self.good.pop(signature, NOT_AUTHORIZED) if self.common.options.private else None
 
 
 @dataclass(slots=True)
@@ -148,9 +141,10 @@ class Answer:
 class Session:
     """One connection, from the client's first message to its end."""
 
-    def __init__(self, server: Server, socket: ServerConnection, number: int) -> None:
-        self._server, self._options, self._socket, self._number = server, server.options, socket, number
-        self._connection = Connection(socket, self._options.delay_ms / 1000, self._receive)
+    def __init__(self, server: Server, socket: ServerConnection) -> None:
+        self._server, self._common, self._options = server, server.common, server.common.options
+        self._socket = socket
+        self._connection = Connection(self._common, socket, self._receive)
         self._speaks, self._hears = Format(self._options.speaks), Format(self._options.hears)
         self._ids = itertools.count(self._options.first_id)
         self._last_id = 0
@@ -161,7 +155,6 @@ class Session:
         self._heard_at = 0.0
         self._pings: dict[int, float] = {}  # not answered -> when
         self._results: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._record: Any = None
         self._reactions: dict[str, Callable[[dict[str, Any]], None]] = {
             "conversation_initiation_client_data": self._begin,
             "user_audio_chunk": self._hear,
@@ -170,17 +163,8 @@ class Session:
             "user_message": self._told,
         }
 
-    def _open_record(self) -> Any:
-        number, path = next(self._server.conversations), Path(self._options.record)
-        return open(path if number == 1 else path.with_stem(f"{path.stem}-{number}"), "wb", buffering=0)
-
     async def run(self) -> None:
-        try:
-            await self._connection.run(self._greet)
-        finally:
-            if self._record:
-                self._record.close()
-            self._server.log(self._number, "fake", "closed", code=self._socket.close_code)
+        await self._connection.run(self._greet)
 
     def _greet(self) -> None:
         assert self._socket.request
@@ -191,19 +175,16 @@ class Session:
             self._refused = True
             self._connection.put(refusal)
 
-    def _violation(self, reason: str, message: object = "") -> None:
-        self._server.log(self._number, "fake", "violation", reason=reason, message=str(message)[:500])
-
     def _send(self, type: str, event: str, **fields: Any) -> None:
         shown = {name: value for name, value in fields.items() if name not in ("audio_base_64", "alignment")}
-        self._server.log(self._number, "server", type, **shown)
+        self._connection.log("server", type, **shown)
         self._connection.put(json.dumps({"type": type, event: fields}))
 
     # ------------------------------------------------------------------------------------ what the client says
 
     def _receive(self, message: str | bytes) -> None:
         for problem in problems(message):
-            self._violation(problem, message)
+            self._connection.violation(problem, message)
         try:
             event = json.loads(message)
         except ValueError:
@@ -212,32 +193,30 @@ class Session:
         shown = {name: value for name, value in event.items() if name not in ("type", "user_audio_chunk")}
         if kind == "user_audio_chunk":
             shown["bytes"] = len(decode(event["user_audio_chunk"]) or b"")
-        self._server.log(self._number, "client", kind, **shown)
+        self._connection.log("client", kind, **shown)
         if self._refused:
             return
         if not self._begun and kind != "conversation_initiation_client_data":
-            self._violation("not the first message of a conversation", message)
+            self._connection.violation("not the first message of a conversation", message)
         elif react := self._reactions.get(kind):
             react(event)
 
     def _begin(self, event: dict[str, Any]) -> None:
         if self._begun:
-            self._violation("a conversation begins once", event)
+            self._connection.violation("a conversation begins once", event)
             return
         self._begun = True
         if self._options.refuse:
-            code, _, reason = self._options.refuse.partition(":")
-            self._connection.put(Close(int(code), reason))
+            self._connection.put(Close.told(self._options.refuse))
             return
         if self._options.no_metadata:
             return
         self._heard_at = time.monotonic()
-        if self._options.record:
-            self._record = self._open_record()
+        self._connection.begin_record()
         self._send(
             "conversation_initiation_metadata",
             "conversation_initiation_metadata_event",
-            conversation_id=f"conv_{self._number}",
+            conversation_id=f"conv_{self._connection.number}",
             agent_output_audio_format=self._speaks.name,
             user_input_audio_format=self._hears.name,
         )
@@ -257,13 +236,13 @@ class Session:
             await asyncio.sleep(PING_S)
             now = time.monotonic()
             if any(now - at > PONG_S + self._options.delay_ms / 500 for at in self._pings.values()):
-                self._violation("a ping was not answered")
+                self._connection.violation("a ping was not answered")
             if now - self._heard_at > GAP_S:
-                self._violation(f"no sound for {now - self._heard_at:.1f} s")
+                self._connection.violation(f"no sound for {now - self._heard_at:.1f} s")
 
     def _ponged(self, event: dict[str, Any]) -> None:
         if self._pings.pop(event["event_id"], None) is None:
-            self._violation("a pong without a ping", event)
+            self._connection.violation("a pong without a ping", event)
 
     def _hear(self, event: dict[str, Any]) -> None:
         sound = decode(event["user_audio_chunk"])
@@ -273,8 +252,7 @@ class Session:
         if self._options.hang_up is not None:
             self._connection.put(Close(self._options.hang_up))
         pcm = self._hears.read(sound)
-        if self._record:
-            self._record.write(pcm)
+        self._connection.record(pcm)
         for what, _ in self._ear.listen(pcm, 0, SILENCE_MS):
             if what == "started":
                 self._interrupt()
@@ -296,11 +274,9 @@ class Session:
         self._connection.tasks.create_task(self._make(words))
 
     async def _make(self, words: str) -> None:
-        if self._options.tool and self._server.tool_pending:
-            self._server.tool_pending = False
-            await self._call_tool()
-        number = next(self._server.replies)
-        voice = self._server.voices[number % len(self._server.voices)]
+        if tool := self._common.tool():
+            await self._call_tool(*tool)
+        number, voice = self._common.next_voice()
         answer = self._answer = Answer(words, time.monotonic())
         if self._options.garbage:
             self._litter()
@@ -321,7 +297,7 @@ class Session:
                 self._send("agent_response", "agent_response_event", agent_response=words)
         if not answer.stopped and self._options.complete:
             self._send("agent_response_complete", "agent_response_complete_event", event_id=self._last_id)
-        self._server.log(self._number, "fake", "answered", stopped=answer.stopped)
+        self._connection.log("fake", "answered", stopped=answer.stopped)
         if self._options.end_call:
             await asyncio.sleep(max(0.0, answer.until - time.monotonic()))
             ended = {"tool_name": "end_call", "tool_call_id": "e1", "tool_type": "system", "is_error": False}
@@ -359,14 +335,13 @@ class Session:
             self._send_piece(noise, "late", max(0, last - late))
         self._last_id = last
 
-    async def _call_tool(self) -> None:
+    async def _call_tool(self, name: str, text: str) -> None:
         """Let the client do something, and wait for what came of it."""
-        name, _, text = self._options.tool.partition(":")
         try:
             parameters = json.loads(text)
         except ValueError:
             parameters = text
-        call = f"call_{self._number}_1"
+        call = f"call_{self._connection.number}_1"
         self._results[call] = asyncio.get_running_loop().create_future()
         self._send("client_tool_call", "client_tool_call", tool_name=name, tool_call_id=call, parameters=parameters)
         await self._results[call]
@@ -374,7 +349,7 @@ class Session:
     def _tool_done(self, event: dict[str, Any]) -> None:
         result = self._results.get(event["tool_call_id"])
         if result is None or result.done():
-            self._violation("a result that nobody waits for", event)
+            self._connection.violation("a result that nobody waits for", event)
         else:
             result.set_result(event)
 
@@ -392,33 +367,24 @@ class Session:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--log", help="JSON lines")
-    parser.add_argument("--record", help="what was heard, raw; a second conversation's beside it as NAME-2")
-    parser.add_argument("--voice", action="append", default=[], help="WAV, 16 kHz mono; several are used in turn")
-    parser.add_argument("--speed", type=float, default=10.0, help="times faster than it can be heard")
-    parser.add_argument("--delay-ms", type=float, default=0.0, help="of the network, one way, in both directions")
-    parser.add_argument("--vad-dbfs", type=float, default=-40.0, help="louder than this is a voice")
-    parser.add_argument("--agent", default="agent_1", help="the only agent that there is")
-    parser.add_argument("--private", default="", metavar="KEY", help="the agent is private, and this key may use it")
-    parser.add_argument("--expired", type=int, default=0, metavar="N", help="the first N signed addresses have expired")
-    parser.add_argument("--speaks", default="pcm_16000")
-    parser.add_argument("--hears", default="pcm_16000")
-    parser.add_argument("--first-id", type=int, default=1)
-    parser.add_argument("--tool", default="", metavar="NAME:PARAMETERS", help="called before the first answer")
-    parser.add_argument("--cut-s", type=float, default=0.0, help="it interrupts its first answer after so long")
-    parser.add_argument("--close-at-once", type=int, nargs="?", const=1000, metavar="CODE")
-    parser.add_argument("--hang-up", type=int, metavar="CODE", help="close when the first sound of the person comes")
-    parser.add_argument("--interrupts-ms", type=float, default=0.0, help="interrupt each answer so late by itself")
-    parser.add_argument("--refuse", default="", metavar="CODE:REASON", help="close after the client's first message")
-    parser.add_argument("--reject", type=int, metavar="STATUS", help="refuse the upgrade")
-    for flag in ("greet", "complete", "deaf", "end-call", "no-metadata", "garbage", "huge"):
-        parser.add_argument(f"--{flag}", action="store_true")
-    return parser.parse_args()
+    options = parser(__doc__, RATE)
+    options.add_argument("--agent", default="agent_1", help="the only agent that there is")
+    options.add_argument("--private", default="", metavar="KEY", help="the agent is private, and this key may use it")
+    options.add_argument(
+        "--expired", type=int, default=0, metavar="N", help="of the signed addresses the first N have expired"
+    )
+    options.add_argument("--speaks", default="pcm_16000")
+    options.add_argument("--hears", default="pcm_16000")
+    options.add_argument("--first-id", type=int, default=1)
+    options.add_argument("--cut-s", type=float, default=0.0, help="it interrupts its first answer after so long")
+    options.add_argument("--hang-up", type=int, metavar="CODE", help="close when the first sound of the person comes")
+    options.add_argument("--interrupts-ms", type=float, default=0.0, help="interrupt each answer so late by itself")
+    options.add_argument("--refuse", default="", metavar="CODE:REASON", help="close after the client's first message")
+    options.add_argument("--reject", type=int, metavar="STATUS", help="refuse the upgrade")
+    for flag in ("greet", "complete", "deaf", "end-call", "no-metadata"):
+        options.add_argument(f"--{flag}", action="store_true")
+    return options.parse_args()
 
 
 if __name__ == "__main__":
-    options = _options()
-    voices = [read_voice(path, RATE) for path in options.voice] or [hum(RATE)]
-    run(lambda log: Server(options, log, voices), options.port, options.log)
+    run(Server, _options(), RATE)

@@ -17,15 +17,13 @@ import http
 import itertools
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from tests.fake_service import Close, Connection, Ear, Log, decode, hum, read_voice
+from tests.fake_service import Close, Common, Connection, Ear, decode, parser, run
 
 RATE, PERSON_RATE = 24_000, 16_000
 BYTES_PER_MS = RATE * 2 // 1000
@@ -45,36 +43,31 @@ REJECTIONS = {
 class Server:
     """What all connections share."""
 
-    options: argparse.Namespace
-    log: Log
-    voices: list[bytes]
-    replies: Iterator[int] = field(default_factory=itertools.count)
-    connections: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    tool_pending: bool = True  # the first answer of all calls the tool
+    common: Common
     handles: dict[str, int] = field(default_factory=dict)  # -> turns of the session that it stands for
     standing: int = 0  # connections
 
     async def connect(self, socket: ServerConnection) -> None:
         self.standing += 1
         try:
-            await Session(self, socket, next(self.connections)).run()
+            await Session(self, socket).run()
         finally:
             self.standing -= 1
 
     def admit(self, socket: ServerConnection, request: Request) -> Response | None:
         key = request.headers.get("x-goog-api-key", "")
-        self.log(0, "client", "upgrade", path=request.path, key=len(key))
-        if self.options.reject:
-            return socket.respond(http.HTTPStatus(self.options.reject), REJECTIONS[self.options.reject])
+        self.common.log(0, "client", "upgrade", path=request.path, key=len(key))
+        if self.common.options.reject:
+            return socket.respond(http.HTTPStatus(self.common.options.reject), REJECTIONS[self.common.options.reject])
         return None
 
 
 class Session:
     """One connection, from the setup to its end."""
 
-    def __init__(self, server: Server, socket: ServerConnection, number: int) -> None:
-        self._server, self._options, self._socket, self._number = server, server.options, socket, number
-        self._connection = Connection(socket, self._options.delay_ms / 1000, self._receive)
+    def __init__(self, server: Server, socket: ServerConnection) -> None:
+        self._server, self._common, self._options = server, server.common, server.common.options
+        self._connection = Connection(self._common, socket, self._receive)
         self._ids = itertools.count(1)
         self._setup: dict[str, Any] | None = None
         self._marks = False  # the client says when somebody speaks
@@ -85,42 +78,34 @@ class Session:
         self._answering = asyncio.Lock()
         self._calls: set[str] = set()
         self._turns = 0
-        self._record = self._open_record()
-
-    def _open_record(self) -> Any:
-        if not self._options.record:
-            return None
-        path = Path(self._options.record)
-        return open(path if self._number == 1 else path.with_stem(f"{path.stem}-{self._number}"), "wb", buffering=0)
 
     # ---------------------------------------------------------------------------------------- the connection
 
     async def run(self) -> None:
-        try:
-            await self._connection.run(self._greet)
-        finally:
-            if self._record:
-                self._record.close()
-            self._server.log(self._number, "fake", "closed", code=self._socket.close_code)
+        await self._connection.run(self._greet)
 
     def _greet(self) -> None:
+        self._connection.begin_record()
         if self._options.close_at_once is not None:
             self._connection.put(Close(self._options.close_at_once))
 
     def _send(self, kind: str, body: dict[str, Any], **facts: object) -> None:
         """Send JSON in a binary frame, as the real one does."""
-        self._server.log(self._number, "server", kind, **facts)
+        self._connection.log("server", kind, **facts)
         self._connection.put(json.dumps({kind: body}).encode())
 
     def _content(self, **content: Any) -> None:
         self._send("serverContent", content, marks=[name for name, value in content.items() if value is True])
 
     def _end(self, code: int, reason: str) -> None:
-        self._server.log(self._number, "server", "close", code=code)
-        self._connection.put(Close(code, reason))
+        self._close(Close(code, reason))
+
+    def _close(self, close: Close) -> None:
+        self._connection.log("server", "close", code=close.code)
+        self._connection.put(close)
 
     def _violation(self, reason: str, message: object) -> None:
-        self._server.log(self._number, "fake", "violation", reason=reason, message=str(message)[:500])
+        self._connection.violation(reason, message)
         self._end(1007, "Request contains an invalid argument.")
 
     async def _go_away(self) -> None:
@@ -166,7 +151,7 @@ class Session:
             self._violation(f"{kind} is not known", message)
 
     def _log_client(self, kind: str, message: dict[str, Any], **facts: object) -> None:
-        self._server.log(self._number, "client", kind, message=message, **facts)
+        self._connection.log("client", kind, message=message, **facts)
 
     def _set_up(self, setup: dict[str, Any]) -> None:
         handle = setup.get("sessionResumption", {}).get("handle", "")
@@ -174,10 +159,9 @@ class Session:
         if self._setup is not None:
             self._violation("a second setup", setup)
         elif self._options.refuse:
-            code, _, reason = self._options.refuse.partition(":")
-            self._end(int(code), reason)
+            self._close(Close.told(self._options.refuse))
         elif handle and self._server.standing > 1:
-            self._server.log(self._number, "fake", "violation", reason="resumed beside itself", message=handle)
+            self._connection.violation("resumed beside itself", handle)
             self._end(1011, "Internal error encountered.")
         elif handle and (handle not in self._server.handles or self._options.forget):
             self._end(1007, "Request contains an invalid argument.")
@@ -191,7 +175,7 @@ class Session:
         if self._options.huge:
             self._send("usageMetadata", {"padding": "x" * 20_000_000})
         self._send("setupComplete", {}, turns=self._turns)
-        if self._options.go_away_s and self._number == 1:
+        if self._options.go_away_s and self._connection.number == 1:
             self._connection.tasks.create_task(self._go_away())
         if self._options.garbage:
             self._litter()
@@ -227,9 +211,8 @@ class Session:
         if pcm is None or len(pcm) % 2 or audio.get("mimeType") != "audio/pcm;rate=16000":
             self._violation("not audio/pcm;rate=16000 in base64", audio.get("mimeType"))
             return
-        self._server.log(self._number, "client", "audio", bytes=len(pcm))
-        if self._record:
-            self._record.write(pcm)
+        self._connection.log("client", "audio", bytes=len(pcm))
+        self._connection.record(pcm)
         if self._marks:
             self._heard = True
             if not self._speaking:
@@ -258,7 +241,7 @@ class Session:
         self._log_client("toolResponse", {"toolResponse": body})
         for response in body["functionResponses"]:
             if response["id"] not in self._calls:
-                self._server.log(self._number, "fake", "violation", reason="an unknown call", message=str(response))
+                self._connection.violation("an unknown call", response)
                 self._end(1008, "Requested entity was not found.")
                 return
             self._calls.discard(response["id"])
@@ -278,16 +261,15 @@ class Session:
             if self._options.garbage:
                 self._litter()
             sent_ms = 0.0
-            if self._options.tool and self._server.tool_pending:
-                self._server.tool_pending = False
-                self._call_tool()
+            if tool := self._common.tool():
+                self._call_tool(*tool)
             elif not self._options.silent:
                 started = time.monotonic()
                 sent_ms = await self._speak()
-                self._server.log(self._number, "fake", "answered", sent_ms=sent_ms)
+                self._connection.log("fake", "answered", sent_ms=sent_ms)
                 await self._cut_off_by(started + sent_ms / 1000)  # to the end of the playback
             self._end_turn()
-            self._server.log(self._number, "fake", "turned", cut_off=self._cut_off.is_set())
+            self._connection.log("fake", "turned", cut_off=self._cut_off.is_set())
 
     def _end_turn(self) -> None:
         if self._cut_off.is_set():
@@ -297,20 +279,18 @@ class Session:
                 self._calls.clear()
         self._content(turnComplete=True)
         self._turns += 1
-        handle = f"handle-{self._number}-{next(self._ids)}"
+        handle = f"handle-{self._connection.number}-{next(self._ids)}"
         self._server.handles[handle] = self._turns
         self._send("sessionResumptionUpdate", {"newHandle": handle, "resumable": True})
 
-    def _call_tool(self) -> None:
-        name, _, arguments = self._options.tool.partition(":")
-        call = f"call-{self._number}-{next(self._ids)}"
+    def _call_tool(self, name: str, arguments: str) -> None:
+        call = f"call-{self._connection.number}-{next(self._ids)}"
         self._calls.add(call)
         self._send("toolCall", {"functionCalls": [{"id": call, "name": name, "args": json.loads(arguments)}]})
 
     async def _speak(self) -> float:
         """Send a voice faster than it can be heard; return the ms that it has."""
-        number = next(self._server.replies)
-        voice = self._server.voices[number % len(self._server.voices)]
+        number, voice = self._common.next_voice()
         started, late, sent_ms = time.monotonic(), 0, 0.0
         for i in range(0, len(voice), DELTA_MS * BYTES_PER_MS):
             await self._cut_off_by(started + i / BYTES_PER_MS / 1000 / self._options.speed)
@@ -335,45 +315,19 @@ class Session:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--log", help="JSON lines")
-    parser.add_argument("--record", help="the person's sound, raw, 16 kHz; a second connection's beside it as NAME-2")
-    parser.add_argument("--voice", action="append", default=[], help="WAV, 24 kHz mono; several are used in turn")
-    parser.add_argument("--speed", type=float, default=10.0, help="times faster than it can be heard")
-    parser.add_argument("--delay-ms", type=float, default=0.0, help="of the network, one way, in both directions")
-    parser.add_argument("--vad-dbfs", type=float, default=-40.0, help="louder than this is a voice")
-    parser.add_argument("--go-away-s", type=float, default=0.0, help="after that the first connection's end is told")
-    parser.add_argument("--tool", default="", metavar="NAME:ARGUMENTS", help="called by the first answer")
-    parser.add_argument("--close-at-once", type=int, nargs="?", const=1000, metavar="CODE")
-    parser.add_argument("--refuse", default="", metavar="CODE:REASON", help="answers the setup")
-    parser.add_argument("--reject", type=int, choices=tuple(REJECTIONS))
+    options = parser(__doc__, RATE)
+    options.add_argument("--go-away-s", type=float, default=0.0, help="after that the first connection's end is told")
+    options.add_argument("--refuse", default="", metavar="CODE:REASON", help="answers the setup")
+    options.add_argument("--reject", type=int, choices=tuple(REJECTIONS))
     for flag, meaning in {
         "unannounced": "its end comes without a word",
         "forget": "no handle is known",
         "mute": "the setup is never answered",
         "silent": "the agent chooses to say nothing",
-        "garbage": "",
-        "huge": "",
     }.items():
-        parser.add_argument(f"--{flag}", action="store_true", help=meaning)
-    return parser.parse_args()
-
-
-async def main(options: argparse.Namespace, log: TextIO | None) -> None:
-    voices = [read_voice(path, RATE) for path in options.voice] or [hum(RATE)]
-    server = Server(options, Log(log), voices)
-    async with serve(
-        server.connect, "127.0.0.1", options.port, process_request=server.admit, max_size=None, compression=None
-    ) as listening:
-        print(json.dumps({"port": next(iter(listening.sockets)).getsockname()[1]}), flush=True)
-        await listening.serve_forever()
+        options.add_argument(f"--{flag}", action="store_true", help=meaning)
+    return options.parse_args()
 
 
 if __name__ == "__main__":
-    arguments = _options()
-    if arguments.log:
-        with open(arguments.log, "w") as file:
-            asyncio.run(main(arguments, file))
-    else:
-        asyncio.run(main(arguments, None))
+    run(Server, _options(), RATE)

@@ -17,9 +17,8 @@ import http
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pydantic
@@ -27,7 +26,7 @@ from openai.types.realtime import RealtimeClientEvent
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from tests.fake_service import Close, Connection, Ear, Log, decode, hum, read_voice, run, unknown_fields
+from tests.fake_service import Close, Common, Connection, Ear, decode, parser, run, unknown_fields
 
 RATE = 24_000
 BYTES_PER_MS = RATE * 2 // 1000
@@ -50,42 +49,37 @@ class Answer:
 class Server:
     """What all connections share."""
 
-    options: argparse.Namespace
-    log: Log
-    voices: list[bytes]
-    replies: Iterator[int] = field(default_factory=itertools.count)
-    connections: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    tool_pending: bool = True  # the first response of all calls the tool
+    common: Common
 
     async def connect(self, socket: ServerConnection) -> None:
-        await Session(self, socket, next(self.connections)).run()
+        await Session(self.common, socket).run()
 
     def admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        self.log(
+        self.common.log(
             0,
             "client",
             "upgrade",
             path=request.path,
             headers=sorted(name.lower() for name, _ in request.headers.raw_items()),
         )
-        if not self.options.reject:
+        if not self.common.options.reject:
             return None
         code, message = {
             401: ("invalid_api_key", "Incorrect API key provided."),
             403: ("unsupported_country_region_territory", "Country, region, or territory not supported"),
             404: ("model_not_found", "The model does not exist or you do not have access to it."),
             429: ("insufficient_quota", "You exceeded your current quota, please check your plan and billing details."),
-        }[self.options.reject]
+        }[self.common.options.reject]
         body = json.dumps({"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}})
-        return socket.respond(http.HTTPStatus(self.options.reject), body)
+        return socket.respond(http.HTTPStatus(self.common.options.reject), body)
 
 
 class Session:
     """One connection, from `session.created` to its end."""
 
-    def __init__(self, server: Server, socket: ServerConnection, number: int) -> None:
-        self._server, self._options, self._socket, self._number = server, server.options, socket, number
-        self._connection = Connection(socket, self._options.delay_ms / 1000, self._receive)
+    def __init__(self, common: Common, socket: ServerConnection) -> None:
+        self._common, self._options = common, common.options
+        self._connection = Connection(self._common, socket, self._receive)
         self._ids = itertools.count(1)
         self._session: dict[str, Any] = _default_session(time.time() + self._options.expire_s)
         self._ear = Ear(RATE, self._options.vad_dbfs)
@@ -95,7 +89,6 @@ class Session:
         self._items: dict[str, float] = {}  # -> ms of sound that it has
         self._sent_ms: dict[str, float] = {}  # of each item, late deltas too
         self._calls: set[str] = set()
-        self._record = self._open_record()
         self._reactions: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": self._update,
             "input_audio_buffer.append": self._append,
@@ -108,23 +101,13 @@ class Session:
             "response.cancel": self._cancel,
         }
 
-    def _open_record(self) -> Any:
-        if not self._options.record:
-            return None
-        path = Path(self._options.record)
-        return open(path if self._number == 1 else path.with_stem(f"{path.stem}-{self._number}"), "wb", buffering=0)
-
     # ---------------------------------------------------------------------------------------- the connection
 
     async def run(self) -> None:
-        try:
-            await self._connection.run(self._greet)
-        finally:
-            if self._record:
-                self._record.close()
-            self._server.log(self._number, "fake", "closed", code=self._socket.close_code)
+        await self._connection.run(self._greet)
 
     def _greet(self) -> None:
+        self._connection.begin_record()
         if self._options.close_at_once is not None:
             self._connection.put(Close(self._options.close_at_once))
             return
@@ -168,7 +151,7 @@ class Session:
             shown["code"] = fields["error"]["code"]
         if type == "response.output_audio.delta":
             shown["ms"] = self._sent_ms.get(fields["item_id"], 0.0)
-        self._server.log(self._number, "server", type, **shown)
+        self._connection.log("server", type, **shown)
         self._connection.put(json.dumps(event))
 
     def _error(self, code: str | None, message: str, cause: dict[str, Any] | None = None) -> None:
@@ -176,7 +159,7 @@ class Session:
         self._send("error", error={**problem, "event_id": (cause or {}).get("event_id")})
 
     def _id(self, kind: str) -> str:
-        return f"{kind}_{self._number}_{next(self._ids)}"
+        return f"{kind}_{self._connection.number}_{next(self._ids)}"
 
     # ------------------------------------------------------------------------------------ what the client says
 
@@ -190,12 +173,12 @@ class Session:
         if isinstance(message, bytes):
             problems.append("a binary frame")
         for problem in problems:
-            self._server.log(self._number, "fake", "violation", reason=problem, message=str(message)[:500])
+            self._connection.violation(problem, message)
         kind = str(event.get("type", ""))
         shown = {name: value for name, value in event.items() if name not in ("type", "audio")}
         if "audio" in event:
             shown["bytes"] = len(decode(event["audio"]) or b"")
-        self._server.log(self._number, "client", kind, **shown)
+        self._connection.log("client", kind, **shown)
         if react := self._reactions.get(kind):
             react(event)
         else:
@@ -217,8 +200,7 @@ class Session:
         if pcm is None or len(pcm) % 2:
             self._error("invalid_value", "Invalid 'audio'. Expected base64-encoded audio bytes.", event)
             return
-        if self._record:
-            self._record.write(pcm)
+        self._connection.record(pcm)
         self._buffer_ms += len(pcm) / BYTES_PER_MS
         detection = self._turn_detection
         if detection is None:
@@ -326,19 +308,17 @@ class Session:
         if self._options.garbage:
             self._litter()
         output: list[dict[str, Any]] = []
-        if self._options.tool and self._server.tool_pending:
-            self._server.tool_pending = False
-            output.append(await self._call_tool(answer))
+        if tool := self._common.tool():
+            output.append(await self._call_tool(answer, *tool))
         elif not self._options.silent_response:
             output.append(await self._speak(answer))
         answer.done = True
         self._send("response.done", response=_response(answer.id, _status(answer), output))
         sent_ms = {item["id"]: self._sent_ms.get(item["id"], 0.0) for item in output}
-        self._server.log(self._number, "fake", "answered", response_id=answer.id, sent_ms=sent_ms)
+        self._connection.log("fake", "answered", response_id=answer.id, sent_ms=sent_ms)
         self._answers = [other for other in self._answers if not other.done]
 
-    async def _call_tool(self, answer: Answer) -> dict[str, Any]:
-        name, _, arguments = self._options.tool.partition(":")
+    async def _call_tool(self, answer: Answer, name: str, arguments: str) -> dict[str, Any]:
         call = self._id("call")
         self._calls.add(call)
         item = {"id": self._id("item"), "type": "function_call", "name": name, "call_id": call}
@@ -359,8 +339,7 @@ class Session:
 
     async def _speak(self, answer: Answer) -> dict[str, Any]:
         """Send a voice faster than it can be heard; a cancel is noticed between two deltas, and a little late."""
-        number = next(self._server.replies)
-        voice = self._server.voices[number % len(self._server.voices)]
+        number, voice = self._common.next_voice()
         id = self._id("item")
         self._items[id] = 0.0
         item: dict[str, Any] = {
@@ -454,24 +433,13 @@ def _merge(old: dict[str, Any], new: dict[str, Any]) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--log", help="JSON lines")
-    parser.add_argument("--record", help="the appended sound, raw; a second connection's beside it as NAME-2")
-    parser.add_argument("--voice", action="append", default=[], help="WAV, 24 kHz mono; several are used in turn")
-    parser.add_argument("--speed", type=float, default=10.0, help="times faster than it can be heard")
-    parser.add_argument("--delay-ms", type=float, default=0.0, help="of the network, one way, in both directions")
-    parser.add_argument("--vad-dbfs", type=float, default=-40.0, help="louder than this is a voice")
-    parser.add_argument("--expire-s", type=float, default=3600.0)
-    parser.add_argument("--tool", default="", metavar="NAME:ARGUMENTS", help="called by the first response")
-    parser.add_argument("--close-at-once", type=int, nargs="?", const=1000, metavar="CODE")
-    parser.add_argument("--reject", type=int, choices=(401, 403, 404, 429))
-    for flag in ("beta-off", "garbage", "huge", "silent-response", "two-responses"):
-        parser.add_argument(f"--{flag}", action="store_true")
-    return parser.parse_args()
+    options = parser(__doc__, RATE)
+    options.add_argument("--expire-s", type=float, default=3600.0)
+    options.add_argument("--reject", type=int, choices=(401, 403, 404, 429))
+    for flag in ("beta-off", "silent-response", "two-responses"):
+        options.add_argument(f"--{flag}", action="store_true")
+    return options.parse_args()
 
 
 if __name__ == "__main__":
-    options = _options()
-    voices = [read_voice(path, RATE) for path in options.voice] or [hum(RATE)]
-    run(lambda log: Server(options, log, voices), options.port, options.log)
+    run(Server, _options(), RATE)

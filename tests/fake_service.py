@@ -5,9 +5,11 @@ They import nothing of what they test.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import binascii
+import itertools
 import json
 import math
 import time
@@ -15,7 +17,8 @@ import wave
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol, TextIO
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TextIO
 
 import numpy as np
 import pydantic
@@ -92,18 +95,75 @@ class Close:
     code: int
     reason: str = ""
 
+    @classmethod
+    def told(cls, words: str) -> Close:
+        """Read CODE:REASON."""
+        code, _, reason = words.partition(":")
+        return cls(int(code), reason)
+
+
+class Common:
+    """What all connections of a stand-in share: its options, its log, and the voice that the agent speaks with."""
+
+    def __init__(self, options: argparse.Namespace, log: Log, rate: int) -> None:
+        """The voice is at `rate` Hz."""
+        self.options, self.log = options, log
+        self.connections = itertools.count(1)
+        self._recordings = itertools.count(1)
+        self._replies = itertools.count()
+        self._voices = [read_voice(path, rate) for path in options.voice] or [hum(rate)]
+        self._tool_pending = bool(options.tool)
+
+    def next_voice(self) -> tuple[int, bytes]:
+        """Return the number of the next answer, from 0 on, and how it sounds."""
+        number = next(self._replies)
+        return number, self._voices[number % len(self._voices)]
+
+    def tool(self) -> tuple[str, str] | None:
+        """Return name and arguments of the tool that the first answer of all calls; None for all later ones."""
+        if not self._tool_pending:
+            return None
+        self._tool_pending = False
+        name, _, arguments = self.options.tool.partition(":")
+        return name, arguments
+
+    def open_record(self) -> BinaryIO | None:
+        """Open a file for the person's sound, if that is wanted: each time another one."""
+        if not self.options.record:
+            return None
+        number, path = next(self._recordings), Path(self.options.record)
+        return open(path if number == 1 else path.with_stem(f"{path.stem}-{number}"), "wb", buffering=0)
+
 
 class Connection:
     """A client, with half a network each way. `receive` takes its messages; what is in `tasks` ends with it."""
 
-    def __init__(self, socket: ServerConnection, delay_s: float, receive: Callable[[str | bytes], None]) -> None:
+    def __init__(self, common: Common, socket: ServerConnection, receive: Callable[[str | bytes], None]) -> None:
+        self.number = next(common.connections)
         self.tasks: asyncio.TaskGroup
-        self._socket, self._receive = socket, receive
+        self._common, self._socket, self._receive = common, socket, receive
+        delay_s = common.options.delay_ms / 1000
         self._to_client, self._from_client = Pipe(delay_s), Pipe(delay_s)
+        self._record: BinaryIO | None = None
 
     def put(self, message: str | bytes | Close) -> None:
         """Send a message."""
         self._to_client.put(message)
+
+    def log(self, origin: str, type: str, **facts: object) -> None:
+        self._common.log(self.number, origin, type, **facts)
+
+    def violation(self, reason: str, message: object = "") -> None:
+        """Write down what a client may not do."""
+        self.log("fake", "violation", reason=reason, message=str(message)[:500])
+
+    def begin_record(self) -> None:
+        """Keep the person's sound from now on."""
+        self._record = self._common.open_record()
+
+    def record(self, pcm: bytes) -> None:
+        if self._record:
+            self._record.write(pcm)
 
     async def run(self, greet: Callable[[], None]) -> None:
         """Greet the client, and serve it until it has left."""
@@ -120,6 +180,10 @@ class Connection:
                 raise _Gone
         except* _Gone:
             pass
+        finally:
+            if self._record:
+                self._record.close()
+            self.log("fake", "closed", code=self._socket.close_code)
 
     async def _write(self) -> None:
         try:
@@ -183,10 +247,27 @@ class Server(Protocol):
         """Let a client in (None), or answer it otherwise."""
 
 
-def run(make: Callable[[Log], Server], port: int, log: str | None) -> None:
-    """Be the process: print the port, and serve until somebody ends it. `log` names a file."""
-    with open(log, "w") if log else nullcontext() as file:
-        asyncio.run(_serve(make(Log(file)), port))
+def parser(description: str | None, rate: int) -> argparse.ArgumentParser:
+    """Return a parser of the options that all stand-ins have; the voice is at `rate` Hz."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--log", help="JSON lines")
+    parser.add_argument("--record", help="the person's sound, raw; a second conversation's beside it as NAME-2")
+    parser.add_argument("--voice", action="append", default=[], help=f"WAV, {rate} Hz mono; several are used in turn")
+    parser.add_argument("--speed", type=float, default=10.0, help="times faster than it can be heard")
+    parser.add_argument("--delay-ms", type=float, default=0.0, help="of the network, one way, in both directions")
+    parser.add_argument("--vad-dbfs", type=float, default=-40.0, help="louder than this is a voice")
+    parser.add_argument("--tool", default="", metavar="NAME:ARGUMENTS", help="called by the first answer")
+    parser.add_argument("--close-at-once", type=int, nargs="?", const=1000, metavar="CODE")
+    parser.add_argument("--garbage", action="store_true", help="send what no server should")
+    parser.add_argument("--huge", action="store_true", help="send a message of 20 MB")
+    return parser
+
+
+def run(make: Callable[[Common], Server], options: argparse.Namespace, rate: int) -> None:
+    """Be the process: print the port, and serve until somebody ends it. The voice is at `rate` Hz."""
+    with open(options.log, "w") if options.log else nullcontext() as file:
+        asyncio.run(_serve(make(Common(options, Log(file), rate)), options.port))
 
 
 async def _serve(server: Server, port: int) -> None:

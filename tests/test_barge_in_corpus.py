@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from xml.etree import ElementTree
 
 import numpy as np
@@ -48,7 +48,7 @@ def voices() -> Voices:
 class Attentive:
     """A detector that is told by what was captured alone: louder than a threshold."""
 
-    level_dbfs = floor_dbfs = -96.0
+    level_dbfs = -96.0
     harmless = unspoilt = False
 
     def __init__(self, threshold: float, wanted: int = 1) -> None:
@@ -61,6 +61,10 @@ class Attentive:
         self.hint = self.speaking = bool(np.abs(cleaned).max() > self._threshold)
         self._loud += self.hint
         self.evident = self._suspecting and self._loud >= self._wanted
+
+    @property
+    def evidence(self) -> Self:
+        return self
 
     def suspect(self) -> None:
         self._suspecting, self._loud = True, 0

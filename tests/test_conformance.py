@@ -5,7 +5,7 @@ A new service is one row in SERVICES.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -51,7 +51,7 @@ from tests.fakes import LoudnessDetector
 KEY = "sk-very-secret-0123456789"
 
 
-def openai(dialect: str, turn_detection: str = "server_vad") -> OpenAI:
+def openai(dialect: str, turn_detection: str = "server_vad") -> Wire:
     return OpenAI(
         Settings(
             url="wss://example.org/v1/realtime",
@@ -64,7 +64,7 @@ def openai(dialect: str, turn_detection: str = "server_vad") -> OpenAI:
     )
 
 
-def gemini(turn_detection: str) -> Gemini:
+def gemini(turn_detection: str) -> Wire:
     return Gemini(
         GeminiSettings(
             url="wss://example.org/live",
@@ -174,22 +174,19 @@ def test_every_end_of_a_connection_has_a_sentence_and_no_secret(service: str, co
         assert closed.end in {*REFUSALS, End.HUNG_UP}
 
 
-@each_service
-@settings(max_examples=60)
-@given(
-    st.lists(
-        st.one_of(
-            st.tuples(st.just("receive"), MESSAGES),
-            st.tuples(st.just("perform"), st.sampled_from(COMMANDS)),
-            st.tuples(st.just("expire"), st.just(0)),
-        ),
-        max_size=40,
+def steps(messages: st.SearchStrategy[str | bytes]) -> st.SearchStrategy[list[tuple[str, object]]]:
+    """Make what may happen to a wire: messages of the service, commands, deadlines."""
+    step = st.one_of(
+        st.tuples(st.just("receive"), messages),
+        st.tuples(st.just("perform"), st.sampled_from(COMMANDS)),
+        st.tuples(st.just("expire"), st.just(0)),
     )
-)
-def test_no_message_and_no_command_breaks_it(service: str, steps: list[tuple[str, object]]) -> None:
-    wire = SERVICES[service]()
-    at, over = 1.0, False
-    replies = [wire.opened(at)]
+    return st.lists(step, max_size=40)
+
+
+def walk(wire: Wire | Line, steps: list[tuple[str, object]], at: float) -> Iterator[Reply]:
+    """Let all that happen; after its end the wire has nothing more to say."""
+    over = False
     for kind, value in steps:
         at += 0.02
         match kind, value:
@@ -203,7 +200,15 @@ def test_no_message_and_no_command_breaks_it(service: str, steps: list[tuple[str
         assert isinstance(reply, Reply)
         assert not (over and reply != NOTHING), "after the end there is nothing"
         over = over or any(isinstance(event, Closed) for event in reply.events)
-        replies.append(reply)
+        yield reply
+
+
+@each_service
+@settings(max_examples=60)
+@given(steps(MESSAGES))
+def test_no_message_and_no_command_breaks_it(service: str, steps: list[tuple[str, object]]) -> None:
+    wire = SERVICES[service]()
+    replies = [wire.opened(1.0), *walk(wire, steps, 1.0)]
     assert not any(KEY in str(message) for reply in replies for message in reply.send), "the key is in the header only"
 
 
@@ -290,27 +295,6 @@ def test_the_numbers_and_keys_show_in_no_picture_of_a_line(name: str) -> None:
 
 @each_line
 @settings(max_examples=60)
-@given(
-    st.lists(
-        st.one_of(
-            st.tuples(st.just("receive"), FROM_A_LINE),
-            st.tuples(st.just("perform"), st.sampled_from(COMMANDS)),
-            st.tuples(st.just("expire"), st.just(0)),
-        ),
-        max_size=40,
-    )
-)
+@given(steps(FROM_A_LINE))
 def test_no_message_and_no_command_breaks_a_line(name: str, steps: list[tuple[str, object]]) -> None:
-    call, at, over = line(name), 1.0, False
-    for kind, value in steps:
-        at += 0.02
-        match kind, value:
-            case "receive", (str() | bytes()) as message:
-                reply = call.receive(message, at)
-            case "expire", _:
-                at = max(at, call.deadline or at)
-                reply = call.expire(at)
-            case _, command:
-                reply = call.perform(command, at)  # type: ignore[arg-type]
-        assert not (over and reply != NOTHING), "after the end there is nothing"
-        over = over or any(isinstance(event, Closed) for event in reply.events)
+    assert len(list(walk(line(name), steps, 1.0))) == len(steps)

@@ -29,7 +29,7 @@ LAYERS: list[list[str]] = [
         "link",
         "contact",
     ],
-    ["agents.draft", "agents.memory", "agents.ending"],
+    ["agents.draft", "agents.memory", "agents.ending", "agents.renewal"],
     [
         "audio.filling",
         "lines.service",
@@ -57,10 +57,10 @@ LAYERS: list[list[str]] = [
         "audio.live",
         "audio.conceal",
     ],
-    ["lines.reading", "lines.dial", "lines.sip_account"],
+    ["agents.agent", "lines.connection", "lines.reading", "lines.dial", "lines.sip_account"],
     ["reading"],
     ["profiles"],
-    ["audio.evidence"],
+    ["audio.evidence", "audio.recording"],
     ["config", "audio.playout", "audio.delivery", "audio.echo", "audio.reference", "audio.speech", "audio.measurement"],
     [
         "audio.hearing",

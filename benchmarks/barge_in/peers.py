@@ -15,7 +15,7 @@ the last one takes anything back.
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import webrtcvad
@@ -41,7 +41,7 @@ class Rule(Protocol):
 class Peer:
     """A detector of one rule. With `words_ms` that much voice is needed once the reply pauses, else nothing more."""
 
-    level_dbfs = floor_dbfs = -96.0
+    level_dbfs = -96.0
     harmless = unspoilt = False
 
     def __init__(self, rule: Rule, *, words_ms: int = 0, mode: int = 3) -> None:
@@ -51,6 +51,10 @@ class Peer:
         self._vad = webrtcvad.Vad(mode)
         self._pausing = False
         self._voiced = 0
+
+    @property
+    def evidence(self) -> Self:
+        return self
 
     @property
     def speaking(self) -> bool:

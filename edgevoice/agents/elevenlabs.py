@@ -7,44 +7,22 @@ Rules
   silence flows instead, from here.
 * Nothing is heard before the service has said in which formats it speaks and hears.
 * A conversation cannot be taken up again at the service: a new one is told as context what was said in the old one.
-* After `Closed` nothing is sent and nothing is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import assert_never
 
 from edgevoice.agents import elevenlabs_session as session
+from edgevoice.agents.agent import Agent
 from edgevoice.agents.draft import Draft
 from edgevoice.agents.elevenlabs_answers import BYTES_PER_MS, Answers
 from edgevoice.agents.elevenlabs_session import FORMATS, USUAL_FORMAT, Message, Metadata, Settings
 from edgevoice.agents.elevenlabs_sound import RATE, Ear, Mouth
 from edgevoice.agents.memory import Memory
-from edgevoice.events import (
-    Answer,
-    BargeIn,
-    Chirp,
-    Clear,
-    Closed,
-    Command,
-    End,
-    HangUp,
-    Interrupt,
-    Listen,
-    Mark,
-    Opened,
-    Play,
-    Respond,
-    Resumed,
-    Tone,
-    ToolResult,
-    Transcript,
-    TurnCommitted,
-    Witness,
-)
-from edgevoice.wire import NOTHING, Reply, Request
+from edgevoice.events import Closed, End, Transcript, TurnCommitted
+from edgevoice.wire import Request
 
 __all__ = ["ElevenLabs", "Settings"]
 
@@ -55,21 +33,23 @@ CHUNK = '{"user_audio_chunk":"%s"}'  # the one message without a type
 SKIP_TURN = "skip_turn"  # the service's own tool by which an agent decides to say nothing
 
 
-class ElevenLabs:
-    """A `Wire` to one conversation."""
+def ElevenLabs(settings: Settings) -> Agent:
+    """Begin a conversation."""
+    return Agent(_ElevenLabs(settings))
+
+
+class _ElevenLabs:
+    """A `Service`: one conversation by its protocol."""
 
     rate = RATE
 
     def __init__(self, settings: Settings) -> None:
+        self.draft = Draft()
+        self.listens = False
         self._settings = settings
-        self._connected = False
-        self._told_opened = False
-        self._over: Closed | None = None
-        self._draft = Draft()
         self._memory = Memory()
-        self._answers = Answers(self._draft, self._memory)
+        self._answers = Answers(self.draft, self._memory)
         self._turns = 0
-        self._senseless = 0
         self._begun_by = inf
         self._quiet_at = inf  # when silence is due
         self._ear: Ear | None = None  # there is one when the conversation has begun
@@ -92,88 +72,63 @@ class ElevenLabs:
     # ------------------------------------------------------------------------------------------- the port
 
     @property
-    def ignored(self) -> int:
-        """How many messages made no sense."""
-        return self._senseless + self._answers.ignored
+    def deadline(self) -> float:
+        return min(self._begun_by, self._quiet_at, self._answers.deadline)
 
-    @property
-    def deadline(self) -> float | None:
-        due = min(self._begun_by, self._quiet_at, self._answers.deadline)
-        return due if due < inf and self._over is None else None
-
-    def request(self) -> Request | None:
+    def request(self) -> Request:
         settings = self._settings
         if not settings.api_key:
             return Request(session.socket_url(settings))
         key = {"xi-api-key": settings.api_key}
         return Request(session.signing_url(settings), key, leads_to=lambda *answer: session.signed(settings, *answer))
 
-    def opened(self, at: float) -> Reply:
-        if self._over:
-            return NOTHING
-        self._connected = True
+    def opened(self, at: float) -> None:
+        self.listens = True
         self._begun_by = at + BEGUN_S
-        self._draft.send.append(session.initiation(self._settings))
-        return self._reply()
+        self.draft.send.append(session.initiation(self._settings))
 
-    def receive(self, message: str | bytes, at: float) -> Reply:
-        if self._over:
-            return NOTHING
+    def take(self, message: str | bytes, at: float) -> bool:
         decoded = session.decode(message)
         if decoded is None:
-            self._senseless += 1
-        elif react := self._reactions.get(decoded.type):
-            react(decoded, at)
-        return self._reply()
-
-    def perform(self, command: Command, at: float) -> Reply:
-        if self._over or not (self._connected or isinstance(command, HangUp)):
-            return NOTHING
-        match command:
-            case Play(pcm, ""):
-                self._hear(pcm, at)
-            case Interrupt(response, heard_ms):
-                self._answers.interrupt(response, heard_ms, at)
-            case ToolResult(id, output):
-                self._answers.tool_result(id, output)
-            case HangUp(reason):
-                self._end(Closed(End.HUNG_UP, reason))
-            case Respond():
-                pass  # it does, unasked
-            case Play() | Answer() | Mark() | Clear() | BargeIn() | Witness() | Chirp() | Tone() | Listen():
-                pass  # an agent has neither loudspeaker nor microphone
-            case _:
-                assert_never(command)
-        return self._reply()
-
-    def expire(self, at: float) -> Reply:
-        if self._over:
-            return NOTHING
-        if at >= self._begun_by:
-            self._end(Closed(End.LINK_LOST, f"{self._settings.host} does not begin the conversation"))
-            return self._reply()
-        if at >= self._quiet_at:
-            self._hear(bytes(int(QUIET_S * 1000) * BYTES_PER_MS), at)
-        self._answers.expire(at)
-        return self._reply()
-
-    def lost(self, at: float) -> bool:
-        if not self._told_opened or self._over:
             return False
+        if react := self._reactions.get(decoded.type):
+            react(decoded, at)
+        return True
+
+    def hear(self, pcm: bytes, at: float) -> None:
+        if self._ear is None:
+            return
+        self._quiet_at = at + QUIET_S
+        self._partial += pcm
+        whole = len(self._partial) // FRAME * FRAME
+        for i in range(0, whole, FRAME):
+            self.draft.send.append(CHUNK % self._ear.encode(bytes(self._partial[i : i + FRAME])))
+        del self._partial[:whole]
+
+    def respond(self, at: float) -> None:
+        """Do nothing: it answers unasked."""
+
+    def interrupt(self, name: str, heard_ms: float, at: float) -> None:
+        self._answers.interrupt(name, heard_ms, at)
+
+    def tool_result(self, id: str, output: str, at: float) -> None:
+        self._answers.tool_result(id, output)
+
+    def expire(self, at: float) -> None:
+        if at >= self._begun_by:
+            self.draft.end(Closed(End.LINK_LOST, f"{self._settings.host} does not begin the conversation"))
+            return
+        if at >= self._quiet_at:
+            self.hear(bytes(int(QUIET_S * 1000) * BYTES_PER_MS), at)
+        self._answers.expire(at)
+
+    def lost(self, at: float) -> None:
         self._ear = None
         self._begun_by = self._quiet_at = inf
         self._answers.take_over()
-        return True
 
-    def closed(self, code: int, reason: str, at: float) -> Closed:
-        return self._over or session.closing(self._settings, code, reason, begun=self._ear is not None)
-
-    def _reply(self) -> Reply:
-        return self._draft.reply(close=self._over is not None)
-
-    def _end(self, closed: Closed) -> None:
-        self._over = closed
-        self._draft.events.append(closed)
+    def closing(self, code: int, reason: str) -> Closed:
+        return session.closing(self._settings, code, reason, begun=self._ear is not None)
 
     # ----------------------------------------------------------------------------------- the conversation
 
@@ -187,48 +142,36 @@ class ElevenLabs:
             if format not in FORMATS:
                 sentence = f"the agent {self._settings.agent_id!r} {what} {format[:40]!r}, expected one of"
                 sentence = f"{sentence} {', '.join(FORMATS)}: set that at {self._settings.host}"
-                self._end(Closed(End.REFUSED, sentence))
+                self.draft.end(Closed(End.REFUSED, sentence))
                 return
         self._begun_by, self._quiet_at = inf, at + QUIET_S
         self._ear = Ear(hears)
         self._answers.speak_with(Mouth(speaks))
-        if self._told_opened:
+        if not self.draft.open():
             self._take_over(at)
-        self._draft.events.append(Resumed() if self._told_opened else Opened())
-        self._told_opened = True
 
     def _take_over(self, at: float) -> None:
         """Tell a new conversation what was said, and ask it to answer what was not answered."""
         said = self._memory.lines()
         if said:
-            self._draft.say("contextual_update", text=session.so_far(said))
+            self.draft.say("contextual_update", text=session.so_far(said))
         if said and said[-1][0] == "person":
-            self._draft.say("user_message", text=said[-1][1])  # better to be greeted twice than not to be answered
+            self.draft.say("user_message", text=said[-1][1])  # better to be greeted twice than not to be answered
         else:
             self._answers.drop_greeting(at)
 
     def _pinged(self, message: Message, at: float) -> None:
         if message.ping_event and message.ping_event.event_id is not None:
-            self._draft.say("pong", event_id=message.ping_event.event_id)
+            self.draft.say("pong", event_id=message.ping_event.event_id)
 
     def _complained(self, message: Message, at: float) -> None:
         """End the call if trying again does not help; else the service goes on, or closes the connection itself."""
         begun = self._ear is not None
         refused = session.refusal(self._settings, message.complaint, begun=begun)
         if refused and (not begun or refused.end is End.NO_CREDIT):  # the others may be about a tool
-            self._end(refused)
+            self.draft.end(refused)
 
     # ----------------------------------------------------------------------------------------- the person
-
-    def _hear(self, pcm: bytes, at: float) -> None:
-        if self._ear is None:
-            return
-        self._quiet_at = at + QUIET_S
-        self._partial += pcm
-        whole = len(self._partial) // FRAME * FRAME
-        for i in range(0, whole, FRAME):
-            self._draft.send.append(CHUNK % self._ear.encode(bytes(self._partial[i : i + FRAME])))
-        del self._partial[:whole]
 
     def _person_said(self, message: Message, at: float) -> None:
         """Their turn is over: nothing that comes from now on is of an earlier response."""
@@ -238,8 +181,8 @@ class ElevenLabs:
         if text := message.user_transcription_event.user_transcript.strip():
             self._turns += 1
             self._memory.say(f"turn_{self._turns}", "person", text)
-            self._draft.events.append(Transcript("person", text, final=True))
-        self._draft.events.append(TurnCommitted())
+            self.draft.events.append(Transcript("person", text, final=True))
+        self.draft.events.append(TurnCommitted())
 
     # ------------------------------------------------------------------------------------------ the agent
 

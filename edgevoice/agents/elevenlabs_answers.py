@@ -52,7 +52,6 @@ class Answers:
     """What the agent says, and is stopped from saying. It writes into `draft` and `memory`."""
 
     def __init__(self, draft: Draft, memory: Memory) -> None:
-        self.ignored = 0  # sound that was none
         self._draft = draft
         self._memory = memory
         self._mouth: Mouth | None = None
@@ -88,7 +87,7 @@ class Answers:
         try:
             pcm = self._mouth.decode(sound.audio_base_64)
         except ValueError:
-            self.ignored += 1
+            self._draft.ignored += 1
             return
         self._silent_at = max(self._silent_at, at) + len(pcm) / BYTES_PER_MS / 1000
         if response.dead or not pcm:
@@ -218,7 +217,7 @@ class Answers:
 
     def call(self, call: ToolCall) -> None:
         if not call.tool_call_id or not call.tool_name or call.tool_call_id in self._calls:
-            self.ignored += 1
+            self._draft.ignored += 1
             return
         self._calls[call.tool_call_id] = None
         while len(self._calls) > KEPT_CALLS:

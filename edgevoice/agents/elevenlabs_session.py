@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from edgevoice.agents.draft import message
-from edgevoice.agents.ending import ended, quoted
+from edgevoice.agents.draft import message, reader
+from edgevoice.agents.ending import Refusals, any_of, ended, quoted, refused
 from edgevoice.audio.resample import SERVICE_RATES
 from edgevoice.events import Closed, End
 from edgevoice.wire import Request
@@ -26,8 +26,8 @@ ULAW = "ulaw_8000"
 FORMATS: Mapping[str, int] = {**{f"pcm_{rate}": rate for rate in SERVICE_RATES}, ULAW: 8000}  # -> Hz
 USUAL_FORMAT = "pcm_16000"  # of an agent that does not say; the service's own package counts on it always
 
-# Found in the words with which the service ends a conversation, or refuses one.
-REFUSALS: Sequence[tuple[tuple[str, ...], End, str]] = (
+# In the words with which the service ends a conversation, or refuses one.
+REFUSALS: Refusals = (
     (
         ("does not exist", "agent not found", "agent_not_found"),
         End.REFUSED,
@@ -163,15 +163,8 @@ class Message(msgspec.Struct):
         return " ".join([self.message or "", *(f"{each.message or ''} {each.reason or ''}" for each in problems)])
 
 
-_decoder = msgspec.json.Decoder(Message, strict=False)  # an id may come as text
-
-
-def decode(message: str | bytes) -> Message | None:
-    """Read one message; None if it is none."""
-    try:
-        return _decoder.decode(message)
-    except (ValueError, RecursionError):  # not UTF-8, not JSON, wrong types, or a bomb of brackets
-        return None
+decode = reader(Message, strict=False)  # an id may come as text
+_read_signed = reader(SignedUrl)
 
 
 # ----------------------------------------------------------------------------------------------- what we say
@@ -198,10 +191,8 @@ def signed(settings: Settings, status: int, body: bytes) -> Request | Closed:
     """Read the answer to the question for a private agent's address. It is a secret, as the key is."""
     if status != 200:
         return closing(settings, status, body.decode(errors="replace"), begun=False)
-    try:
-        url = msgspec.json.decode(body, type=SignedUrl).signed_url
-    except (ValueError, RecursionError):
-        url = ""
+    told = _read_signed(body)
+    url = told.signed_url if told else ""
     encrypted = urlsplit(settings.url).scheme == "wss"
     if not url.startswith("wss://" if encrypted else ("wss://", "ws://")):
         return Closed(End.BROKEN, f"{settings.host} gave no address for the agent {settings.agent_id!r}")
@@ -241,11 +232,10 @@ def refusal(settings: Settings, words: str, *, begun: bool) -> Closed | None:
 
     `begun`: there was a conversation, so that what is not authorized is something else.
     """
-    known = {"host": settings.host, "agent": settings.agent_id, "said": quoted(words, settings.api_key)}
-    for fragments, end, sentence in REFUSALS:
-        if _any_of(fragments, words):
-            return Closed(end, sentence.format(**known))
-    return _unauthorized(settings) if not begun and _any_of(UNAUTHORIZED, words) else None
+    said = quoted(words, settings.api_key)
+    if refusing := refused(REFUSALS, words, host=settings.host, agent=settings.agent_id, said=said):
+        return refusing
+    return _unauthorized(settings) if not begun and any_of(UNAUTHORIZED, words) else None
 
 
 def _unauthorized(settings: Settings) -> Closed:
@@ -259,10 +249,10 @@ def _unauthorized(settings: Settings) -> Closed:
 def closing(settings: Settings, code: int, reason: str, *, begun: bool) -> Closed:
     """Say what a close code, or an HTTP status, means to the owner of the box; `begun`: there was a conversation."""
     host, said = settings.host, quoted(reason, settings.api_key)
-    if settings.api_key and not begun and _any_of(EXPIRED, reason):
+    if settings.api_key and not begun and any_of(EXPIRED, reason):
         return Closed(End.LINK_LOST, f"the signed address of {host} has expired: the next try asks for a new one")
-    if code and not 500 <= code <= 599 and (refused := refusal(settings, reason, begun=begun)):
-        return refused
+    if code and not 500 <= code <= 599 and (refusing := refusal(settings, reason, begun=begun)):
+        return refusing
     match code:
         case 401 | 403:
             return _unauthorized(settings)
@@ -278,7 +268,3 @@ def closing(settings: Settings, code: int, reason: str, *, begun: bool) -> Close
             return Closed(End.REFUSED, f"{host} refuses the conversation (3000){said}")
         case _:
             return ended(host, settings.agent_id, code, said, check="url")
-
-
-def _any_of(fragments: Sequence[str], words: str) -> bool:
-    return any(fragment in words.lower() for fragment in fragments)

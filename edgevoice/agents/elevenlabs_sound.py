@@ -6,7 +6,7 @@ import binascii
 
 from edgevoice.agents.elevenlabs_session import FORMATS, ULAW
 from edgevoice.audio.g711 import pcm_to_ulaw, ulaw_to_pcm
-from edgevoice.audio.pcm import from_bytes, to_bytes
+from edgevoice.audio.pcm import Whole, from_bytes, to_bytes
 from edgevoice.audio.resample import Resampler
 
 RATE = 16_000  # what an agent speaks and hears unless it is set otherwise, and what our ear hears
@@ -18,20 +18,18 @@ class Mouth:
     def __init__(self, format: str) -> None:
         self._ulaw = format == ULAW
         self._resampler = Resampler(FORMATS[format], RATE)
-        self._odd = b""  # half a sample, where a piece ends in the middle of one
+        self._whole = Whole()  # a piece may end in the middle of a sample
 
     def begin(self) -> None:
         """What comes now has nothing to do with what came before."""
         self._resampler.reset()
-        self._odd = b""
+        self._whole = Whole()
 
     def decode(self, audio_base_64: str) -> bytes:
         """Return int16 at RATE. Raise ValueError if it is no sound."""
         sound = binascii.a2b_base64(audio_base_64, strict_mode=True)
-        pcm = ulaw_to_pcm(sound) if self._ulaw else self._odd + sound
-        whole = len(pcm) & ~1
-        self._odd = pcm[whole:]
-        return to_bytes(self._resampler.process(from_bytes(pcm[:whole])))
+        pcm = ulaw_to_pcm(sound) if self._ulaw else self._whole.samples(sound)
+        return to_bytes(self._resampler.process(from_bytes(pcm)))
 
 
 class Ear:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from edgevoice.events import Closed, End
 
 QUOTED_CHARS = 160
 KEYS = re.compile(r"\b(?:[es]k[-_]|AIza|AQ\.)[\w*.-]+")  # as OpenAI's, ElevenLabs' and Google's begin
+WRONG_KEY = "{host} does not accept the API key: put a valid one into the file that api_key_file names"
+
+# What stands in the service's words when trying again does not help, in lower case; the end, and what does help.
+Refusals: TypeAlias = Sequence[tuple[Sequence[str], End, str]]
 
 
 def quoted(words: str, secret: str = "") -> str:
@@ -19,6 +25,18 @@ def quoted(words: str, secret: str = "") -> str:
         words = words.replace(secret, "[key]")
     words = KEYS.sub("[key]", " ".join(words.split()))
     return f": {words[:QUOTED_CHARS]}" if words else ""
+
+
+def any_of(fragments: Sequence[str], words: str) -> bool:
+    return any(fragment in words.lower() for fragment in fragments)
+
+
+def refused(refusals: Refusals, words: str, **known: str) -> Closed | None:
+    """Return the first of the refusals that `words` hold, its sentence filled with what is `known`; None: none."""
+    for fragments, end, sentence in refusals:
+        if any_of(fragments, words):
+            return Closed(end, sentence.format(**known))
+    return None
 
 
 def ended(host: str, model: str, code: int, said: str, *, check: str) -> Closed:

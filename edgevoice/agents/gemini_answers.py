@@ -24,7 +24,7 @@ from edgevoice.agents.draft import Draft
 from edgevoice.agents.gemini_session import RATE, Blob, FunctionCall, ServerContent, message, told
 from edgevoice.agents.gemini_turn import PersonsTurn
 from edgevoice.agents.memory import Memory, stopped
-from edgevoice.audio.pcm import from_bytes, to_bytes
+from edgevoice.audio.pcm import Whole, from_bytes, to_bytes
 from edgevoice.audio.resample import RATES, Resampler
 from edgevoice.events import (
     Audio,
@@ -50,7 +50,7 @@ class _Answer:
     dead: bool = False
     done: bool = False
     received: int = 0  # bytes
-    odd: bytes = b""  # half a sample, when a piece ends in the middle of one
+    whole: Whole = field(default_factory=Whole)  # a piece may end in the middle of a sample
     resampler: Resampler = field(default_factory=lambda: Resampler(RATE, RATE))
 
 
@@ -58,7 +58,6 @@ class Answers:
     """What the agent says and asks for. It writes into `draft` and `memory`."""
 
     def __init__(self, draft: Draft, memory: Memory, turn: PersonsTurn, *, unasked: bool) -> None:
-        self.ignored = 0  # sound that was none
         self.unplayable = ""  # the kind of sound that we cannot play
         self._draft, self._memory, self._turn = draft, memory, turn
         self._unasked = unasked  # the service ends the turns, and answers by itself
@@ -165,7 +164,7 @@ class Answers:
         try:
             pcm = binascii.a2b_base64(blob.data, strict_mode=True)
         except ValueError:
-            self.ignored += 1
+            self._draft.ignored += 1
             return
         late = self._turn_open and at < self._late_until
         answer = None if late else self._alive(at)
@@ -173,9 +172,7 @@ class Answers:
             return
         if rate != answer.resampler.source:
             answer.resampler = Resampler(rate, RATE)
-        pcm = answer.odd + pcm
-        whole = len(pcm) & ~1
-        pcm, answer.odd = to_bytes(answer.resampler.process(from_bytes(pcm[:whole]))), pcm[whole:]
+        pcm = to_bytes(answer.resampler.process(from_bytes(answer.whole.samples(pcm))))
         answer.received += len(pcm)
         if pcm:
             self._draft.events.append(Audio(pcm, answer.name))
@@ -257,7 +254,7 @@ class Answers:
     def call(self, calls: list[FunctionCall] | None, at: float) -> None:
         for call in calls or ():
             if not call.id or not call.name or call.id in self._calls:
-                self.ignored += 1
+                self._draft.ignored += 1
                 continue
             answer = self._alive(at)
             if answer is None:

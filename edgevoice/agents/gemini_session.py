@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from edgevoice.agents.ending import ended, quoted
+from edgevoice.agents.draft import reader
+from edgevoice.agents.ending import WRONG_KEY, Refusals, ended, quoted, refused
 from edgevoice.events import Closed, End
 from edgevoice.tools import Tool
 from edgevoice.wire import Request
@@ -29,12 +30,12 @@ PROTOCOL = "google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateCo
 DURATION = re.compile(r"(\d+(?:\.\d+)?)s")  # google.protobuf.Duration in JSON
 SCHEMA_KEYS = {"description", "enum", "minimum", "maximum", "required"}  # of what the service's own Schema knows
 
-# After these trying again does not help. Found in the words of a close frame, or of a refused upgrade.
-REFUSALS: Sequence[tuple[tuple[str, ...], End, str]] = (
+# In the words of a close frame, or of a refused upgrade.
+REFUSALS: Refusals = (
     (
         ("api key not valid", "api key not found", "api key expired", "api_key_invalid", "valid api key"),
         End.BAD_CREDENTIALS,
-        "{host} does not accept the API key: put a valid one into the file that api_key_file names",
+        WRONG_KEY,
     ),
     (
         ("quota", "billing", "credit", "resource_exhausted", "resource has been exhausted"),
@@ -180,15 +181,7 @@ class Message(_Struct):
     voice_activity: VoiceActivity | None = None
 
 
-_decoder = msgspec.json.Decoder(Message)
-
-
-def decode(message: str | bytes) -> Message | None:
-    """Read one message, which may come in a text or a binary frame; None if it is none."""
-    try:
-        return _decoder.decode(message)
-    except (ValueError, RecursionError):  # not UTF-8, not JSON, wrong types, or a bomb of brackets
-        return None
+decode = reader(Message)
 
 
 # ----------------------------------------------------------------------------------------------- what we say
@@ -283,13 +276,12 @@ def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def closing(settings: Settings, code: int, reason: str, *, begun: bool) -> Closed:
     """Say what a close code, or an HTTP status, means to the owner of the box. `begun`: the session was set up."""
-    host, said, words = settings.host, quoted(reason, settings.api_key), reason.lower()
-    for fragments, end, sentence in REFUSALS:
-        if any(fragment in words for fragment in fragments):
-            return Closed(end, sentence.format(host=host, model=settings.model))
+    host, said = settings.host, quoted(reason, settings.api_key)
+    if refusing := refused(REFUSALS, reason, host=host, model=settings.model):
+        return refusing
     match code:
         case 401:
-            return Closed(End.BAD_CREDENTIALS, REFUSALS[0][2].format(host=host))
+            return Closed(End.BAD_CREDENTIALS, WRONG_KEY.format(host=host))
         case 1007 | 1008 if not begun:
             return Closed(End.REFUSED, f"{host} does not accept the session ({code}): check agent.gemini{said}")
         case 1008 | 1011:

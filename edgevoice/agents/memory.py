@@ -7,6 +7,11 @@ REMEMBERED_CHARS = 16_000  # about 4,000 tokens: the smallest models hold 32,000
 TOLD_CHARS = 200  # of the last words that were heard
 
 
+def greeting(words: str) -> str:
+    """Ask an agent to greet the person with these words."""
+    return f"Say exactly this, and nothing else: {words}"
+
+
 def stopped(heard_ms: float, words: str) -> str:
     """Say to an agent that takes it in words only how much of its answer was heard; `words` are those, if known."""
     said = f"The person stopped you {heard_ms / 1000:.2f} s after you began your last answer, and heard no more of it."

@@ -10,78 +10,55 @@ Rules
   trip is saved, and a session that takes over can be sent the person's sound right behind it, without a gap.
 * Errors are told apart by their code, never by their words. The benign races (a cancel that comes too late, a
   truncation too far, an item that is gone, a commit of nothing) need no answer.
-* After `Closed` nothing is sent and nothing is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import assert_never
 
 from edgevoice.agents import openai_session as session
+from edgevoice.agents.agent import Agent
 from edgevoice.agents.draft import Draft
 from edgevoice.agents.ending import quoted
-from edgevoice.agents.memory import Memory
+from edgevoice.agents.memory import Memory, greeting
 from edgevoice.agents.openai_answers import Answers
 from edgevoice.agents.openai_session import RATE, Message, Settings
 from edgevoice.agents.openai_sound import Sound
-from edgevoice.events import (
-    Answer,
-    BargeIn,
-    Chirp,
-    Clear,
-    Closed,
-    Command,
-    End,
-    HangUp,
-    Interrupt,
-    Listen,
-    Mark,
-    Opened,
-    Play,
-    Respond,
-    Resumed,
-    SpeechStarted,
-    Tone,
-    ToolResult,
-    Transcript,
-    TurnCommitted,
-    Witness,
-)
-from edgevoice.wire import NOTHING, Reply, Request
+from edgevoice.agents.renewal import Renewal
+from edgevoice.events import Closed, End, SpeechStarted, Transcript, TurnCommitted
+from edgevoice.wire import Request
 
 __all__ = ["OpenAI", "Settings"]
 
 CREATED_S = 10.0  # a service that has not said a word by then is not there
 UPDATED_S = 2.0  # some look-alikes never confirm a session
-PAUSE_S = 0.25  # how often we look for a pause in which to renew the session
 SETUP, PLAIN_SETUP = "setup", "plain_setup"
 
 
-class OpenAI:
-    """A `Wire` to one conversation. `clock_offset_s` is unix time less the monotonic `at` of all its calls."""
+def OpenAI(settings: Settings, *, clock_offset_s: float = 0.0) -> Agent:
+    """Begin a conversation. `clock_offset_s` is unix time less the monotonic `at` of all calls of the wire."""
+    return Agent(_OpenAI(settings, clock_offset_s))
+
+
+class _OpenAI:
+    """A `Service`: one conversation by its protocol."""
 
     rate = RATE
 
-    def __init__(self, settings: Settings, *, clock_offset_s: float = 0.0) -> None:
+    def __init__(self, settings: Settings, clock_offset_s: float) -> None:
+        self.draft = Draft()
+        self.listens = False
         self._settings = settings
         self._clock_offset_s = clock_offset_s
-        self._sessions = 0
-        self._told_opened = False
-        self._over: Closed | None = None
-        self._draft = Draft()
         self._memory = Memory()
-        self._answers = Answers(self._draft, self._memory)
-        self._senseless = 0
+        self._answers = Answers(self.draft, self._memory)
+        self._sound = Sound(service_ends_turns=settings.service_ends_turns)
+        self._lost = False  # the link was, and the next session must be told more than words
         # When to do something even if nothing comes
         self._created_by = inf
         self._updated_by = inf
-        self._renew_at = inf
-        self._renew_by = inf
-        self._renew = False
-        self._lost = False  # the link was, and the next session must be told more than words
-        self._sound = Sound(service_ends_turns=settings.service_ends_turns)
+        self._renewal = Renewal()
         self._reactions: dict[str, Callable[[Message, float], None]] = {
             **self._answers.reactions,
             "session.created": self._session_created,
@@ -96,92 +73,72 @@ class OpenAI:
     # ------------------------------------------------------------------------------------------- the port
 
     @property
-    def ignored(self) -> int:
-        """How many messages made no sense."""
-        return self._senseless + self._answers.ignored
+    def deadline(self) -> float:
+        due = min(self._created_by, self._updated_by, self._renewal.at, self._answers.deadline)
+        return inf if self._lost else due
 
-    @property
-    def deadline(self) -> float | None:
-        due = min(self._created_by, self._updated_by, self._renew_at, self._answers.deadline)
-        return due if due < inf and self._over is None and not self._lost else None
-
-    def request(self) -> Request | None:
+    def request(self) -> Request:
         return session.request(self._settings)
 
-    def opened(self, at: float) -> Reply:
-        if self._over:
-            return NOTHING
-        self._sessions += 1
-        self._created_by, self._updated_by, self._renew_at, self._renew_by = at + CREATED_S, inf, inf, inf
-        self._draft.send.append(session.session_update(self._settings, SETUP))
-        if self._sessions > 1:
+    def opened(self, at: float) -> None:
+        self._created_by, self._updated_by, self._renewal = at + CREATED_S, inf, Renewal()
+        self.draft.send.append(session.session_update(self._settings, SETUP))
+        if self.listens:
             self._take_over(at)
-        return self._reply()
+        self.listens = True
 
-    def receive(self, message: str | bytes, at: float) -> Reply:
-        if self._over:
-            return NOTHING
+    def take(self, message: str | bytes, at: float) -> bool:
         decoded = session.decode(message)
         if decoded is None:
-            self._senseless += 1
-            return NOTHING
+            return False
         outcome = decoded.response
         if outcome and outcome.status_details and self._refused(outcome.status_details.error):
-            return self._reply()
+            return True
         if react := self._reactions.get(decoded.type):
             react(decoded, at)
-        return self._reply()
+        return True
 
-    def perform(self, command: Command, at: float) -> Reply:
-        if self._over or not (self._sessions or isinstance(command, HangUp)):
-            return NOTHING
-        match command:
-            case Play(pcm, ""):
-                self._draft.send += self._sound.append(pcm)
-            case Respond():
-                self._respond(at)
-            case Interrupt(response, heard_ms):
-                self._answers.interrupt(response, heard_ms, at)
-            case ToolResult(id, output):
-                self._answers.tool_result(id, output, at)
-            case HangUp(reason):
-                self._end(Closed(End.HUNG_UP, reason))
-            case Play() | Answer() | Mark() | Clear() | BargeIn() | Witness() | Chirp() | Tone() | Listen():
-                pass  # an agent has neither loudspeaker nor microphone
-            case _:
-                assert_never(command)
-        return self._reply()
+    def hear(self, pcm: bytes, at: float) -> None:
+        self.draft.send += self._sound.append(pcm)
 
-    def expire(self, at: float) -> Reply:
-        if self._over or self._lost:
-            return NOTHING
+    def respond(self, at: float) -> None:
+        self.draft.send += self._sound.flush()
+        if self._settings.service_ends_turns:
+            if not self._answers.answering:
+                self._answers.want("", at)
+        elif commit := self._sound.commit():
+            self.draft.send += commit
+            self._answers.turns += 1
+            self._answers.want("", at)
+        else:
+            self._answers.want_nothing()
+
+    def interrupt(self, name: str, heard_ms: float, at: float) -> None:
+        self._answers.interrupt(name, heard_ms, at)
+
+    def tool_result(self, id: str, output: str, at: float) -> None:
+        self._answers.tool_result(id, output, at)
+
+    def expire(self, at: float) -> None:
+        if self._lost:
+            return
         if at >= self._created_by:
-            self._end(Closed(End.LINK_LOST, f"{self._settings.host} does not begin a session"))
-            return self._reply()
+            self.draft.end(Closed(End.LINK_LOST, f"{self._settings.host} does not begin a session"))
+            return
         if at >= self._updated_by:
             self._confirm(at)
-        if at >= self._renew_at:
-            self._look_for_pause(at)
+        if at >= self._renewal.at:
+            pause = not self._sound.hears_voice and self._answers.paused(at)
+            self.draft.renew = self._renewal.due(at, pause=pause)
         if at >= self._answers.deadline:
             self._answers.expire(at)
-        return self._reply()
 
-    def lost(self, at: float) -> bool:
-        self._lost = self._told_opened and self._over is None
-        if self._lost:
-            self._renew_at = self._renew_by = inf
-        return self._lost
+    def lost(self, at: float) -> None:
+        self._lost = True
+        self._renewal = Renewal()
 
-    def closed(self, code: int, reason: str, at: float) -> Closed:
-        return self._over or session.closing(self._settings, code, reason)  # maybe only a second connection's end
-
-    def _reply(self) -> Reply:
-        renew, self._renew = self._renew, False
-        return self._draft.reply(renew=renew, close=self._over is not None)
-
-    def _end(self, closed: Closed) -> None:
-        self._over = closed
-        self._draft.events.append(closed)
+    def closing(self, code: int, reason: str) -> Closed:
+        return session.closing(self._settings, code, reason)
 
     # ---------------------------------------------------------------------------------------- the session
 
@@ -189,46 +146,38 @@ class OpenAI:
         self._created_by, self._updated_by = inf, at + UPDATED_S
         if message.session and message.session.expires_at:
             unix = at + self._clock_offset_s
-            self._renew_at, self._renew_by = session.renewal(message.session.expires_at, unix, at)
+            self._renewal = session.renewal(message.session.expires_at, unix, at)
 
     def _session_updated(self, message: Message, at: float) -> None:
         self._confirm(at)
 
     def _confirm(self, at: float) -> None:
         """Tell that we are connected, and let the agent greet: once, however many sessions there are."""
-        if self._told_opened and min(self._created_by, self._updated_by) < inf:
-            self._draft.events.append(Resumed())
+        waited_for = min(self._created_by, self._updated_by) < inf
         self._created_by = self._updated_by = inf
-        if self._told_opened:
+        if self.draft.opened and not waited_for:
             return
-        self._told_opened = True
-        self._draft.events.append(Opened())
-        if self._settings.greeting:
-            self._answers.want(f"Say exactly this, and nothing else: {self._settings.greeting}", at)
-
-    def _look_for_pause(self, at: float) -> None:
-        pause = not self._sound.hears_voice and self._answers.paused(at)
-        self._renew = pause or at >= self._renew_by
-        self._renew_at = inf if self._renew else min(at + PAUSE_S, self._renew_by)
+        if self.draft.open() and self._settings.greeting:
+            self._answers.want(greeting(self._settings.greeting), at)
 
     def _take_over(self, at: float) -> None:
         """Tell a new session what was said, and what is just being said."""
-        self._draft.send += session.remembered(self._memory, beta=self._settings.beta)
-        self._draft.send += self._sound.take_over(lost=self._lost, waiting=self._answers.waiting)
+        self.draft.send += session.remembered(self._memory, beta=self._settings.beta)
+        self.draft.send += self._sound.take_over(lost=self._lost, waiting=self._answers.waiting)
         self._lost = False
         self._answers.take_over(at)
 
     def _error(self, message: Message, at: float) -> None:
         problem = message.error or session.Problem()
         if problem.event_id == SETUP:  # perhaps it cannot do what is not needed
-            self._draft.send.append(session.session_update(self._settings, PLAIN_SETUP, plain=True))
+            self.draft.send.append(session.session_update(self._settings, PLAIN_SETUP, plain=True))
         elif self._refused(problem):
             pass
         elif problem.code == "session_expired":  # a session that could not be renewed in time
-            self._end(Closed(End.LINK_LOST, f"{self._settings.host} ended the session: it has lasted too long"))
+            self.draft.end(Closed(End.LINK_LOST, f"{self._settings.host} ended the session: it has lasted too long"))
         elif problem.event_id == PLAIN_SETUP and not self._settings.beta:
             said = quoted(f"{problem.message or problem.code} {problem.param or ''}", self._settings.api_key)
-            self._end(Closed(End.REFUSED, f"{self._settings.host} does not accept the session{said}"))
+            self.draft.end(Closed(End.REFUSED, f"{self._settings.host} does not accept the session{said}"))
         else:
             self._answers.refused(problem, at)
 
@@ -236,40 +185,28 @@ class OpenAI:
         """End the call if trying again does not help."""
         refused = problem and session.refusal(self._settings, f"{problem.code} {problem.type}")
         if refused:
-            self._end(refused)
+            self.draft.end(refused)
         return refused is not None
 
     # ----------------------------------------------------------------------------------------- the person
 
     def _speech_started(self, message: Message, at: float) -> None:
         ago_ms = self._sound.begins(message.audio_start_ms, self._settings.prefix_ms)
-        self._draft.events.append(SpeechStarted(ago_ms))
+        self.draft.events.append(SpeechStarted(ago_ms))
 
     def _turn_committed(self, message: Message, at: float) -> None:
         self._memory.begin(message.item_id, "person")
         if self._settings.service_ends_turns:  # else it only answers our own commit
             self._sound.ended()
             self._answers.turns += 1
-            self._draft.events.append(TurnCommitted())
+            self.draft.events.append(TurnCommitted())
 
     def _person_speaks(self, message: Message, at: float) -> None:
         if message.delta:
-            self._draft.events.append(Transcript("person", message.delta, final=False))
+            self.draft.events.append(Transcript("person", message.delta, final=False))
 
     def _person_said(self, message: Message, at: float) -> None:
         if text := (message.transcript or "").strip():
             self._sound.told()
             self._memory.say(message.item_id, "person", text)
-            self._draft.events.append(Transcript("person", text, final=True))
-
-    def _respond(self, at: float) -> None:
-        self._draft.send += self._sound.flush()
-        if self._settings.service_ends_turns:
-            if not self._answers.answering:
-                self._answers.want("", at)
-        elif commit := self._sound.commit():
-            self._draft.send += commit
-            self._answers.turns += 1
-            self._answers.want("", at)
-        else:
-            self._answers.want_nothing()
+            self.draft.events.append(Transcript("person", text, final=True))

@@ -23,6 +23,7 @@ from math import inf
 from edgevoice.agents.draft import Draft
 from edgevoice.agents.memory import Memory
 from edgevoice.agents.openai_session import BYTES_PER_MS, Item, Message, Outcome, Problem
+from edgevoice.audio.pcm import Whole
 from edgevoice.events import Audio, ResponseDone, ResponseStarted, ToolCalled, Transcript
 
 KEPT_RESPONSES = 32
@@ -37,7 +38,7 @@ class _Sound:
     """The sound of one item of a response."""
 
     received: int = 0  # bytes
-    odd: bytes = b""  # half a sample, when a delta ends in the middle of one
+    whole: Whole = field(default_factory=Whole)  # a delta may end in the middle of a sample
     settled: bool = False  # the service knows how much of it was heard
 
 
@@ -72,7 +73,6 @@ class Answers:
 
     def __init__(self, draft: Draft, memory: Memory) -> None:
         self.turns = 0  # of the person, so far
-        self.ignored = 0  # sound that was none
         self._draft = draft
         self._memory = memory
         self._session = 1
@@ -198,14 +198,12 @@ class Answers:
         try:
             pcm = binascii.a2b_base64(message.delta or "", strict_mode=True)
         except ValueError:
-            self.ignored += 1
+            self._draft.ignored += 1
             return
         sound = response.items.setdefault(message.item_id, _Sound())
-        pcm = sound.odd + pcm
-        whole = len(pcm) & ~1
-        pcm, sound.odd = pcm[:whole], pcm[whole:]
-        sound.received += whole
-        self._silent_at = max(self._silent_at, at) + whole / BYTES_PER_MS / 1000
+        pcm = sound.whole.samples(pcm)
+        sound.received += len(pcm)
+        self._silent_at = max(self._silent_at, at) + len(pcm) / BYTES_PER_MS / 1000
         if pcm:
             self._draft.events.append(Audio(pcm, message.response_id))
 

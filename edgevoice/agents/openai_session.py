@@ -13,9 +13,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from edgevoice.agents.draft import message
-from edgevoice.agents.ending import ended, quoted
+from edgevoice.agents.draft import message, reader
+from edgevoice.agents.ending import WRONG_KEY, Refusals, ended, quoted, refused
 from edgevoice.agents.memory import Memory
+from edgevoice.agents.renewal import Renewal
 from edgevoice.events import Closed, End
 from edgevoice.tools import Tool
 from edgevoice.wire import Request
@@ -33,21 +34,19 @@ GA_NAMES = {
     "response.audio_transcript.done": "response.output_audio_transcript.done",
 }
 
-# After these trying again does not help. Each sentence says what does.
-REFUSALS = {
-    "invalid_api_key": "{host} does not accept the API key: put a valid one into the file that api_key_file names",
-    "insufficient_quota": "the account at {host} has no credit left: add some, or raise its limit",
-    "billing_hard_limit_reached": "the account at {host} has reached its spending limit: raise it there",
-    "account_deactivated": "the account at {host} is deactivated: use a key of another one",
-    "model_not_found": "{host} does not offer the model {model!r} to this key: choose another model",
-    "beta_api_shape_disabled": '{host} no longer speaks the beta API: set dialect = "ga"',
-}
-ENDS = {  # those that have a light of their own
-    "invalid_api_key": End.BAD_CREDENTIALS,
-    "insufficient_quota": End.NO_CREDIT,
-    "billing_hard_limit_reached": End.NO_CREDIT,
-    "account_deactivated": End.BAD_CREDENTIALS,
-}
+# In a code of the service's, or in the words of a close frame. Two are also told by a status.
+REFUSALS: Refusals = (
+    (("invalid_api_key",), End.BAD_CREDENTIALS, WRONG_KEY),
+    (("insufficient_quota",), End.NO_CREDIT, "the account at {host} has no credit left: add some, or raise its limit"),
+    (
+        ("billing_hard_limit_reached",),
+        End.NO_CREDIT,
+        "the account at {host} has reached its spending limit: raise it there",
+    ),
+    (("account_deactivated",), End.BAD_CREDENTIALS, "the account at {host} is deactivated: use a key of another one"),
+    (("model_not_found",), End.REFUSED, "{host} does not offer the model {model!r} to this key: choose another model"),
+    (("beta_api_shape_disabled",), End.REFUSED, '{host} no longer speaks the beta API: set dialect = "ga"'),
+)
 
 Dialect: TypeAlias = Literal["ga", "beta", "azure"]
 TurnDetection: TypeAlias = Literal["server_vad", "semantic_vad", "local", "none"]
@@ -142,16 +141,14 @@ class Message(msgspec.Struct):
     error: Problem | None = None
 
 
-_decoder = msgspec.json.Decoder(Message)
+_read = reader(Message)
 
 
 def decode(message: str | bytes) -> Message | None:
     """Read one message; None if it is none. The names of both shapes become those of the current one."""
-    try:
-        decoded = _decoder.decode(message)
-    except (ValueError, RecursionError):  # not UTF-8, not JSON, wrong types, or a bomb of brackets
-        return None
-    decoded.type = GA_NAMES.get(decoded.type, decoded.type)
+    decoded = _read(message)
+    if decoded:
+        decoded.type = GA_NAMES.get(decoded.type, decoded.type)
     return decoded
 
 
@@ -252,8 +249,8 @@ def remembered(memory: Memory, *, beta: bool) -> Iterator[str]:
 # ----------------------------------------------------------------------------------------------- how it ends
 
 
-def renewal(expires_at: float, unix: float, at: float) -> tuple[float, float]:
-    """Say from when on, and by when, a session is renewed (in seconds of `at`).
+def renewal(expires_at: float, unix: float, at: float) -> Renewal:
+    """Say when a session is renewed (in seconds of `at`).
 
     A box without a battery may have booted into another year, so an unlikely limit is not believed. The first moment
     is never before half of the time left, so that a service with very short sessions does not make us spin.
@@ -261,20 +258,17 @@ def renewal(expires_at: float, unix: float, at: float) -> tuple[float, float]:
     left_s = expires_at - unix
     if not 60 <= left_s <= 86_400:
         left_s = USUAL_SESSION_S
-    return at + max(left_s - RENEW_EARLY_S, left_s / 2), at + left_s - RENEW_LATE_S
+    return Renewal(at + max(left_s - RENEW_EARLY_S, left_s / 2), at + left_s - RENEW_LATE_S)
 
 
-def refusal(settings: Settings, words: str | None) -> Closed | None:
+def refusal(settings: Settings, words: str) -> Closed | None:
     """Say what a fatal code means, wherever in `words` it stands; None if there is none."""
-    for code, sentence in REFUSALS.items():
-        if words and code in words:
-            return Closed(ENDS.get(code, End.REFUSED), sentence.format(host=settings.host, model=settings.model))
-    return None
+    return refused(REFUSALS, words, host=settings.host, model=settings.model)
 
 
 def closing(settings: Settings, code: int, reason: str) -> Closed:
     """Say what a close code, or an HTTP status, means to the owner of the box."""
     host, said = settings.host, quoted(reason, settings.api_key)
-    if refused := refusal(settings, {401: "invalid_api_key", 4000: "beta_api_shape_disabled"}.get(code, reason)):
-        return refused
+    if refusing := refusal(settings, {401: "invalid_api_key", 4000: "beta_api_shape_disabled"}.get(code, reason)):
+        return refusing
     return ended(host, settings.model, code, said, check="url, dialect")

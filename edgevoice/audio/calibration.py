@@ -15,17 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
-from edgevoice.audio.measurement import Figures, Recording, measured
+from edgevoice.audio.measurement import Figures, measured
+from edgevoice.audio.recording import Recorder, Recording
 from edgevoice.audio.sweep import Response, Sweep, highest_hz
 
-Samples = NDArray[np.int16]
-
-SETTLE_S = 0.3  # not looked at: microphones thump when they start, and the reference finds its place
-LISTEN_S = 0.5  # of silence, for the noise floor
 SWEEP_S = 2.5  # with a shorter one a long reverberation runs into the harmonics
 TAIL_S = 1.2  # the longest delay that an echo canceller takes, and a living room's reverberation
 SWEEP_DBFS = -12.0  # as loud as loud speech is: distortion and clipping shall show
@@ -57,10 +52,11 @@ class Calibration:
 
 
 class Calibrator:
-    """Gives the card what to play, takes what it captured, decides when the figures are good."""
+    """Has sweeps recorded, one after the other, and decides when the figures are good."""
 
     def __init__(self, rate: int, ahead: int) -> None:
         """`ahead` frames at most lie between writing and hearing."""
+        self.recorder: Recorder  # of the sweep that is being played
         self.figures: Figures | None = None  # of all recordings; None: none was whole
         self.response: Response | None = None
         self.recording: Recording | None = None  # the last whole one
@@ -74,48 +70,23 @@ class Calibrator:
 
     def _begin(self, level_dbfs: float, doing: str) -> None:
         self.doing = doing
-        self._sweep = Sweep(self._rate, SWEEP_S, level_dbfs, highest_hz(self._rate))
-        quiet = np.zeros(round((SETTLE_S + LISTEN_S) * self._rate), np.int16)
-        self._script = np.concatenate((quiet, self._sweep.samples()))
-        self._written = self._filled = 0
-        self._disturbances: int | None = None
-        self._disturbed = False
-        frames = len(self._script) + self._ahead + round(TAIL_S * self._rate)
-        self._played = np.zeros(frames, np.int16)
-        self._captured = np.zeros(frames, np.int16)
-
-    def next(self, frames: int) -> Samples:
-        """Return the next (frames,) to write: silence when all was said."""
-        piece = self._script[self._written : self._written + frames]
-        self._written += frames
-        return np.pad(piece, (0, frames - len(piece)))
-
-    def hear(self, captured: Samples, played: Samples, disturbances: int) -> None:
-        """Take a captured period and what was played beside it, (n,) each; `disturbances` of the card, counted."""
-        start = self._filled
-        taken = min(len(captured), len(self._captured) - start)
-        self._captured[start : start + taken] = captured[:taken]
-        self._played[start : start + taken] = played[:taken]
-        self._filled += taken
-        if self._filled >= SETTLE_S * self._rate:
-            self._disturbed = self._disturbed or self._disturbances not in (None, disturbances)
-            self._disturbances = disturbances
-
-    @property
-    def full(self) -> bool:
-        """The recording is whole: `judge` it."""
-        return self._filled == len(self._captured)
+        sweep = Sweep(self._rate, SWEEP_S, level_dbfs, highest_hz(self._rate))
+        self.recorder = Recorder(sweep, TAIL_S, ahead=self._ahead)
 
     def judge(self) -> None:
-        """Read the figures off, and play another sweep if they are not good. Takes longer than a period."""
+        """Read the figures off a recording that is full, and begin another one if they are not good.
+
+        Takes longer than a period.
+        """
         self.sweeps += 1
         last = self.sweeps == MOST_SWEEPS
-        level = self._sweep.peak_dbfs
-        if self._disturbed:
+        recording = self.recorder.recording
+        level = recording.sweep.peak_dbfs
+        if self.recorder.disturbed:
             self._go_on(last, level, "once more, because the card lost frames")
             return
-        self.recording = Recording(self._sweep, self._played, self._captured, (SETTLE_S, SETTLE_S + LISTEN_S), TAIL_S)
-        self._kept.append(self.recording)
+        self.recording = recording
+        self._kept.append(recording)
         self.figures, self.response = measured(self._kept)
         if self.figures.clipped and level > SOFTEST_DBFS:
             self._kept = [] if not last else self._kept

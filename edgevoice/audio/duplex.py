@@ -253,9 +253,9 @@ class Duplex:
     def _weigh(self) -> None:
         assert self._suspected is not None
         self._suspected += BLOCK
-        if self.detector.evident:
+        if self.detector.evidence.evident:
             self._confirm()
-        elif self.detector.harmless or self._suspected >= self._give_up:
+        elif self.detector.evidence.harmless or self._suspected >= self._give_up:
             self._take_back()
 
     def _confirm(self) -> None:
@@ -272,12 +272,12 @@ class Duplex:
 
     def _forget_suspicion(self) -> None:
         self._suspected = None
-        self.detector.relax()
+        self.detector.evidence.relax()
 
     def _witness(self, ago_ms: float) -> None:
         """Let the far side's own ears count, if what they heard began in this suspicion."""
         if self._suspected is not None and ago_ms <= self._suspected * 1000 / HEARING_RATE + WITNESS_MS:
-            self.detector.witness()
+            self.detector.evidence.witness()
 
     # ------------------------------------------------------------------------------------------ the commands
 

@@ -114,10 +114,12 @@ class Evidence:
 
     @property
     def evident(self) -> bool:
+        """There is enough evidence of a person's voice: interrupt."""
         return self.suspecting and self._ms >= self._wanted_ms
 
     @property
     def harmless(self) -> bool:
+        """It is clear by now that nobody speaks: the suspicion may be taken back."""
         enough = LONGER_QUIET_BLOCKS if self._ms > SOME * self._wanted_ms else QUIET_BLOCKS
         return self.suspecting and self._quiet >= enough and self._levels[-1] < FADED * self._loudest
 
@@ -155,7 +157,7 @@ class Evidence:
         self._rest = self._last_rest
 
     def witness(self) -> None:
-        """Somebody else heard a voice, too."""
+        """Somebody else heard a voice in this suspicion, too: less evidence is needed."""
         self._ms += self._wanted_ms / 2
 
     def weigh(self, heard: Floats, floor: Floats, least: Floats, recent: Floats) -> None:

@@ -55,7 +55,7 @@ class TalkOver:
         self._path = EchoPath()
         self._echo_level = EchoLevel()
         self._margin = 10 ** (point.margin_db / 10)
-        self._evidence = Evidence(point.share * confirm_ms)
+        self.evidence = Evidence(point.share * confirm_ms)
         self._noise = Noise()
         self._bands = bands()
         self._powers = np.zeros((2, BINS), np.float32)  # of the residual, and doubt
@@ -71,17 +71,7 @@ class TalkOver:
     @property
     def hint(self) -> bool:
         """Right now something begins that may be a voice over us: worth silencing the loudspeaker."""
-        return (self._above >= STAND_OUT or self._loud) and not self._evidence.resting
-
-    @property
-    def evident(self) -> bool:
-        """There is enough evidence of a person's voice: interrupt."""
-        return self._evidence.evident
-
-    @property
-    def harmless(self) -> bool:
-        """It is clear by now that nobody speaks: the suspicion may be taken back."""
-        return self._evidence.harmless
+        return (self._above >= STAND_OUT or self._loud) and not self.evidence.resting
 
     @property
     def unspoilt(self) -> bool:
@@ -97,11 +87,6 @@ class TalkOver:
     def level_dbfs(self) -> float:
         """How loud the last block was, without rumble."""
         return self._speech.level_dbfs
-
-    @property
-    def floor_dbfs(self) -> float:
-        """Level of the noise around the voice, without rumble."""
-        return self._speech.floor_dbfs
 
     def hear(self, cleaned: Samples, captured: Samples, played: Samples) -> None:
         """Take the next 10 ms: after and before the echo canceller, and what the loudspeaker played."""
@@ -119,41 +104,33 @@ class TalkOver:
         if path.sounding:
             self._expected += self._doubt * np.maximum(1, USUAL * self._usual)
         self._above = int(np.count_nonzero(lately > self._margin * self._expected))
-        self._evidence.hear(float(self._heard.sum()))
+        self.evidence.hear(float(self._heard.sum()))
         self._unspoilt = max(0, self._unspoilt - 1)
         self._look_for_echo()
-        if self._evidence.suspecting:
+        if self.evidence.suspecting:
             least = CLEAR * self._expected + OVER_ECHO * (path.echo @ self._bands)
-            self._evidence.weigh(self._heard, self._noise.floor, least, self._recent)
+            self.evidence.weigh(self._heard, self._noise.floor, least, self._recent)
         else:
             self._compare()
 
     def suspect(self) -> None:
         """The loudspeaker has been silenced because of the hint: collect evidence from the hint on."""
-        self._evidence.suspect(self._heard, self._noise.floor)
-
-    def relax(self) -> None:
-        """The suspicion is over, either way."""
-        self._evidence.relax()
-
-    def witness(self) -> None:
-        """The agent's own voice detection heard a voice begin in this suspicion: less evidence is needed."""
-        self._evidence.witness()
+        self.evidence.suspect(self._heard, self._noise.floor)
 
     def forget(self) -> None:
         """There is a gap now: what was heard so far says nothing about what comes."""
         self._speech.forget()
         self._path.forget()
-        self._evidence.suspecting = False
+        self.evidence.suspecting = False
 
     def _look_for_echo(self) -> None:
         """Notice a voice that is so much louder than any echo that it may leave as it was captured."""
-        path, somebody = self._path, self._above >= STAND_OUT or self._evidence.suspecting or self._unspoilt > 0
+        path, somebody = self._path, self._above >= STAND_OUT or self.evidence.suspecting or self._unspoilt > 0
         self._echo_level.hear(path.heard, path.played, somebody=somebody)
         self._loud = self._above > 0 and path.heard > UNSPOILT * self._echo_level.most
         if not self._above or path.silent >= LEARNT_BLOCKS:
             return
-        level, echo = self._evidence.level, path.echo @ self._bands
+        level, echo = self.evidence.level, path.echo @ self._bands
         if self._loud or level > UNSPOILT * float((echo + self._expected).sum()):
             self._unspoilt = UNSPOILT_BLOCKS
         elif level < STILL_UNSPOILT * float((echo + self._doubt).sum()):

@@ -38,7 +38,7 @@ class TalkOverLine:
         self._speech = SpeechDetector(sensitivity=sensitivity, confirm_ms=confirm_ms, rate=RATE)
         point = OPERATING_POINTS[sensitivity]
         self._margin = 10 ** (point.margin_db / 10)
-        self._evidence = Evidence(point.share * confirm_ms)
+        self.evidence = Evidence(point.share * confirm_ms)
         self._noise = Noise()
         self._spectrum, self._bands = _to_bands()
         self._stands_out = 2 * self._margin * NOISE * self._noise.floor
@@ -49,17 +49,7 @@ class TalkOverLine:
     @property
     def hint(self) -> bool:
         """Right now something begins that may be a voice over us."""
-        return self._above >= STAND_OUT and not self._evidence.resting
-
-    @property
-    def evident(self) -> bool:
-        """There is enough evidence of a person's voice: interrupt."""
-        return self._evidence.evident
-
-    @property
-    def harmless(self) -> bool:
-        """It is clear by now that nobody speaks: the suspicion may be taken back."""
-        return self._evidence.harmless
+        return self._above >= STAND_OUT and not self.evidence.resting
 
     @property
     def speaking(self) -> bool:
@@ -89,8 +79,8 @@ class TalkOverLine:
         for ago, block in zip(range(len(heard) - 1, -1, -1), heard, strict=True):
             self._above = max(self._above, int(np.count_nonzero(self._last + block > self._stands_out)))
             self._last = block
-            self._evidence.hear(float(block.sum()))
-            if self._evidence.suspecting:
+            self.evidence.hear(float(block.sum()))
+            if self.evidence.suspecting:
                 self._weigh(block, ago)
 
     def _weigh(self, heard: Floats, ago: int) -> None:
@@ -98,24 +88,16 @@ class TalkOverLine:
         end = len(self._recent) - ago * BLOCK
         recent = self._recent[end - PITCH_SAMPLES - 1 : end]
         floor = self._noise.floor
-        self._evidence.weigh(heard, floor, CLEAR * NOISE * floor, recent[1:] - recent[:-1])
+        self.evidence.weigh(heard, floor, CLEAR * NOISE * floor, recent[1:] - recent[:-1])
 
     def suspect(self) -> None:
         """Collect evidence from the hint on."""
-        self._evidence.suspect(self._last, self._noise.floor)
-
-    def relax(self) -> None:
-        """The suspicion is over, either way."""
-        self._evidence.relax()
-
-    def witness(self) -> None:
-        """Somebody else heard a voice in this suspicion, too: less evidence is needed."""
-        self._evidence.witness()
+        self.evidence.suspect(self._last, self._noise.floor)
 
     def forget(self) -> None:
         """There is a gap now: what was heard so far says nothing about what comes."""
         self._speech.forget()
-        self._evidence.suspecting = False
+        self.evidence.suspecting = False
 
 
 @cache

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevoice.audio.pcm import SILENCE_DBFS
-from edgevoice.audio.sweep import HIGHEST, Response, Sweep, response
+from edgevoice.audio.recording import Recording
+from edgevoice.audio.sweep import HIGHEST, Response, response
 
 Samples = NDArray[np.int16]
 
@@ -39,17 +40,6 @@ POLAR = 0.7  # of the envelope: a click whose phase is turned by less than 45 de
 BLOCK_S = 0.02  # the noise floor is the median of such: a click or a word does not count, and mains hum does
 FULL = 16_384  # flat tops are looked for above -6 dBFS: some converters clip below full scale
 FLAT = 3  # equal samples in a row at the very top: no sound has that by itself
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What was played and what was captured, frame by frame beside each other, each (n,)."""
-
-    sweep: Sweep
-    played: Samples
-    captured: Samples
-    quiet_s: tuple[float, float]  # from, to: nothing is played
-    tail_s: float
 
 
 @dataclass(frozen=True, slots=True)

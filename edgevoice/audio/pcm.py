@@ -41,3 +41,20 @@ def channel(interleaved: Samples, channels: int, pick: int) -> Samples:
 def duplicate(mono: Samples, channels: int) -> Samples:
     """Give the same samples to each of `channels` interleaved channels."""
     return np.repeat(mono, channels)
+
+
+class Whole:
+    """Sound that may be cut anywhere, made of whole samples again."""
+
+    def __init__(self) -> None:
+        self._half = b""
+
+    def samples(self, pcm: bytes) -> bytes:
+        """Return `pcm` behind what was left over, up to its last whole sample."""
+        if self._half:
+            pcm = self._half + pcm
+        if len(pcm) % 2 == 0:
+            self._half = b""
+            return pcm
+        self._half = pcm[-1:]
+        return pcm[:-1]

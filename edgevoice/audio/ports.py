@@ -41,8 +41,30 @@ class Card(Protocol):
         """Append frames; there is room for them, it does not wait."""
 
 
+class Evidence(Protocol):
+    """Of a suspicion: whether it is somebody who talks over us."""
+
+    @property
+    def evident(self) -> bool:
+        """Since the suspicion began there has been enough voice to interrupt."""
+
+    @property
+    def harmless(self) -> bool:
+        """It is clear by now that nobody speaks: the suspicion may be taken back."""
+
+    def relax(self) -> None:
+        """The suspicion is over, either way."""
+
+    def witness(self) -> None:
+        """Somebody else heard a voice in it, too: less evidence will do."""
+
+
 class Detector(Protocol):
     """What tells whether somebody speaks, and whether over us."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What comes of a suspicion; always the same one."""
 
     @property
     def speaking(self) -> bool:
@@ -53,25 +75,11 @@ class Detector(Protocol):
         """Right now something begins that may be a voice over what the loudspeaker plays."""
 
     @property
-    def evident(self) -> bool:
-        """Since the suspicion began there has been enough voice to interrupt."""
-
-    @property
-    def harmless(self) -> bool:
-        """It is clear by now that nobody speaks."""
-
-    @property
     def level_dbfs(self) -> float:
         """How loud the microphone is."""
 
     def suspect(self) -> None:
         """The loudspeaker has fallen silent because of the hint: weigh what comes."""
-
-    def relax(self) -> None:
-        """The suspicion is over, either way."""
-
-    def witness(self) -> None:
-        """Somebody else heard a voice, too: less evidence will do."""
 
     def forget(self) -> None:
         """There is a gap now: what was heard so far says nothing about what comes."""

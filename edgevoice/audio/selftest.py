@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevoice.audio.measurement import Figures, Recording, measured
+from edgevoice.audio.measurement import Figures, measured
+from edgevoice.audio.recording import Recording
 from edgevoice.audio.sweep import Sweep, highest_hz
 
 Samples = NDArray[np.int16]

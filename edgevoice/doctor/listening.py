@@ -13,7 +13,7 @@ from typing import Any
 from edgevoice.audio.echo import load as load_canceller
 from edgevoice.audio.reference import Reference
 from edgevoice.calibrate import run_a_period
-from edgevoice.doctor.chirp import Chirp
+from edgevoice.doctor.chirp import chirp, sounding
 from edgevoice.doctor.facts import Cancelling, MixerLook, Obtained, Sound, Sounding
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.drivers.capture_level import capture_level
@@ -110,12 +110,12 @@ def _sounded(configured: Card, card: OpenedCard) -> tuple[Sounding | None, str]:
     mixer = _set(configured)
     try:
         for _ in range(TRIES):
-            chirp, reference = Chirp(card.rate, card.ahead), Reference(card.rate)
-            while not chirp.over:
-                run_a_period(card, reference, chirp)
-            if not chirp.disturbed:
+            chirped, reference = chirp(card.rate, card.ahead), Reference(card.rate)
+            while not chirped.full:
+                run_a_period(card, reference, chirped)
+            if not chirped.disturbed:
                 break
-        return chirp.sounding(), ""
+        return sounding(chirped), ""
     except DeviceError as error:
         return None, str(error)
     finally:

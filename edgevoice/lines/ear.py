@@ -36,6 +36,7 @@ class Ear:
         self.evident = False  # somebody talks over us, for certain
         self._rate = rate
         self._detector = detector
+        self._evidence = detector.evidence
         self._delivery = Delivery(rate, pre_roll_ms=pre_roll_ms)
         self._give_up = max(give_up_ms, WEIGH_MS) * RATE // 1000
         self._to_detector = Resampler(rate, RATE)
@@ -100,10 +101,10 @@ class Ear:
         self._suspected += samples
         if self._detector.speaking and not self._voice_told:
             self._voice_told = True
-            self._detector.witness()
-        if self._detector.evident:
+            self._evidence.witness()
+        if self._evidence.evident:
             self.evident = True
-        elif self._detector.harmless or self._suspected >= self._give_up:
+        elif self._evidence.harmless or self._suspected >= self._give_up:
             self._relax()
 
     def interrupted(self, *, keep_ms: int) -> None:
@@ -114,14 +115,14 @@ class Ear:
     def witness(self, ago_ms: float) -> None:
         """Let the other side's own ears count, if what they heard began in this suspicion."""
         if self._suspected is not None and ago_ms <= self._suspected * 1000 / RATE + WITNESS_MS:
-            self._detector.witness()
-            self.evident = self._detector.evident
+            self._evidence.witness()
+            self.evident = self._evidence.evident
 
     def _relax(self) -> None:
         self.evident = False
         if self._suspected is not None:
             self._suspected = None
-            self._detector.relax()
+            self._evidence.relax()
 
     def _tell(self, speaking: bool) -> list[Event]:
         if speaking == self._speaking:

@@ -18,8 +18,10 @@ from math import inf
 
 from msgspec import Struct, field
 
+from edgevoice.audio.pcm import Whole
 from edgevoice.events import Audio, Closed, End
-from edgevoice.lines.reading import Unknown, Whole, reader
+from edgevoice.lines.connection import Connection
+from edgevoice.lines.reading import Unknown, reader
 from edgevoice.lines.service import FRAME_MS, Began, Meaning, Messages, Reached
 
 RATE = 16_000  # more than the telephone network carries (7 kHz at most), and what the voice detector listens at
@@ -71,19 +73,17 @@ class Elks:
 
     def __init__(self) -> None:
         self.faults = 0
-        self._call = ""
-        self._said_bye = False
-        self._over: Closed | None = None
+        self._connection = Connection("46elks")
         self._sending = False
         self._heard = Whole()
         self._syncs = Syncs()
 
     def receive(self, message: str | bytes, at: float) -> tuple[Meaning, ...]:
-        if self._over:
+        if self._connection.over:
             return ()
         self._syncs.now = at
         read = _read(message)
-        if isinstance(read, _Audio) and self._call:
+        if isinstance(read, _Audio) and self._connection.call:
             pcm = self._heard.samples(read.data)
             return (Audio(pcm),) if pcm else ()
         match read:
@@ -92,7 +92,7 @@ class Elks:
             case _Hello(call) if call:
                 return self._began(read)
             case _Bye(reason):
-                return (self._ended(reason),)
+                return self._ended(reason)
             case Unknown():
                 return ()
             case _:  # no message, sound before `hello`, or an answer to nothing
@@ -103,10 +103,10 @@ class Elks:
         return ()
 
     def begin(self) -> Messages:
-        return (LISTENING,) if self._up else ()
+        return (LISTENING,) if self._connection.up else ()
 
     def play(self, pcm: bytes) -> Messages:
-        if not self._up:
+        if not self._connection.up:
             return ()
         self._syncs.sent(len(pcm) / (2 * RATE))
         audio = f'{{"t":"audio","data":"{b2a_base64(pcm, newline=False).decode("ascii")}"}}'
@@ -116,53 +116,39 @@ class Elks:
         return SENDING, audio
 
     def mark(self, name: str) -> Messages:
-        if not self._up:
+        if not self._connection.up:
             return ()
         self._syncs.asked(name)
         return (SYNC,)
 
     def clear(self, at: float) -> Messages:
         """Have all thrown away that was sent since the last `clear`; of nothing, nothing needs to be thrown away."""
-        if not self._up or not self._sending:
+        if not self._connection.up or not self._sending:
             return ()
         self._sending = False
         self._syncs.flushed(at)
         return (INTERRUPT,)
 
     def end(self) -> Messages:
-        if self._said_bye or self._over:
+        if self._connection.left or self._connection.over:
             return ()
-        self._said_bye = True
+        self._connection.leave()
         return (BYE,)
 
     def closed(self, code: int) -> Closed:
-        if self._over is None and self._said_bye:
-            self._over = Closed(End.HUNG_UP, "we ended the call")
-        return self._over or Closed(
-            End.LINK_LOST, f"46elks' connection broke off in the middle of a call (code {code})"
-        )
-
-    @property
-    def _up(self) -> bool:
-        return bool(self._call) and not self._said_bye and self._over is None
+        return self._connection.closed(code)
 
     def _began(self, hello: _Hello) -> tuple[Meaning, ...]:
-        if not self._call:
-            self._call = hello.callid
-            return (Began(hello.callid, hello.caller, hello.callee),)
-        if self._call == hello.callid:
-            return ()
-        self._over = Closed(End.BROKEN, "46elks began a second call on the connection of another")
-        return (self._over,)
+        if self._connection.call:
+            return self._connection.again(hello.callid)
+        self._connection.begin(hello.callid)
+        return (Began(hello.callid, hello.caller, hello.callee),)
 
-    def _ended(self, reason: str) -> Closed:
+    def _ended(self, reason: str) -> tuple[Meaning, ...]:
         if reason == "error":
-            self._over = Closed(End.BROKEN, "46elks ended the call because of an error")
-        elif reason == "hangup":
-            self._over = Closed(End.HUNG_UP, "the other side hung up")
-        else:
-            self._over = Closed(End.HUNG_UP, "46elks ended the call: it is done")
-        return self._over
+            return self._connection.close(End.BROKEN, "46elks ended the call because of an error")
+        said = "the other side hung up" if reason == "hangup" else "46elks ended the call: it is done"
+        return self._connection.close(End.HUNG_UP, said)
 
 
 class Syncs:

@@ -56,20 +56,3 @@ def texts(found: object) -> Mapping[str, str]:
     if not isinstance(found, dict):
         return {}
     return {name: text for name, text in found.items() if isinstance(name, str) and isinstance(text, str)}
-
-
-class Whole:
-    """Sound that may be cut anywhere, made of whole samples again."""
-
-    def __init__(self) -> None:
-        self._half = b""
-
-    def samples(self, pcm: bytes) -> bytes:
-        """Return `pcm` behind what was left over, up to its last whole sample."""
-        if self._half:
-            pcm = self._half + pcm
-        if len(pcm) % 2 == 0:
-            self._half = b""
-            return pcm
-        self._half = pcm[-1:]
-        return pcm[:-1]

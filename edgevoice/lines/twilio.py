@@ -17,6 +17,7 @@ from msgspec import Struct, field, json
 
 from edgevoice.audio.g711 import pcm_to_ulaw, ulaw_to_pcm
 from edgevoice.events import Audio, Closed, Digit, End
+from edgevoice.lines.connection import Connection
 from edgevoice.lines.reading import KEYS, Count, Unknown, reader, texts
 from edgevoice.lines.service import FRAME_MS, Began, Meaning, Messages, Reached
 
@@ -89,29 +90,26 @@ class Twilio:
 
     def __init__(self) -> None:
         self.faults = 0
-        self._call = ""
-        self._ended = False
-        self._over: Closed | None = None
+        self._connection = Connection("Twilio")
         self._media = self._mark = self._clear = ""  # what each message of ours begins with
 
     def receive(self, message: str | bytes, at: float) -> tuple[Meaning, ...]:
-        if self._over:
+        if self._connection.over:
             return ()
         read = _read(message)
-        if isinstance(read, _Media) and self._call:
+        if isinstance(read, _Media) and self._connection.call:
             if not read.media.payload or not read.media.track.startswith("inbound"):
                 return ()
             return (Audio(ulaw_to_pcm(read.media.payload)),)
         match read:
-            case _Mark(_Name(name)) if self._call:
+            case _Mark(_Name(name)) if self._connection.call:
                 return (Reached(name),)
-            case _Dtmf(_Key(key)) if self._call and key in KEYS:
+            case _Dtmf(_Key(key)) if self._connection.call and key in KEYS:
                 return (Digit(key),)
             case _Start(_Stream(call, inner), outer) if call and (inner or outer):
                 return self._began(read.start, outer or inner)
             case _Stop():
-                self._over = Closed(End.HUNG_UP, "the call has ended")
-                return (self._over,)
+                return self._connection.close(End.HUNG_UP, "the call has ended")
             case Unknown():  # `connected` among them: it tells nothing
                 return ()
             case _:  # no message, or one before `start`
@@ -125,48 +123,35 @@ class Twilio:
         return ()
 
     def play(self, pcm: bytes) -> Messages:
-        if not self._up:
+        if not self._connection.up:
             return ()
         return (f'{self._media}{b2a_base64(pcm_to_ulaw(pcm), newline=False).decode("ascii")}"}}}}',)
 
     def mark(self, name: str) -> Messages:
-        return (f"{self._mark}{json.encode(name).decode()}}}}}",) if self._up else ()
+        return (f"{self._mark}{json.encode(name).decode()}}}}}",) if self._connection.up else ()
 
     def clear(self, at: float) -> Messages:
-        return (self._clear,) if self._up else ()
+        return (self._clear,) if self._connection.up else ()
 
     def end(self) -> Messages:
-        self._ended = True
+        self._connection.leave()
         return ()
 
     def closed(self, code: int) -> Closed:
-        if self._over is None and self._ended:
-            self._over = Closed(End.HUNG_UP, "we ended the call")
-        return self._over or Closed(
-            End.LINK_LOST, f"Twilio's connection broke off in the middle of a call (code {code})"
-        )
-
-    @property
-    def _up(self) -> bool:
-        return bool(self._call) and not self._ended and self._over is None
+        return self._connection.closed(code)
 
     def _began(self, start: _Stream, name: str) -> tuple[Meaning, ...]:
-        if self._call == start.call:
-            return ()
-        if self._call:
-            return self._broken("Twilio began a second call on the connection of another")
+        if self._connection.call:
+            return self._connection.again(start.call)
         form = start.format or _Format()
         if (form.encoding.lower(), form.rate, form.channels) != (ENCODING, RATE, 1):
             told = f"{form.encoding[:40]!r} at {form.rate} Hz with {form.channels} channels"
-            return self._broken(f"Twilio announced sound as {told}, expected {ENCODING!r} at {RATE} Hz with 1")
-        self._call = start.call
+            reason = f"Twilio announced sound as {told}, expected {ENCODING!r} at {RATE} Hz with 1"
+            return self._connection.close(End.BROKEN, reason)
+        self._connection.begin(start.call)
         stream = json.encode(name).decode()
         self._media = f'{{"event":"media","streamSid":{stream},"media":{{"payload":"'
         self._mark = f'{{"event":"mark","streamSid":{stream},"mark":{{"name":'
         self._clear = f'{{"event":"clear","streamSid":{stream}}}'
         parameters = texts(start.parameters)
         return (Began(start.call, parameters.get("from", ""), parameters.get("to", ""), parameters),)
-
-    def _broken(self, reason: str) -> tuple[Meaning, ...]:
-        self._over = Closed(End.BROKEN, reason)
-        return (self._over,)

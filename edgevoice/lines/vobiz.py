@@ -21,8 +21,10 @@ from msgspec import DecodeError, Struct, field, json
 
 from edgevoice.audio.byte_order import ENOUGH, Order, byte_order, to_little
 from edgevoice.audio.g711 import pcm_to_ulaw, ulaw_to_pcm
+from edgevoice.audio.pcm import Whole
 from edgevoice.events import Audio, Closed, Digit, End
-from edgevoice.lines.reading import KEYS, Count, Unknown, Whole, reader, texts
+from edgevoice.lines.connection import Connection
+from edgevoice.lines.reading import KEYS, Count, Unknown, reader, texts
 from edgevoice.lines.service import FRAME_MS, Began, Emptied, Meaning, Messages, Reached
 
 RATES = (8000, 16_000, 24_000)
@@ -111,9 +113,7 @@ class Vobiz:
         self.rate = RATES[0]
         self.faults = 0
         self._dialect = dialect
-        self._call = ""
-        self._ended = False
-        self._over: Closed | None = None
+        self._connection = Connection(dialect.title)
         self._is_ulaw = False
         self._heard = Whole()
         self._order = dialect.sends
@@ -122,23 +122,23 @@ class Vobiz:
         self._media = self._checkpoint = self._clear = self._stop = ""
 
     def receive(self, message: str | bytes, at: float) -> tuple[Meaning, ...]:
-        if self._over:
+        if self._connection.over:
             return ()
         read = _read(message)
-        if isinstance(read, _Media) and self._call:
+        if isinstance(read, _Media) and self._connection.call:
             pcm = self._pcm(read.media.payload) if read.media.track.startswith("inbound") else b""
             return (Audio(pcm),) if pcm else ()
         match read:
-            case _Played(name) if self._call:
+            case _Played(name) if self._connection.call:
                 return (Reached(name),)
-            case _Cleared() if self._call:
+            case _Cleared() if self._connection.call:
                 return (Emptied(),)
-            case _Dtmf(_Key(key)) if self._call and key in KEYS:
+            case _Dtmf(_Key(key)) if self._connection.call and key in KEYS:
                 return (Digit(key),)
             case _Start() if stream := read.stream or read.start.stream:
                 return self._began(read, stream, read.call or read.start.call or stream)
             case _Stop():
-                return self._closes(End.HUNG_UP, "the call has ended")
+                return self._connection.close(End.HUNG_UP, "the call has ended")
             case Unknown():
                 return ()
             case _:  # no message, or one before `start`
@@ -152,43 +152,37 @@ class Vobiz:
         return ()
 
     def play(self, pcm: bytes) -> Messages:
-        if not self._up:
+        if not self._connection.up:
             return ()
         payload = b2a_base64(pcm_to_ulaw(pcm) if self._is_ulaw else pcm, newline=False).decode("ascii")
         return (f'{self._media}{payload}"}}}}',)
 
     def mark(self, name: str) -> Messages:
-        return (f"{self._checkpoint}{json.encode(name).decode()}}}",) if self._up else ()
+        return (f"{self._checkpoint}{json.encode(name).decode()}}}",) if self._connection.up else ()
 
     def clear(self, at: float) -> Messages:
-        return (self._clear,) if self._up else ()
+        return (self._clear,) if self._connection.up else ()
 
     def end(self) -> Messages:
         """Say goodbye: Vobiz then goes on in its XML, or hangs up. Plivo has no word for it."""
-        goodbye = (self._stop,) if self._up and self._dialect.has_stop else ()
-        self._ended = True
+        goodbye = (self._stop,) if self._connection.up and self._dialect.has_stop else ()
+        self._connection.leave()
         return goodbye
 
     def closed(self, code: int) -> Closed:
         """Say that the call is over: a closed socket is the only goodbye there is, whatever its code."""
-        return self._over or Closed(End.HUNG_UP, "we ended the call" if self._ended else "the call has ended")
-
-    @property
-    def _up(self) -> bool:
-        return bool(self._call) and not self._ended and self._over is None
+        ended = "we ended the call" if self._connection.left else "the call has ended"
+        return self._connection.over or Closed(End.HUNG_UP, ended)
 
     def _began(self, start: _Start, stream: str, call: str) -> tuple[Meaning, ...]:
-        title = self._dialect.title
-        if self._call:
-            if self._call == call:
-                return ()
-            return self._closes(End.BROKEN, f"{title} began a second call on the connection of another")
+        if self._connection.call:
+            return self._connection.again(call)
         told = start.format or start.start.format or _Format()
         form = _understood(told)
         if form is None:
             expected = f"expected {L16!r} or {ULAW!r} at 8000, 16000 or 24000 Hz"
-            return self._closes(End.BROKEN, f"{title} announced {_named(told)}, {expected}")
-        self._call = call
+            return self._connection.close(End.BROKEN, f"{self._dialect.title} announced {_named(told)}, {expected}")
+        self._connection.begin(call)
         encoding, self.rate = form
         self._is_ulaw = encoding == ULAW
         self._prepare(stream, told.encoding)
@@ -213,10 +207,6 @@ class Vobiz:
             if self._order is None:
                 return bytes(len(pcm))
         return to_little(pcm, self._order)
-
-    def _closes(self, end: End, reason: str) -> tuple[Meaning, ...]:
-        self._over = Closed(end, reason)
-        return (self._over,)
 
 
 def Plivo() -> Vobiz:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from edgevoice.agents.agent import Agent
 from edgevoice.agents.elevenlabs import ElevenLabs, Settings
-from edgevoice.events import Audio, Command, Event
-from edgevoice.wire import NOTHING, Reply
+from tests.agents.stage import Stage as WireStage
 from tests.elevenlabs_types import problems
 
 RATE = 16_000
 KEY = "sk_secret0123456789"
 
-AnyEvent = TypeVar("AnyEvent", bound=Event)
 Message = dict[str, Any]
 
 
@@ -25,24 +24,18 @@ def sound(ms: float, first: int = 0) -> bytes:
     return ((first + np.arange(int(ms * RATE / 1000))) % 32000).astype("<i2").tobytes()
 
 
-class Stage:
-    """Drives one wire. Everything that comes out of it is kept: `sent` (checked) and `told`."""
+def check(message: str, event: Message) -> None:
+    """Check a message of ours against the types of the service's own package."""
+    assert problems(message) == []
+
+
+class Stage(WireStage):
+    """What an agent at ElevenLabs says and is told."""
+
+    wire: Agent
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.wire = ElevenLabs(settings or Settings(agent_id="agent_1"))
-        self.at = 100.0
-        self.sent: list[Message] = []
-        self.told: list[Event] = []
-        self.close = False
-
-    def take(self, reply: Reply) -> Reply:
-        assert reply == NOTHING or not self.close, "something came after the end"
-        for message in reply.send:
-            assert problems(message) == []
-            self.sent.append(json.loads(message))
-        self.told += reply.events
-        self.close |= reply.close
-        return reply
+        super().__init__(ElevenLabs(settings or Settings(agent_id="agent_1")), check)
 
     # ------------------------------------------------------------------------------------------ what happens
 
@@ -54,21 +47,6 @@ class Stage:
     def hears(self, *messages: Message) -> Stage:
         for message in messages:
             self.take(self.wire.receive(json.dumps(message), self.at))
-        return self
-
-    def does(self, *commands: Command) -> Stage:
-        for command in commands:
-            self.take(self.wire.perform(command, self.at))
-        return self
-
-    def passes(self, seconds: float) -> Stage:
-        """Let time pass, calling `expire` whenever the wire wants it."""
-        until = self.at + seconds
-        while (deadline := self.wire.deadline) is not None and deadline <= until:
-            self.at = max(self.at, deadline)
-            self.take(self.wire.expire(self.at))
-            assert self.wire.deadline is None or self.wire.deadline > deadline, "it would spin"
-        self.at = until
         return self
 
     # --------------------------------------------------------------------------------------- what came of it
@@ -87,12 +65,6 @@ class Stage:
     def sent_sound(self) -> bytes:
         chunks = [message["user_audio_chunk"] for message in self.sent if "user_audio_chunk" in message]
         return b"".join(base64.b64decode(chunk) for chunk in chunks)
-
-    def told_of(self, kind: type[AnyEvent]) -> list[AnyEvent]:
-        return [event for event in self.told if isinstance(event, kind)]
-
-    def heard(self, response: str) -> bytes:
-        return b"".join(audio.pcm for audio in self.told_of(Audio) if audio.response == response)
 
 
 # ------------------------------------------------------------------------------------------- what the service says

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.genai.types import LiveClientMessage, LiveServerMessage, RealtimeInputConfig
 
+from edgevoice.agents.agent import Agent
 from edgevoice.agents.gemini import Gemini, Settings
 from edgevoice.wire import Reply
 from tests.agents.stage import Stage, sound
@@ -25,7 +26,7 @@ def check(message: str, event: dict[str, Any]) -> None:
 class GeminiService(Stage):
     """What Gemini says and is told."""
 
-    wire: Gemini
+    wire: Agent
 
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__(Gemini(settings or Settings(api_key="AIza-secret")), check)

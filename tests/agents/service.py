@@ -10,6 +10,7 @@ import pydantic
 from openai.types.beta.realtime import RealtimeClientEvent as BetaClientEvent
 from openai.types.realtime import RealtimeClientEvent
 
+from edgevoice.agents.agent import Agent
 from edgevoice.agents.openai import OpenAI, Settings
 from edgevoice.wire import Reply
 from tests.agents.stage import Stage, sound
@@ -22,7 +23,7 @@ BETA: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(BetaClientEvent)
 class Service(Stage):
     """What OpenAI says and is told."""
 
-    wire: OpenAI
+    wire: Agent
 
     def __init__(self, settings: Settings | None = None, *, clock_offset_s: float = 0.0) -> None:
         self.settings = settings or Settings(api_key="sk-secret")

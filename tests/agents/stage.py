@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
@@ -19,6 +20,21 @@ AnyEvent = TypeVar("AnyEvent", bound=Event)
 def sound(ms: float, rate: int = RATE) -> bytes:
     """Make samples of which no two are alike, so that a gap or a repetition shows."""
     return (np.arange(int(ms * rate / 1000)) % 32000).astype("<i2").tobytes()
+
+
+def stays_small(exchange: Callable[[int], None], *, exchanges: int) -> None:
+    """Check that so many exchanges more than 200, each with a number of its own, take no memory."""
+    for number in range(100):
+        exchange(number)
+    tracemalloc.start()
+    for number in range(100, 200):
+        exchange(number)
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(200, 200 + exchanges):
+        exchange(number)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after < before + 200_000
 
 
 class Stage:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -46,6 +45,7 @@ from tests.agents.elevenlabs_stage import (
     tool_call,
     user_transcript,
 )
+from tests.agents.stage import stays_small
 
 # -------------------------------------------------------------------------------------------------- the beginning
 
@@ -361,16 +361,7 @@ def test_days_of_talking_do_not_fill_the_memory() -> None:
         stage.sent.clear()
         stage.told.clear()
 
-    for i in range(100):
-        exchange(i)
-    tracemalloc.start()
-    for i in range(100, 200):
-        exchange(i)
-    grown = tracemalloc.get_traced_memory()[0]
-    for i in range(200, 400):
-        exchange(i)
-    assert tracemalloc.get_traced_memory()[0] < grown + 200_000
-    tracemalloc.stop()
+    stays_small(exchange, exchanges=200)
 
 
 def test_the_key_is_in_the_question_for_an_address_and_nowhere_else() -> None:

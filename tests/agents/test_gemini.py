@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -35,7 +34,7 @@ from edgevoice.events import (
 from edgevoice.tools import TOOLS
 from edgevoice.wire import NOTHING, Wire
 from tests.agents.gemini_service import GeminiService
-from tests.agents.stage import sound
+from tests.agents.stage import sound, stays_small
 
 SERVER_VAD = Settings(turn_detection="server_vad")
 RESPONSES = (ResponseStarted, ResponseDone, TurnCommitted, Interrupted)
@@ -605,21 +604,13 @@ def test_what_makes_no_sense_is_counted_and_ignored(message: str | bytes) -> Non
 def test_a_long_call_does_not_grow() -> None:
     service = opened()
 
-    def talk(turns: int) -> None:
-        for turn in range(turns):
-            service.does(Play(sound(200)), Respond()).hears("words " * 20).speaks(100, "more " * 20)
-            service.calls(f"c{turn}", "hang_up").gives_handle("h" * 100).ends()
-            service.sent.clear()
-            service.told.clear()
+    def exchange(turn: int) -> None:
+        service.does(Play(sound(200)), Respond()).hears("words " * 20).speaks(100, "more " * 20)
+        service.calls(f"c{turn}", "hang_up").gives_handle("h" * 100).ends()
+        service.sent.clear()
+        service.told.clear()
 
-    talk(100)
-    tracemalloc.start()
-    talk(20)
-    first, _ = tracemalloc.get_traced_memory()
-    talk(100)
-    second, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert second - first < 100_000
+    stays_small(exchange, exchanges=200)
 
 
 def test_the_setup_is_valid_json_with_any_words_in_it() -> None:

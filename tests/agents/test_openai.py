@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +28,7 @@ from edgevoice.events import (
 )
 from edgevoice.wire import NOTHING, Wire
 from tests.agents.service import Service
-from tests.agents.stage import sound
+from tests.agents.stage import sound, stays_small
 
 HOUR = 3600.0
 KINDS = (
@@ -563,16 +561,7 @@ def test_days_of_talking_do_not_fill_the_memory() -> None:
         service.sent.clear()
         service.told.clear()
 
-    for i in range(100):
-        exchange(i)
-    tracemalloc.start()
-    for i in range(100, 200):
-        exchange(i)
-    grown = tracemalloc.get_traced_memory()[0]
-    for i in range(200, 700):
-        exchange(i)
-    assert tracemalloc.get_traced_memory()[0] < grown + 200_000
-    tracemalloc.stop()
+    stays_small(exchange, exchanges=500)
 
 
 def test_what_is_said_of_an_answer_that_was_never_begun_is_let_pass() -> None:

@@ -175,8 +175,8 @@ def test_a_card_that_loses_frames_in_the_middle_is_asked_once_more() -> None:
     card = RoomCard(Room(RATE, echo=late(320, 0.3)), VirtualClock())
     calibrator = Calibrator(RATE, card.ahead)
     for period in range(2 * 482):
-        calibrator.hear(card.read(), np.zeros(160, np.int16), disturbances=int(period > 100))
-        if calibrator.full:
+        calibrator.recorder.hear(card.read(), np.zeros(160, np.int16), disturbances=int(period > 100))
+        if calibrator.recorder.full:
             break
     calibrator.judge()
     assert (calibrator.done, calibrator.figures) == (False, None)
@@ -188,8 +188,8 @@ def test_a_card_that_always_loses_frames_is_given_up_in_words() -> None:
     count = 0
     while not calibrator.done:
         count += 1
-        calibrator.hear(np.zeros(160, np.int16), np.zeros(160, np.int16), disturbances=count)
-        if calibrator.full:
+        calibrator.recorder.hear(np.zeros(160, np.int16), np.zeros(160, np.int16), disturbances=count)
+        if calibrator.recorder.full:
             calibrator.judge()
     assert calibrator.sweeps == MOST_SWEEPS
     assert troubles(calibrator) == [Trouble.DISTURBED]

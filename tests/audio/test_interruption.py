@@ -74,12 +74,12 @@ class Listener:
             self.detector.hear(self._canceller.process(reference, captured), captured, reference)
             if weighed is not None:
                 weighed += 1
-                if self.detector.evident and self.evident is None:
+                if self.detector.evidence.evident and self.evident is None:
                     self.evident = block
-                if self.detector.evident or self.detector.harmless or weighed >= GIVE_UP:
-                    self.in_vain += not self.detector.evident
+                if self.detector.evidence.evident or self.detector.evidence.harmless or weighed >= GIVE_UP:
+                    self.in_vain += not self.detector.evidence.evident
                     weighed = None
-                    self.detector.relax()
+                    self.detector.evidence.relax()
             elif self.detector.hint:
                 self.hinted = block if self.hinted is None else self.hinted
                 weighed = 0
@@ -164,13 +164,13 @@ def test_a_second_witness_halves_what_is_wanted() -> None:
             detector.hear(block, block, SILENCE)
         detector.suspect()
         if witness:
-            detector.witness()
+            detector.evidence.witness()
         blocks = [voice[at : at + BLOCK] for at in range(0, len(voice) - BLOCK, BLOCK)]
         needed.append(0)
         for block in blocks:
             detector.hear(block, block, SILENCE)
             needed[-1] += 1
-            if detector.evident:
+            if detector.evidence.evident:
                 break
     assert needed[1] < needed[0]
 
@@ -188,5 +188,5 @@ def test_after_a_gap_nothing_of_before_counts() -> None:
     for at in range(0, len(voice) - BLOCK, BLOCK):
         detector.hear(voice[at : at + BLOCK], voice[at : at + BLOCK], SILENCE)
     detector.forget()
-    assert not detector.evident
+    assert not detector.evidence.evident
     assert not detector.speaking

@@ -82,8 +82,8 @@ def test_a_suspected_voice_is_evident_and_a_click_is_harmless(at_once: int) -> N
         verdict = ""
         for start in range(0, len(sound) - size + 1, size):
             detector.hear(sound[start : start + size])
-            if suspected and (detector.evident or detector.harmless):
-                verdict = "evident" if detector.evident else "harmless"
+            if suspected and (detector.evidence.evident or detector.evidence.harmless):
+                verdict = "evident" if detector.evidence.evident else "harmless"
                 break
             if detector.hint and not suspected and start > 0.9 * RATE:
                 suspected = True

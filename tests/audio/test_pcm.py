@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edgevoice.audio.pcm import channel, duplicate, from_bytes, level_dbfs, to_bytes
+from edgevoice.audio.pcm import Whole, channel, duplicate, from_bytes, level_dbfs, to_bytes
 
 
 def test_samples_are_int16_little_endian() -> None:
@@ -49,3 +51,12 @@ def test_one_channel_of_eight_is_picked() -> None:
 def test_mono_plays_on_every_channel() -> None:
     assert duplicate(np.array([7, -7], np.int16), 3).tolist() == [7, 7, 7, -7, -7, -7]
     assert duplicate(np.array([7, -7], np.int16), 1).tolist() == [7, -7]
+
+
+@given(st.lists(st.binary(max_size=5)))
+def test_sound_cut_anywhere_is_whole_again(pieces: list[bytes]) -> None:
+    whole = Whole()
+    heard = [whole.samples(piece) for piece in pieces]
+    sent = b"".join(pieces)
+    assert b"".join(heard) == sent[: len(sent) // 2 * 2]
+    assert all(len(pcm) % 2 == 0 for pcm in heard)

@@ -6,34 +6,35 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgevoice.audio.recording import Recorder
 from edgevoice.audio.reference import Reference
 from edgevoice.calibrate import run_a_period
-from edgevoice.doctor.chirp import Chirp
+from edgevoice.doctor.chirp import chirp, sounding
 from edgevoice.doctor.facts import Sounding
 from edgevoice.drivers.room import Room, RoomCard, VirtualClock
 
 RATE = 16_000
 
 
-def chirped(*, gain_db: float | None = -12.0, noise_dbfs: float = -62.0) -> tuple[Sounding, Chirp]:
+def chirped(*, gain_db: float | None = -12.0, noise_dbfs: float = -62.0) -> tuple[Sounding, Recorder]:
     """Play it in a room with one reflection, 20 ms late; None is no way from loudspeaker to microphone."""
     echo = np.zeros(RATE // 50 + 1, np.float32)
     echo[-1] = 0.0 if gain_db is None else 10 ** (gain_db / 20)
     card = RoomCard(Room(RATE, echo=echo, noise_dbfs=noise_dbfs), VirtualClock())
-    chirp, reference = Chirp(card.rate, card.ahead), Reference(card.rate)
-    while not chirp.over:
-        run_a_period(card, reference, chirp)
-    return chirp.sounding(), chirp
+    recorder, reference = chirp(card.rate, card.ahead), Reference(card.rate)
+    while not recorder.full:
+        run_a_period(card, reference, recorder)
+    return sounding(recorder), recorder
 
 
 def test_a_loudspeaker_is_heard_with_its_level_and_delay() -> None:
-    sounding, chirp = chirped()
-    heard = sounding.figures.heard
+    found, recorder = chirped()
+    heard = found.figures.heard
     assert heard
     assert heard.echo_db == pytest.approx(-12.0, abs=1.0)
     assert heard.delay_ms == pytest.approx(20.0, abs=1.0)
-    assert sounding.figures.noise_dbfs == pytest.approx(-62.0, abs=1.0)
-    assert (sounding.still, chirp.disturbed) == (False, False)
+    assert found.figures.noise_dbfs == pytest.approx(-62.0, abs=1.0)
+    assert (found.still, recorder.disturbed) == (False, False)
 
 
 def test_a_loudspeaker_that_is_not_connected_is_not_heard() -> None:
@@ -45,10 +46,10 @@ def test_a_faint_loudspeaker_is_heard_in_the_noise_of_a_fan() -> None:
 
 
 def hear_only(samples: NDArray[np.int16]) -> Sounding:
-    chirp = Chirp(RATE, 0)
-    while not chirp.over:
-        chirp.hear(samples, chirp.next(len(samples)), 0)
-    return chirp.sounding()
+    recorder = chirp(RATE, 0)
+    while not recorder.full:
+        recorder.hear(samples, recorder.next(len(samples)), 0)
+    return sounding(recorder)
 
 
 def test_a_dead_microphone_is_still_and_one_with_an_offset_is_not_silent() -> None:
@@ -60,8 +61,8 @@ def test_a_dead_microphone_is_still_and_one_with_an_offset_is_not_silent() -> No
 
 def test_a_card_that_starts_anew_in_the_middle_has_disturbed_it_and_one_that_does_so_at_first_has_not() -> None:
     for moment, disturbed in ((0.1, False), (1.0, True)):
-        chirp, heard = Chirp(RATE, 0), 0
-        while not chirp.over:
-            chirp.hear(np.zeros(160, np.int16), chirp.next(160), int(heard > moment * RATE))
+        recorder, heard = chirp(RATE, 0), 0
+        while not recorder.full:
+            recorder.hear(np.zeros(160, np.int16), recorder.next(160), int(heard > moment * RATE))
             heard += 160
-        assert chirp.disturbed is disturbed
+        assert recorder.disturbed is disturbed

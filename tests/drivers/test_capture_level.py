@@ -9,6 +9,7 @@ import pytest
 from edgevoice.audio.findings import CaptureLevel
 from edgevoice.drivers import capture_level as driver
 from edgevoice.drivers.capture_level import capture_level
+from tests.drivers.fake_alsaaudio import FakeAlsaaudio, FakeMixer
 
 
 @dataclass
@@ -20,73 +21,46 @@ class Control:
     range_db: tuple[int, int] = (0, 0)
 
 
-class FakeAlsaaudio:
-    """As much of `alsaaudio` 0.11 as the driver calls, with the signatures and errors of its C code."""
-
-    PCM_CAPTURE = 1
-    VOLUME_UNITS_PERCENTAGE, VOLUME_UNITS_RAW, VOLUME_UNITS_DB = 0, 1, 2
-
-    class ALSAAudioError(Exception):
-        pass
-
-    def __init__(self, **controls: Control) -> None:
-        self.controls = controls
-        self.open = 0
-
-    def mixers(self, cardindex: int = -1, device: str = "default") -> list[str]:
-        if device != "hw:seeed":
-            raise self.ALSAAudioError(f"No such file or directory [{device}]")
-        return list(self.controls)
-
-    def Mixer(self, control: str = "Master", id: int = 0, cardindex: int = -1, device: str = "default") -> FakeMixer:
-        self.open += 1
-        return FakeMixer(self, self.controls[control])
-
-
-@dataclass
-class FakeMixer:
-    alsaaudio: FakeAlsaaudio
-    control: Control
-
-    def close(self) -> None:
-        self.alsaaudio.open -= 1
-
+class Mixer(FakeMixer[Control]):
     def volumecap(self) -> list[str]:
-        return self.control.abilities
+        return self._control.abilities
 
     def getvolume(self, pcmtype: int, units: int = 0) -> list[int]:
         assert (pcmtype, units) == (1, 0)
-        return [self.control.percent, self.control.percent]
+        return [self._control.percent, self._control.percent]
 
     def getrange(self, pcmtype: int, units: int = 1) -> list[int]:
         assert (pcmtype, units) == (1, 2)
-        return list(self.control.range_db)
+        return list(self._control.range_db)
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeAlsaaudio:
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeAlsaaudio[Control]:
     made = FakeAlsaaudio(
-        Speaker=Control(["Playback Volume"]),
-        ADC=Control(["Capture Volume"], 40),
-        Capture=Control(["Capture Volume"], 85, (-1725, 3000)),
+        Mixer,
+        seeed={
+            "Speaker": Control(["Playback Volume"]),
+            "ADC": Control(["Capture Volume"], 40),
+            "Capture": Control(["Capture Volume"], 85, (-1725, 3000)),
+        },
     )
     monkeypatch.setattr(driver, "alsaaudio", made)
     return made
 
 
-def test_the_microphone_s_control_is_found_with_its_range(fake: FakeAlsaaudio) -> None:
+def test_the_microphone_s_control_is_found_with_its_range(fake: FakeAlsaaudio[Control]) -> None:
     assert capture_level("hw:seeed") == CaptureLevel("hw:seeed", "Capture", 85, 47.25)
-    assert fake.open == 0
+    assert fake.open_mixers == 0
 
 
-def test_a_control_without_decibels_has_no_range(fake: FakeAlsaaudio) -> None:
-    del fake.controls["Capture"]
+def test_a_control_without_decibels_has_no_range(fake: FakeAlsaaudio[Control]) -> None:
+    del fake.cards["hw:seeed"]["Capture"]
     assert capture_level("hw:seeed") == CaptureLevel("hw:seeed", "ADC", 40, None)
 
 
-def test_a_card_without_a_mixer_has_none(fake: FakeAlsaaudio) -> None:
+def test_a_card_without_a_mixer_has_none(fake: FakeAlsaaudio[Control]) -> None:
     assert capture_level("hw:other") is None
-    fake.controls = {"Speaker": Control(["Playback Volume"])}
+    fake.cards["hw:seeed"] = {"Speaker": Control(["Playback Volume"])}
     assert capture_level("hw:seeed") is None
 
 

@@ -11,6 +11,7 @@ import pytest
 from edgevoice.drivers import mixer as driver
 from edgevoice.drivers.mixer import AlsaMixer, NoMixer, mixer_device, open_mixer
 from edgevoice.errors import DeviceError
+from tests.drivers.fake_alsaaudio import FakeAlsaaudio, FakeMixer, change
 
 
 @dataclass
@@ -26,42 +27,7 @@ class Control:
 Card = dict[str, Control]
 
 
-class FakeAlsaaudio:
-    """As much of `alsaaudio` 0.11 as the driver calls, with the signatures and errors of its C code."""
-
-    PCM_PLAYBACK, PCM_CAPTURE = 0, 1
-    VOLUME_UNITS_PERCENTAGE, VOLUME_UNITS_RAW, VOLUME_UNITS_DB = 0, 1, 2
-    MIXER_CHANNEL_ALL = -1
-
-    class ALSAAudioError(Exception):
-        pass
-
-    def __init__(self, **cards: Card) -> None:
-        self.cards = {f"hw:{name}": card for name, card in cards.items()}
-        self.open_mixers = 0
-
-    def mixers(self, cardindex: int = -1, device: str = "default") -> list[str]:
-        return list(self._card(device))
-
-    def Mixer(self, control: str = "Master", id: int = 0, cardindex: int = -1, device: str = "default") -> FakeMixer:
-        if control not in self._card(device):
-            raise self.ALSAAudioError(f"Unable to find mixer control {control},{id} [{device}]")
-        self.open_mixers += 1
-        return FakeMixer(self, self._card(device)[control])
-
-    def _card(self, device: str) -> Card:
-        if device not in self.cards:
-            raise self.ALSAAudioError(f"No such file or directory [{device}]")
-        return self.cards[device]
-
-
-class FakeMixer:
-    def __init__(self, alsaaudio: FakeAlsaaudio, control: Control) -> None:
-        self._alsaaudio, self._control = alsaaudio, control
-
-    def close(self) -> None:
-        self._alsaaudio.open_mixers -= 1
-
+class Mixer(FakeMixer[Control]):
     def volumecap(self) -> list[str]:
         return list(self._control.abilities)
 
@@ -77,7 +43,7 @@ class FakeMixer:
     def setvolume(self, volume: int, channel: int = -1, pcmtype: int = 0, units: int = 0) -> None:
         assert pcmtype == FakeAlsaaudio.PCM_PLAYBACK
         raw = volume if units == FakeAlsaaudio.VOLUME_UNITS_RAW else round(volume * self._control.top / 100)
-        self._change(self._control.levels, channel, raw)
+        change(self._control.levels, channel, raw)
 
     def getmute(self) -> list[int]:
         if self._control.mutes is None:
@@ -87,13 +53,7 @@ class FakeMixer:
     def setmute(self, mute: int, channel: int = -1, /) -> None:
         if self._control.mutes is None:
             raise FakeAlsaaudio.ALSAAudioError("no playback switch capabilities")
-        self._change(self._control.mutes, channel, mute)
-
-    @staticmethod
-    def _change(values: list[int], channel: int, value: int) -> None:
-        for i in range(len(values)):
-            if channel in (-1, i):
-                values[i] = value
+        change(self._control.mutes, channel, mute)
 
 
 @pytest.fixture
@@ -112,8 +72,8 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Card:
     return controls
 
 
-def install(monkeypatch: pytest.MonkeyPatch, **cards: Any) -> FakeAlsaaudio:
-    fake = FakeAlsaaudio(**cards)
+def install(monkeypatch: pytest.MonkeyPatch, **cards: Any) -> FakeAlsaaudio[Control]:
+    fake = FakeAlsaaudio(Mixer, **cards)
     monkeypatch.setattr(driver, "alsaaudio", fake)
     return fake
 

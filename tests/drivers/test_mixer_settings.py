@@ -10,6 +10,7 @@ import pytest
 from edgevoice.drivers import mixer_settings as driver
 from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.schema import HatMixer, Setting
+from tests.drivers.fake_alsaaudio import FakeAlsaaudio, FakeMixer, change
 
 PLAYBACK, CAPTURE = 0, 1
 
@@ -28,38 +29,7 @@ class Control:
 Card = dict[str, Control]
 
 
-class FakeAlsaaudio:
-    """As much of `alsaaudio` 0.11 as the driver calls, with the signatures and errors of its C code."""
-
-    PCM_PLAYBACK, PCM_CAPTURE = PLAYBACK, CAPTURE
-    VOLUME_UNITS_RAW = 1
-    MIXER_CHANNEL_ALL = -1
-
-    class ALSAAudioError(Exception):
-        pass
-
-    def __init__(self, **cards: Card) -> None:
-        self.cards = {f"hw:{name}": card for name, card in cards.items()}
-        self.open_mixers = 0
-        self.opened: list[str] = []
-
-    def Mixer(self, control: str = "Master", id: int = 0, cardindex: int = -1, device: str = "default") -> FakeMixer:
-        if device not in self.cards:
-            raise self.ALSAAudioError(f"No such file or directory [{device}]")
-        if control not in self.cards[device]:
-            raise self.ALSAAudioError(f"Unable to find mixer control {control},{id} [{device}]")
-        self.open_mixers += 1
-        self.opened.append(control)
-        return FakeMixer(self, self.cards[device][control])
-
-
-class FakeMixer:
-    def __init__(self, alsaaudio: FakeAlsaaudio, control: Control) -> None:
-        self._alsaaudio, self._control = alsaaudio, control
-
-    def close(self) -> None:
-        self._alsaaudio.open_mixers -= 1
-
+class Mixer(FakeMixer[Control]):
     def volumecap(self) -> list[str]:
         return self._abilities(self._control.levels, "Volume")
 
@@ -77,19 +47,19 @@ class FakeMixer:
 
     def setvolume(self, volume: int, channel: int, pcmtype: int, units: int) -> None:
         assert units == FakeAlsaaudio.VOLUME_UNITS_RAW
-        self._change(self._side(self._control.levels, pcmtype), channel, volume)
+        change(self._side(self._control.levels, pcmtype), channel, volume)
 
     def getmute(self) -> list[int]:
         return [1 - on for on in self._side(self._control.on, PLAYBACK)]
 
     def setmute(self, mute: int, channel: int = -1, /) -> None:
-        self._change(self._side(self._control.on, PLAYBACK), channel, 1 - mute)
+        change(self._side(self._control.on, PLAYBACK), channel, 1 - mute)
 
     def getrec(self) -> list[int]:
         return list(self._side(self._control.on, CAPTURE))
 
     def setrec(self, capture: int, channel: int = -1, /) -> None:
-        self._change(self._side(self._control.on, CAPTURE), channel, capture)
+        change(self._side(self._control.on, CAPTURE), channel, capture)
 
     def getenum(self) -> tuple[()] | tuple[str, list[str]]:
         choices = self._control.choices
@@ -104,12 +74,6 @@ class FakeMixer:
         if side not in sides:
             raise FakeAlsaaudio.ALSAAudioError("no such capability")
         return sides[side]
-
-    @staticmethod
-    def _change(values: list[int], channel: int, value: int) -> None:
-        for i in range(len(values)):
-            if channel in (-1, i):
-                values[i] = value
 
 
 WANTED: dict[str, Setting] = {
@@ -133,8 +97,8 @@ def codec() -> Card:
     }
 
 
-def install(monkeypatch: pytest.MonkeyPatch, **cards: Card) -> FakeAlsaaudio:
-    fake = FakeAlsaaudio(**cards)
+def install(monkeypatch: pytest.MonkeyPatch, **cards: Card) -> FakeAlsaaudio[Control]:
+    fake = FakeAlsaaudio(Mixer, **cards)
     monkeypatch.setattr(driver, "alsaaudio", fake)
     return fake
 

@@ -54,16 +54,6 @@ def opened() -> Iterator[Opener]:
         panel.close()
 
 
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pins]:
-    """Pins that remember when they changed, for panels opened with `pins="auto"`."""
-    with Pins(tmp_path / "pins") as pins:
-        monkeypatch.syspath_prepend(str(Path(sys.modules[Pins.__module__].__file__ or "").parent))
-        for name, value in pins.env().items():
-            monkeypatch.setenv(name, value)
-        yield pins
-
-
 def button(panel: Panel) -> MockPWMPin:
     return panel.factory.pin(BUTTON)
 

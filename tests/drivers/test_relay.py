@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,16 +35,6 @@ def opened() -> Iterator[Opener]:
     yield make
     for relays in made:
         relays.close()
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pins]:
-    """Pins that remember when they changed, for relays opened with `pins="auto"`."""
-    with Pins(tmp_path / "pins") as pins:
-        monkeypatch.syspath_prepend(str(Path(sys.modules[Pins.__module__].__file__ or "").parent))
-        for name, value in pins.env().items():
-            monkeypatch.setenv(name, value)
-        yield pins
 
 
 class WornPin(MockPin):  # type: ignore[misc]

@@ -8,6 +8,7 @@ import pytest
 
 from edgevoice.doctor.facts import Control, MixerLook
 from edgevoice.drivers import switches as driver
+from tests.drivers.fake_alsaaudio import FakeAlsaaudio, FakeMixer
 
 
 @dataclass
@@ -21,89 +22,61 @@ class Simple:
     records: tuple[int, ...] = (1, 1)
 
 
-class FakeAlsaaudio:
-    """As much of `alsaaudio` 0.11 as the driver calls, with the signatures and errors of its C code."""
-
-    PCM_PLAYBACK, PCM_CAPTURE = 0, 1
-
-    class ALSAAudioError(Exception):
-        pass
-
-    def __init__(self, **controls: Simple) -> None:
-        self.controls = controls
-        self.open = 0
-
-    def mixers(self, cardindex: int = -1, device: str = "default") -> list[str]:
-        if device != "hw:seeed":
-            raise self.ALSAAudioError(f"No such file or directory [{device}]")
-        return list(self.controls)
-
-    def Mixer(self, control: str = "Master", id: int = 0, cardindex: int = -1, device: str = "default") -> FakeMixer:
-        if control not in self.mixers(device=device):
-            raise self.ALSAAudioError(f"Unable to find mixer control {control},{id} [{device}]")
-        self.open += 1
-        return FakeMixer(self, self.controls[control])
-
-
-@dataclass
-class FakeMixer:
-    alsaaudio: FakeAlsaaudio
-    control: Simple
-
+class Mixer(FakeMixer[Simple]):
     def volumecap(self) -> list[str]:
-        return self.control.volumes
+        return self._control.volumes
 
     def switchcap(self) -> list[str]:
-        return self.control.switches
+        return self._control.switches
 
     def getvolume(self, pcmtype: int = 0) -> list[int]:
-        return [self.control.percent, 0]
+        return [self._control.percent, 0]
 
     def getmute(self) -> list[int]:
-        if not {"Mute", "Playback Mute"} & set(self.control.switches):
-            raise self.alsaaudio.ALSAAudioError("Mixer has no playback mute")
-        return list(self.control.mutes)
+        if not {"Mute", "Playback Mute"} & set(self._control.switches):
+            raise self._alsaaudio.ALSAAudioError("Mixer has no playback mute")
+        return list(self._control.mutes)
 
     def getrec(self) -> list[int]:
-        if "Capture Mute" not in self.control.switches:
-            raise self.alsaaudio.ALSAAudioError("Mixer has no capture switch")
-        return list(self.control.records)
-
-    def close(self) -> None:
-        self.alsaaudio.open -= 1
+        if "Capture Mute" not in self._control.switches:
+            raise self._alsaaudio.ALSAAudioError("Mixer has no capture switch")
+        return list(self._control.records)
 
 
 @pytest.fixture
-def card(monkeypatch: pytest.MonkeyPatch) -> FakeAlsaaudio:
+def card(monkeypatch: pytest.MonkeyPatch) -> FakeAlsaaudio[Simple]:
     fake = FakeAlsaaudio(
-        Speaker=Simple(["Playback Volume"], ["Playback Mute"], 70),
-        Mic=Simple(["Capture Volume"], ["Capture Mute"], 40),
-        Boost=Simple(["Volume"], [], 10),
-        DAC=Simple([], ["Playback Mute"], mutes=(1, 1)),
+        Mixer,
+        seeed={
+            "Speaker": Simple(["Playback Volume"], ["Playback Mute"], 70),
+            "Mic": Simple(["Capture Volume"], ["Capture Mute"], 40),
+            "Boost": Simple(["Volume"], [], 10),
+            "DAC": Simple([], ["Playback Mute"], mutes=(1, 1)),
+        },
     )
     monkeypatch.setattr(driver, "alsaaudio", fake)
     return fake
 
 
-def test_both_controls_are_read_and_every_muted_one_is_named(card: FakeAlsaaudio) -> None:
+def test_both_controls_are_read_and_every_muted_one_is_named(card: FakeAlsaaudio[Simple]) -> None:
     found = driver.look("hw:seeed", "Speaker", "Mic")
     assert found == MixerLook("hw:seeed", Control("Speaker", 70, False), Control("Mic", 40, False), ("DAC",))
-    assert card.open == 0, "every mixer is closed again"
+    assert card.open_mixers == 0, "every mixer is closed again"
 
 
-def test_a_control_is_muted_when_all_of_its_channels_are(card: FakeAlsaaudio) -> None:
-    card.controls["Speaker"].mutes = (1, 0)
-    card.controls["Mic"].records = (0, 0)
+def test_a_control_is_muted_when_all_of_its_channels_are(card: FakeAlsaaudio[Simple]) -> None:
+    card.cards["hw:seeed"]["Speaker"].mutes = (1, 0)
+    card.cards["hw:seeed"]["Mic"].records = (0, 0)
     found = driver.look("hw:seeed", "Speaker", "Mic")
     assert found.loudspeaker == Control("Speaker", 70, False)
     assert found.microphone == Control("Mic", 40, True)
 
 
-def test_a_control_without_a_switch_or_without_a_level_has_none(card: FakeAlsaaudio) -> None:
+def test_a_control_without_a_switch_or_without_a_level_has_none(card: FakeAlsaaudio[Simple]) -> None:
     assert driver.look("hw:seeed", "Boost", "").loudspeaker == Control("Boost", 10, None)
     assert driver.look("hw:seeed", "DAC", "").loudspeaker == Control("DAC", None, True)
     assert driver.look("hw:seeed", "", "").microphone is None
 
 
-def test_a_card_that_is_not_there_shows_nothing(card: FakeAlsaaudio) -> None:
+def test_a_card_that_is_not_there_shows_nothing(card: FakeAlsaaudio[Simple]) -> None:
     assert driver.look("hw:gone", "Speaker", "Mic") == MixerLook("hw:gone")

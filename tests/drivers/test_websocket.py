@@ -240,29 +240,31 @@ def test_an_address_that_must_be_asked_for_is_asked_for_with_the_key_and_not_sho
     assert "s3cr3t" not in caplog.text
 
 
+async def outcome(wire: CountingWire) -> Closed:
+    """Return the one thing that is told of a call by `wire`."""
+    call = Call(WebSocketLeg(wire))
+    await call.run()
+    (closed,) = call.events
+    assert isinstance(closed, Closed)
+    return closed
+
+
+async def outcome_of(answer: Callable[[ServerConnection, HttpRequest], Response]) -> Closed:
+    """Return what is told of a call to a service that gives this answer to the request to connect."""
+    async with serve(lambda socket: socket.wait_closed(), "127.0.0.1", 0, process_request=answer) as server:
+        return await outcome(CountingWire(next(iter(server.sockets)).getsockname()[1]))
+
+
 def test_a_refused_upgrade_is_told_with_its_status_and_body() -> None:
     def refuse(socket: ServerConnection, request: HttpRequest) -> Response:
         assert request.headers["Authorization"] == "Bearer secret"
         return socket.respond(HTTPStatus.UNAUTHORIZED, "wrong key")
 
-    async def story() -> None:
-        async with serve(lambda socket: socket.wait_closed(), "127.0.0.1", 0, process_request=refuse) as server:
-            call = Call(WebSocketLeg(CountingWire(next(iter(server.sockets)).getsockname()[1])))
-            await call.run()
-            assert call.events == [Closed(End.LINK_LOST, "401 wrong key")]
-
-    asyncio.run(story())
+    assert asyncio.run(outcome_of(refuse)) == Closed(End.LINK_LOST, "401 wrong key")
 
 
 def test_a_service_that_cannot_be_reached_is_told() -> None:
-    async def story() -> None:
-        call = Call(WebSocketLeg(CountingWire(9)))
-        await call.run()
-        (closed,) = call.events
-        assert isinstance(closed, Closed)
-        assert closed.reason.startswith("0 ")
-
-    asyncio.run(story())
+    assert asyncio.run(outcome(CountingWire(9))).reason.startswith("0 ")
 
 
 @pytest.mark.parametrize("url", ["ws://my..server/", "ws://127.0.0.1:99999/", "ws://127.0.0.1:0x/", "ws://[::1/"])
@@ -271,14 +273,7 @@ def test_an_address_that_cannot_be_is_refused_and_not_tried_again(url: str) -> N
         def request(self) -> Request:
             return Request(url)
 
-    async def story() -> None:
-        call = Call(WebSocketLeg(Misspelt(0)))
-        await call.run()
-        (closed,) = call.events
-        assert isinstance(closed, Closed)
-        assert closed.end is End.REFUSED
-
-    asyncio.run(story())
+    assert asyncio.run(outcome(Misspelt(0))).end is End.REFUSED
 
 
 def test_a_redirect_is_not_followed_with_our_key() -> None:
@@ -290,13 +285,7 @@ def test_a_redirect_is_not_followed_with_our_key() -> None:
         response.headers["Location"] = "/elsewhere"
         return response
 
-    async def story() -> None:
-        async with serve(lambda socket: socket.wait_closed(), "127.0.0.1", 0, process_request=redirect) as server:
-            call = Call(WebSocketLeg(CountingWire(next(iter(server.sockets)).getsockname()[1])))
-            await call.run()
-            assert call.events == [Closed(End.LINK_LOST, "302")]
-
-    asyncio.run(story())
+    assert asyncio.run(outcome_of(redirect)) == Closed(End.LINK_LOST, "302")
     assert seen == ["/"]
 
 

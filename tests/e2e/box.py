@@ -22,6 +22,7 @@ from edgevoice.drivers import control
 from edgevoice.drivers.wav import read_wav
 from edgevoice.errors import DeviceError
 from edgevoice_measure import onset
+from tests.e2e.process import Journal, end
 from tests.lab.labcard.labcard import World
 from tests.lab.labgpio.pins import Pins
 
@@ -102,7 +103,6 @@ class RunningBox:
         )
         kept = {"STATE_DIRECTORY": str(self.folder / "state")}  # nothing of this machine's own box is read or written
         self._env = {**kept, **lab.env(), **self.pins.env(), **(env or {}), "PYTHONWARNINGS": "error"}
-        self._lines: list[str] = []
 
     def __enter__(self) -> RunningBox:
         command = [sys.executable, "-m", "edgevoice", "run", "-c", str(self.configuration)]
@@ -110,8 +110,7 @@ class RunningBox:
         self.process = subprocess.Popen(
             command, env=self._env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._journal = Journal(self.process)
         return self
 
     def __exit__(
@@ -120,23 +119,11 @@ class RunningBox:
         self.pins.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
-            self.process.terminate()
-            try:
-                self.process.wait(8)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self._reader.join(5)
-        assert self.process.stdout
-        self.process.stdout.close()
+        end(self.process, 8)
+        self._journal.close()
         self._folder.cleanup()
         if kind:
             print(self.journal)
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self._lines.append(line)
 
     @property
     def world(self) -> World:
@@ -145,7 +132,7 @@ class RunningBox:
 
     @property
     def journal(self) -> str:
-        return "".join(self._lines)
+        return self._journal.text
 
     # ------------------------------------------------------------------------------------------------- asking
 
@@ -277,3 +264,12 @@ def last_sound(speaker: Samples) -> int:
     """Return the index of the last sample that is not silence, or -1."""
     sounding = np.nonzero(speaker)[0]
     return int(sounding[-1]) if len(sounding) else -1
+
+
+def worker_of(box: RunningBox) -> int:
+    """Return the process of the SIP library."""
+    for children in Path(f"/proc/{box.process.pid}/task").glob("*/children"):
+        for pid in children.read_text().split():
+            if b"sip_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return int(pid)
+    raise AssertionError("there is no worker")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from edgevoice.drivers import control
 from edgevoice.errors import DeviceError
+from tests.e2e.process import Journal, end
 from tests.journal import FORBIDDEN, KEY
 
 Samples = NDArray[np.int16]
@@ -107,7 +107,6 @@ class LineBox:
         self.configuration.write_text(CONFIGURATION.format(port=self.port, folder=self.folder, **fields))
         for name, text in {"token": KEY, **(files or {})}.items():
             (self.folder / name).write_text(f"{text}\n")
-        self._lines: list[str] = []
 
     def __enter__(self) -> LineBox:
         command = [sys.executable, "-m", "edgevoice", "run", "--verbose", "-c", str(self.configuration)]
@@ -115,25 +114,15 @@ class LineBox:
         self.process = subprocess.Popen(
             command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._journal = Journal(self.process)
         wait(lambda: self._asked() and self.status()["lines"]["listen"], "it listens")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(8)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                raise
-        self._reader.join(5)
-        assert self.process.stdout
-        self.process.stdout.close()
+        end(self.process, 8)
+        self._journal.close()
         self._folder.cleanup()
         if kind:
             print(self.journal)
@@ -141,11 +130,6 @@ class LineBox:
         assert self.process.returncode == 0
         assert "Traceback" not in self.journal, self.journal
         assert not [secret for secret in FORBIDDEN if secret in self.journal]
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self._lines.append(line)
 
     def _asked(self) -> bool:
         assert self.process.poll() is None, self.journal
@@ -157,7 +141,7 @@ class LineBox:
 
     @property
     def journal(self) -> str:
-        return "".join(self._lines)
+        return self._journal.text
 
     def ask(self, **request: Any) -> dict[str, Any]:
         return control.ask(str(self.folder / "control.sock"), request)

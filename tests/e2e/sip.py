@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +25,11 @@ from edgevoice.events import Audio, Closed, Digit, Progress, Stage
 from edgevoice.lines.service import Flowing
 from edgevoice.lines.sip import Sip
 from edgevoice.lines.sip_account import Account, worker_account, worker_start
+from tests.e2e.process import end
 
 Samples = NDArray[np.int16]
+
+ROOT = Path(__file__).parent.parent.parent
 
 CONFIGURATION = """#!KAMAILIO
 debug=0
@@ -183,12 +188,7 @@ class Registrar:
             return str(one.getsockname()[0])
 
     def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process, 5)
         self._log.close()
 
     def __exit__(
@@ -378,3 +378,26 @@ async def talking(calling: Telephone, called: Telephone) -> tuple[Talk, Talk]:
     await ours.answer()
     await theirs.until_event(Flowing)
     return theirs, ours
+
+
+@contextmanager
+def bare(
+    role: str, file: str, first: Mapping[str, Any], *, inside: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a telephone without a box (`benchmarks.sip_bare`) until it is left alone, from where it is registered on.
+
+    `inside` is what a command begins with that is to run elsewhere.
+    """
+    command = [*inside, sys.executable, "-m", "benchmarks.sip_bare", role, file]
+    env = os.environ | {"TMPDIR": str(Path(file).parent)}  # the library leaves a directory when it is killed
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env=env, **pipes) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            process.stdin.write(json.dumps(first))
+            process.stdin.close()
+            assert process.stdout.readline() == "registered\n"
+            yield process
+        finally:
+            process.kill()

@@ -42,6 +42,9 @@ HEARD_MS: dict[str, Callable[[AgentService], float]] = {
     "gemini": _heard_in_words,
 }
 
+# By what each agent is told that the button was released; None: by the silence that flows then.
+TURN_ENDS = {"openai": "input_audio_buffer.commit", "elevenlabs": None, "gemini": "activityEnd"}
+
 
 @each_agent
 def test_a_conversation_and_an_interruption(tmp_path: Path, agent: Agent) -> None:
@@ -97,6 +100,31 @@ def test_the_button_interrupts_a_response_that_is_made_already(tmp_path: Path, a
         assert service.lines("client", "response.cancel") == [], "there was nothing left to cancel"
         assert box.status()["turn"] == "listening"
     assert service.lines("fake", "violation") == []
+
+
+@each_agent_at_night
+def test_with_push_to_talk_the_button_ends_the_turn_and_interrupts(tmp_path: Path, agent: Agent) -> None:
+    question = voice("question", RATE)
+    with (
+        World(rate=RATE) as world,
+        AgentService(agent, tmp_path, voice("story", agent.rate)) as service,
+        boxed(world, service, '[panel]\npress = "push_to_talk"\n') as box,
+    ):
+        box.wait_for_state("idle")
+        box.pins.press()
+        box.wait_for_turn("listening")
+        said_at = box.say(question)
+        box.pause(0.3 + len(question) / RATE)
+        box.pins.release()
+        if turn_ends := TURN_ENDS[agent.name]:
+            service.wait_for("client", turn_ends)
+        box.wait_for_sound(said_at + len(question))
+        box.pins.press()
+        HEARD_MS[agent.name](service)
+        if agent is GEMINI:
+            assert service.wait_for("fake", "turned")["cut_off"]
+        box.pins.release()
+    assert service.lines("fake", "violation") == [], "nor was it silent for long"
 
 
 @each_agent_at_night

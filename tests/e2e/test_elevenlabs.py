@@ -120,28 +120,6 @@ def test_an_agent_that_interrupts_itself_is_silent_at_once_and_answers_the_next_
 
 
 @pytest.mark.nightly
-def test_with_push_to_talk_silence_flows_so_that_the_turn_ends(tmp_path: Path) -> None:
-    question = voice("question", RATE)
-    panel = '[panel]\npress = "push_to_talk"\n'
-    with (
-        World(rate=RATE) as world,
-        AgentService(ELEVENLABS, tmp_path, ANSWER) as service,
-        boxed(world, service, panel) as box,
-    ):
-        box.wait_for_state("idle")
-        box.pins.press()
-        box.wait_for_turn("listening")
-        said_at = box.say(question)
-        box.pause(0.3 + len(question) / RATE)
-        box.pins.release()
-        box.wait_for_sound(said_at + len(question))
-        box.pins.press()
-        service.wait_for("client", "contextual_update")
-        box.pins.release()
-    assert service.lines("fake", "violation") == [], "it was never silent for long"
-
-
-@pytest.mark.nightly
 def test_an_agent_that_ends_the_conversation_is_not_called_again(tmp_path: Path) -> None:
     with (
         World(rate=RATE) as world,

@@ -75,28 +75,6 @@ def test_a_connection_that_ends_without_a_word_is_had_again(tmp_path: Path, opti
     check_all(service, box)
 
 
-@pytest.mark.nightly
-def test_push_to_talk_marks_the_turn(tmp_path: Path) -> None:
-    question = voice("question", RATE)
-    panel = '[panel]\npress = "push_to_talk"\n'
-    with (
-        World(rate=RATE) as world,
-        AgentService(GEMINI, tmp_path, ANSWER) as service,
-        boxed(world, service, panel) as box,
-    ):
-        box.wait_for_state("idle")
-        box.pins.press()
-        box.wait_for_turn("listening")
-        said_at = box.say(question)
-        box.pause(0.3 + len(question) / RATE)
-        box.pins.release()
-        box.wait_for_sound(said_at + len(question))
-        box.pins.press()
-        assert service.wait_for("fake", "turned")["cut_off"]
-        box.pins.release()
-    check_all(service, box)
-
-
 def test_a_tool_and_then_a_goodbye(tmp_path: Path) -> None:
     with (
         World(rate=RATE) as world,

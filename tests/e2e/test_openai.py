@@ -14,28 +14,6 @@ RATE = 48_000
 ANSWER = voice("story", 24_000)
 
 
-def test_push_to_talk_commits_the_turn_itself(tmp_path: Path) -> None:
-    question = voice("question", RATE)
-    panel = '[panel]\npress = "push_to_talk"\n'
-    with (
-        World(rate=RATE) as world,
-        AgentService(OPENAI, tmp_path, ANSWER) as service,
-        boxed(world, service, panel) as box,
-    ):
-        box.wait_for_state("idle")
-        box.pins.press()
-        box.wait_for_turn("listening")
-        said_at = box.say(question)
-        box.pause(0.3 + len(question) / RATE)
-        box.pins.release()
-        service.wait_for("client", "input_audio_buffer.commit")
-        box.wait_for_sound(said_at + len(question))
-        box.pins.press()
-        service.wait_for("client", "conversation.item.truncate")
-        box.pins.release()
-    assert service.lines("fake", "violation") == []
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 
 from edgevoice.events import Closed, End
 from edgevoice.lines.service import Flowing
-from tests.e2e.box import TRUSTING, RunningBox, likeness, voice
+from tests.e2e.box import TRUSTING, RunningBox, likeness, voice, worker_of
 from tests.e2e.sip import Registrar, Samples, Talk, Telephone, password_of, telephone
 from tests.lab.labcard.labcard import World
 
@@ -263,15 +262,6 @@ def test_the_worker_dies_in_a_call_and_the_box_calls_again(registrar: Registrar)
                 await state(box, "idle")
 
     run(story)
-
-
-def worker_of(box: RunningBox) -> int:
-    """Return the process of the SIP library."""
-    for children in Path(f"/proc/{box.process.pid}/task").glob("*/children"):
-        for pid in children.read_text().split():
-            if b"sip_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return int(pid)
-    raise AssertionError("there is no worker")
 
 
 def test_the_parrot_answers_and_is_silent_when_the_caller_talks_over_it(registrar: Registrar) -> None:

@@ -51,6 +51,14 @@ def talks(box: RunningBox) -> None:
     box.wait_for_sound(said_at + len(QUESTION), within_s=15)
 
 
+def comes_back(box: RunningBox, tell: Told) -> None:
+    """The card is there again: it is used soon, and a person is answered."""
+    back_at = time.monotonic()
+    box.wait_for_state("idle", within_s=CARD_S)
+    tell("back after, s", round(time.monotonic() - back_at, 1))
+    talks(box)
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_card_gone_and_back(state: Callable[[RunningBox], None], tell: Told) -> None:
@@ -60,10 +68,7 @@ def test_card_gone_and_back(state: Callable[[RunningBox], None], tell: Told) -> 
         box.wait_for_state("fault", within_s=3)
         box.pause(2)
         world.plug()
-        back_at = time.monotonic()
-        box.wait_for_state("idle", within_s=CARD_S)
-        tell("back after, s", round(time.monotonic() - back_at, 1))
-        talks(box)
+        comes_back(box, tell)
 
 
 @pytest.mark.faults
@@ -75,10 +80,7 @@ def test_card_that_comes_and_goes_in_a_bad_plug(tell: Told) -> None:
             box.pause(0.05 + 0.03 * number)
             world.plug()
             box.pause(0.1)
-        back_at = time.monotonic()
-        box.wait_for_state("idle", within_s=CARD_S)
-        tell("back after, s", round(time.monotonic() - back_at, 1))
-        talks(box)
+        comes_back(box, tell)
         assert box.process.poll() is None
 
 
@@ -93,10 +95,7 @@ def test_capture_stalls_without_an_error(state: Callable[[RunningBox], None], te
         tell("noticed after, s", round(time.monotonic() - stalled_at, 1))
         box.pause(1)
         world.resume()
-        back_at = time.monotonic()
-        box.wait_for_state("idle", within_s=CARD_S)
-        tell("back after, s", round(time.monotonic() - back_at, 1))
-        talks(box)
+        comes_back(box, tell)
 
 
 @pytest.mark.faults

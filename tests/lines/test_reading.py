@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from edgevoice.lines.reading import UNKNOWN, Whole, reader, texts
+from edgevoice.lines.reading import UNKNOWN, reader, texts
 
 
 class Ring(Struct, tag_field="event", tag="ring"):
@@ -56,12 +56,3 @@ def test_nothing_raises(message: str | bytes) -> None:
 def test_of_parameters_only_texts_are_kept() -> None:
     assert texts({"room": "hall", "floor": 2, "door": None}) == {"room": "hall"}
     assert texts(None) == texts("room") == texts(["room"]) == {}
-
-
-@given(st.lists(st.binary(max_size=5)))
-def test_sound_cut_anywhere_is_whole_again(pieces: list[bytes]) -> None:
-    whole = Whole()
-    heard = [whole.samples(piece) for piece in pieces]
-    sent = b"".join(pieces)
-    assert b"".join(heard) == sent[: len(sent) // 2 * 2]
-    assert all(len(pcm) % 2 == 0 for pcm in heard)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edgevoice.lines.sip_account import CA_FILE
+from tests.e2e.process import end
 from tests.e2e.sip import free_port, password_of
 
 ROOT = Path(__file__).parent.parent.parent / ".asterisk"
@@ -177,12 +178,7 @@ class Asterisk:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process, 10)
         self._log.close()
         if kind:
             print(self.log)

@@ -5,18 +5,15 @@ here 10.77.0.1 ── veth ── 10.77.0.2 there: Kamailio, and a telephone tha
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from edgevoice.lines.sip_account import Account, worker_account, worker_start
-from tests.e2e.sip import Registrar, password_of
+from tests.e2e.sip import Registrar, bare, password_of
 
 HERE, THERE, ELSEWHERE = "10.77.0.1", "10.77.0.2", "10.77.0.3"
 ROOT = Path(__file__).parent.parent.parent
@@ -79,17 +76,5 @@ def echo(cable: Cable, registrar: Registrar) -> Iterator[None]:
     account = Account(registrar.address, "reception")
     known = worker_account(account, password_of("reception"), codecs=("PCMA",), srtp="off")
     first = dict(worker_start([account], [known], calls=4, jitter_ms=20, ca_file=""))
-    with tempfile.TemporaryDirectory() as folder:
-        command = [*cable.inside, sys.executable, "-m", "benchmarks.sip_bare", "echo", f"{folder}/heard.npz"]
-        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        env = os.environ | {"TMPDIR": folder}  # the library leaves a directory when it is killed
-        with subprocess.Popen(command, cwd=ROOT, env=env, **pipes) as process:
-            assert process.stdin
-            assert process.stdout
-            try:
-                process.stdin.write(json.dumps(first))
-                process.stdin.close()
-                assert process.stdout.readline() == "registered\n"
-                yield
-            finally:
-                process.kill()
+    with tempfile.TemporaryDirectory() as folder, bare("echo", f"{folder}/heard.npz", first, inside=cable.inside):
+        yield

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 
-from tests.phone.caller import KIND, Caller, Nasty, fits, parse
+from tests.phone.caller import KIND, Nasty, fits, parse
+from tests.phone.far_end import FarEnd
 from tests.phone.player import STEADY, Clock, Player
 from tests.phone.sound import Samples, bytes_per_sample, decode, resample, unwrap, wrap
 
@@ -37,7 +38,7 @@ MOST_QUEUED = 30_000_000  # bytes, counted as base64 text: the stricter reading
 END = "end"  # the mark behind the last sound
 
 
-class Elks:
+class Elks(FarEnd):
     """One call. It rings in with the first `advance`."""
 
     def __init__(
@@ -54,27 +55,14 @@ class Elks:
         most_queued: int = MOST_QUEUED,
         record: bool = True,
     ) -> None:
-        self.violations: list[str] = []
-        self.over = False  # send what was returned, then close the socket
         self.ignored = 0  # bytes of sound that came unannounced
-        self.player = Player(24_000, at, clock, record=record)
+        super().__init__(Player(24_000, at, clock, record=record), nasty, at)
         self._call, self._caller, self._callee = call, caller, callee
-        self._nasty = nasty
         self._answers_flushed_syncs, self._plays_before_bye = answers_flushed_syncs, plays_before_bye
         self._most_queued = most_queued
-        self._start = at
-        self._greeted = False
-        self._mouth = Caller(nasty)
         self._hears: tuple[int, str] | None = None  # what was asked for with `listening`
         self._plays: tuple[int, str] | None = None  # what was announced with `sending`
         self._said_bye = False  # the server
-
-    @property
-    def next_at(self) -> float:
-        """When `advance` wants to be called next."""
-        if not self._greeted:
-            return self._start if not self._nasty.silent else float("inf")
-        return min(self.player.due_at, self._mouth.next_at, self._sudden_end)
 
     def caller_says(self, pcm: Samples, at: float, *, rate: int = 8000) -> None:
         """Add to what the caller says; it goes out once the server listens."""
@@ -85,21 +73,6 @@ class Elks:
 
     def caller_hangs_up(self, at: float) -> list[str]:
         return [*self.advance(at), *self._bye("hangup")]
-
-    def advance(self, at: float) -> list[str]:
-        """Let time pass until `at`; return the messages that have become due."""
-        if self.over or self._nasty.silent:
-            return []
-        if at >= self._sudden_end:
-            self.over = True
-            return []
-        messages = [] if self._greeted else self._greet()
-        for mark in self.player.advance(at):
-            messages += self._bye("done") if mark == END else [_text("sync")]
-        if self._hears and not self.over:
-            for piece in self._mouth.due(at, *self._hears):
-                messages.append(_text("audio", data=piece.payload) if piece.unknown is None else piece.unknown)
-        return messages
 
     def receive(self, message: str | bytes, at: float) -> list[str]:
         """Take one message of the server; return what became due and what it is answered with."""
@@ -121,19 +94,19 @@ class Elks:
                 due += self._obey(kind, found, at)
         return due
 
-    def closed(self) -> None:
-        """The server has closed the socket: the call is over."""
-        self.over = True
-
-    @property
-    def _sudden_end(self) -> float:
-        return float("inf") if self._nasty.close_after_s is None else self._start + self._nasty.close_after_s
-
     def _greet(self) -> list[str]:
-        self._greeted = True
         hello = _text("hello", callid=self._call, **{"from": self._caller, "to": self._callee})
         early = [_text("audio", data=wrap(bytes(320)))] if self._nasty.early_media else []
         return [*early, hello, *([hello] if self._nasty.second_start else [])]
+
+    def _due(self, at: float) -> list[str]:
+        messages: list[str] = []
+        for mark in self.player.advance(at):
+            messages += self._bye("done") if mark == END else [_text("sync")]
+        if self._hears and not self.over:
+            for piece in self._mouth.due(at, *self._hears):
+                messages.append(_text("audio", data=piece.payload) if piece.unknown is None else piece.unknown)
+        return messages
 
     def _obey(self, kind: str, message: dict[str, object], at: float) -> list[str]:
         match kind:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from tests.phone.caller import KIND, Caller, Nasty, fits, parse
+from tests.phone.caller import KIND, Nasty, fits, parse
+from tests.phone.far_end import FarEnd
 from tests.phone.player import STEADY, Clock, Player
 from tests.phone.sound import Samples, decode, unwrap, wrap
 
@@ -23,7 +24,7 @@ INNER: dict[str, dict[str, type]] = {"media": {"payload": str}, "mark": {"name":
 HEADERS = (b"RIFF", b"OggS", b"ID3", b"fLaC")  # a file in a message: it would be played as noise
 
 
-class Twilio:
+class Twilio(FarEnd):
     """One call. It begins with the first `advance`."""
 
     def __init__(
@@ -38,24 +39,11 @@ class Twilio:
         nasty: Nasty = KIND,
         record: bool = True,
     ) -> None:
-        self.violations: list[str] = []
-        self.over = False  # send what was returned, then close the socket
-        self.player = Player(RATE, at, clock, record=record)
+        super().__init__(Player(RATE, at, clock, record=record), nasty, at)
         self._account, self._call, self._stream = account, call, stream
         self._parameters = dict(parameters or {})
-        self._nasty = nasty
-        self._start = at
-        self._greeted = False
         self._sequence = 0
         self._chunk = 0
-        self._mouth = Caller(nasty)
-
-    @property
-    def next_at(self) -> float:
-        """When `advance` wants to be called next."""
-        if not self._greeted:
-            return self._start if not self._nasty.silent else float("inf")
-        return min(self.player.due_at, self._mouth.next_at, self._sudden_end)
 
     def caller_says(self, pcm: Samples, at: float, *, rate: int = RATE) -> None:
         self._mouth.say(pcm, rate)
@@ -69,19 +57,6 @@ class Twilio:
             return due
         self.over = True
         return [*due, self._message("stop", stop={"accountSid": self._account, "callSid": self._call})]
-
-    def advance(self, at: float) -> list[str]:
-        """Let time pass until `at`; return the messages that have become due."""
-        if self.over or self._nasty.silent:
-            return []
-        if at >= self._sudden_end:
-            self.over = True
-            return []
-        messages = [] if self._greeted else self._greet()
-        messages += [self._mark(name) for name in self.player.advance(at)]
-        for piece in self._mouth.due(at, RATE, FORMAT):
-            messages.append(self._media(piece.payload, piece.ms) if piece.unknown is None else piece.unknown)
-        return messages
 
     def receive(self, message: str | bytes, at: float) -> list[str]:
         """Take one message of the server; return what became due and what it is answered with."""
@@ -103,16 +78,7 @@ class Twilio:
                 due += self._obey(kind, found, at)
         return due
 
-    def closed(self) -> None:
-        """The server has closed the socket: what follows in the TwiML would be done now."""
-        self.over = True
-
-    @property
-    def _sudden_end(self) -> float:
-        return float("inf") if self._nasty.close_after_s is None else self._start + self._nasty.close_after_s
-
     def _greet(self) -> list[str]:
-        self._greeted = True
         self._mouth.start(self._start)
         connected = json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         early = [self._media(wrap(b"\xff" * 160), 0)] if self._nasty.early_media else []
@@ -129,6 +95,12 @@ class Twilio:
             },
         )
         return [connected, *early, start, *([start] if self._nasty.second_start else [])]
+
+    def _due(self, at: float) -> list[str]:
+        messages = [self._mark(name) for name in self.player.advance(at)]
+        for piece in self._mouth.due(at, RATE, FORMAT):
+            messages.append(self._media(piece.payload, piece.ms) if piece.unknown is None else piece.unknown)
+        return messages
 
     def _obey(self, kind: str, message: dict[str, object], at: float) -> list[str]:
         inner = message.get(kind)

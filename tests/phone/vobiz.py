@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from enum import Enum
 
-from tests.phone.caller import KIND, Caller, Nasty, fits, parse
+from tests.phone.caller import KIND, Nasty, fits, parse
+from tests.phone.far_end import FarEnd
 from tests.phone.player import STEADY, Clock, Player
 from tests.phone.sound import Samples, bytes_per_sample, decode, unwrap, wrap
 
@@ -29,7 +30,7 @@ class Vendor(Enum):
     PLIVO = "plivo"
 
 
-class Vobiz:
+class Vobiz(FarEnd):
     """One call of either vendor. It begins with the first `advance`."""
 
     def __init__(
@@ -54,9 +55,7 @@ class Vobiz:
     ) -> None:
         """`big_endian`: the sound that comes in; None is what the vendor is thought to do. `cleared_after_ms`: None
         for never. `deaf_until_cleared`: sound that does not wait for `clearedAudio` is thrown away."""
-        self.violations: list[str] = []
-        self.over = False  # send what was returned, then close the socket
-        self.player = Player(rate, at, clock, record=record)
+        super().__init__(Player(rate, at, clock, record=record), nasty, at)
         self._vobiz = vendor is Vendor.VOBIZ
         self._call, self._stream, self._account = call, stream, account
         self._encoding, self._rate, self._nested, self._extra_headers = encoding, rate, nested, extra_headers
@@ -64,20 +63,14 @@ class Vobiz:
         self._in = "ulaw" if encoding == MULAW else "s16be" if big_endian else "s16le"
         self._out = "ulaw" if encoding == MULAW else "s16le"
         self._cleared_after_ms, self._deaf_until_cleared = cleared_after_ms, deaf_until_cleared
-        self._says_stop, self._nasty = says_stop, nasty
-        self._start = at
-        self._greeted = False
+        self._says_stop = says_stop
         self._sequence = 0
         self._chunk = 0
         self._clearing: list[float] = []  # when each `clearAudio` is answered
-        self._mouth = Caller(nasty)
 
     @property
     def next_at(self) -> float:
-        """When `advance` wants to be called next."""
-        if not self._greeted:
-            return self._start if not self._nasty.silent else float("inf")
-        return min(self.player.due_at, self._mouth.next_at, self._sudden_end, *self._clearing)
+        return min((super().next_at, *self._clearing))
 
     def caller_says(self, pcm: Samples, at: float, *, rate: int = 8000) -> None:
         self._mouth.say(pcm, rate)
@@ -96,22 +89,6 @@ class Vobiz:
             due.append(json.dumps({"event": "stop", "streamId": self._stream}))
         self.over = True
         return due
-
-    def advance(self, at: float) -> list[str]:
-        """Let time pass until `at`; return the messages that have become due."""
-        if self.over or self._nasty.silent:
-            return []
-        if at >= self._sudden_end:
-            self.over = True
-            return []
-        messages = [] if self._greeted else self._greet()
-        messages += [self._played(name) for name in self.player.advance(at)]
-        while self._clearing and self._clearing[0] <= at:
-            self._clearing.pop(0)
-            messages.append(self._numbered("clearedAudio"))
-        for piece in self._mouth.due(at, self._rate, self._in):
-            messages.append(self._media(piece.payload, piece.ms) if piece.unknown is None else piece.unknown)
-        return messages
 
     def receive(self, message: str | bytes, at: float) -> list[str]:
         """Take one message of the server; return what became due and what it is answered with."""
@@ -133,16 +110,7 @@ class Vobiz:
                 self._obey(kind, found, at)
         return due
 
-    def closed(self) -> None:
-        """The server has closed the socket: what follows in the XML would be done now."""
-        self.over = True
-
-    @property
-    def _sudden_end(self) -> float:
-        return float("inf") if self._nasty.close_after_s is None else self._start + self._nasty.close_after_s
-
     def _greet(self) -> list[str]:
-        self._greeted = True
         self._mouth.start(self._start)
         ids: dict[str, object] = {"callId": self._call, "streamId": self._stream, "tracks": ["inbound"]}
         ids["mediaFormat"] = {"encoding": self._encoding, "sampleRate": self._rate}
@@ -154,6 +122,15 @@ class Vobiz:
         else:
             start = json.dumps({"event": "start", **({"start": ids} if self._nested else ids)})
         return [*early, start, *([start] if self._nasty.second_start else [])]
+
+    def _due(self, at: float) -> list[str]:
+        messages = [self._played(name) for name in self.player.advance(at)]
+        while self._clearing and self._clearing[0] <= at:
+            self._clearing.pop(0)
+            messages.append(self._numbered("clearedAudio"))
+        for piece in self._mouth.due(at, self._rate, self._in):
+            messages.append(self._media(piece.payload, piece.ms) if piece.unknown is None else piece.unknown)
+        return messages
 
     def _obey(self, kind: str, message: dict[str, object], at: float) -> None:
         match kind:

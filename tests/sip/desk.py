@@ -13,6 +13,8 @@ from edgevoice.events import Audio, Closed, Event
 from edgevoice.lines.service import Began, Flowing, Meaning
 from edgevoice.lines.sip import Sip
 from edgevoice.lines.sip_account import Account, worker_account, worker_start
+from tests.sip.media import Media
+from tests.sip.peer import Invited, Message, Peer, sdp
 
 WAIT_S = 10.0  # this machine may be busy with other things
 
@@ -155,3 +157,14 @@ def workers(of: int = 0) -> list[int]:
         if b"edgevoice.drivers.sip_worker" in words and parent == [str(of or os.getpid())]:
             found.append(int(entry.name))
     return found
+
+
+async def answered(peer: Peer, ours: Desk, media: Media, *, who: str = "boss") -> tuple[Invited, Talk, Message]:
+    """Have a call come in and be answered, with sound; return both its ends, and the answer that the peer got."""
+    call = peer.invite(who=who, body=sdp(media.port))
+    talk, _ = await ours.visitor()
+    talk.answer()
+    ok = await call.answered()
+    media.towards(ok.body)
+    await talk.hears(Flowing())
+    return call, talk, ok

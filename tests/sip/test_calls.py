@@ -16,7 +16,7 @@ from edgevoice.events import Closed, Digit, End, Progress, Stage
 from edgevoice.lines import sip
 from edgevoice.lines.service import Flowing
 from edgevoice.lines.sip_account import Account
-from tests.sip.desk import Desk, Talk, desk, worker
+from tests.sip.desk import Desk, Talk, answered, desk, worker
 from tests.sip.media import Media
 from tests.sip.peer import Invited, Peer, answer, over_tcp, over_udp, sdp
 
@@ -36,11 +36,7 @@ async def box(**more: Any) -> AsyncIterator[tuple[Peer, Desk]]:
 async def talking(**more: Any) -> AsyncIterator[tuple[Peer, Desk, Talk, Invited, Media]]:
     """A call that came in and was answered, with sound."""
     async with box(**more) as (peer, ours), Media.open() as media:
-        call = peer.invite(body=sdp(media.port))
-        talk, _ = await ours.visitor()
-        talk.answer()
-        media.towards((await call.answered()).body)
-        await talk.hears(Flowing())
+        call, talk, _ = await answered(peer, ours, media)
         yield peer, ours, talk, call, media
 
 
@@ -190,11 +186,7 @@ def test_we_hang_up_and_the_caller_is_told() -> None:
 def test_the_first_caller_is_heard_on_when_a_second_one_is_answered() -> None:
     async def tale() -> None:
         async with talking() as (peer, ours, first, _, _), Media.open() as other:
-            call = peer.invite(who="bob", body=sdp(other.port))
-            second, _ = await ours.visitor()
-            second.answer()
-            other.towards((await call.answered()).body)
-            await second.hears(Flowing())
+            _, second, _ = await answered(peer, ours, other, who="bob")
             heard = len(first.sound)
             await first.until(lambda: len(first.sound) > heard + 8_000)
             await second.until(lambda: len(second.sound) > 8_000)

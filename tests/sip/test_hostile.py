@@ -12,7 +12,7 @@ import pytest
 from edgevoice.events import Closed, Digit
 from edgevoice.lines.service import Flowing
 from edgevoice.lines.sip_account import Account
-from tests.sip.desk import desk, worker
+from tests.sip.desk import answered, desk, worker
 from tests.sip.media import LOUD, SILENT, Media
 from tests.sip.peer import Peer, answer, over_udp, sdp
 from tests.sip.test_worker import resources, story
@@ -37,11 +37,7 @@ def test_calls_that_nobody_could_answer_keep_nobody_out() -> None:
                 peer.invite(who="scanner", body=offer, contact="X-Nothing: 1")
                 await peer.expect("500")
             await asyncio.sleep(0.5)  # they are ended 200 ms after they were noticed, and nothing tells that
-            call = peer.invite(body=sdp(media.port))
-            talk, _ = await ours.visitor()
-            talk.answer()
-            media.towards((await call.answered()).body)
-            await talk.hears(Flowing())
+            _, talk, _ = await answered(peer, ours, media)
             talk.hang_up()
             answer(await peer.expect("BYE"), "200 OK")
             await ours.until(lambda: resources(worker())[1] <= before)
@@ -76,11 +72,7 @@ def test_a_flood_of_questions_keeps_no_call_out_and_takes_no_memory() -> None:
             before, _, _ = resources(worker())
             flood = asyncio.get_running_loop().create_task(_ask(where(peer), per_s=1_000, for_s=3.0))
             await asyncio.sleep(1.0)
-            call = peer.invite(body=sdp(media.port))
-            talk, _ = await ours.visitor()
-            talk.answer()
-            media.towards((await call.answered()).body)
-            await talk.hears(Flowing())
+            _, talk, _ = await answered(peer, ours, media)
             sent = await flood
             heard = len(talk.sound)
             await talk.until(lambda: len(talk.sound) > heard + 4_000)
@@ -172,13 +164,8 @@ def test_a_third_who_sends_sound_to_the_call_is_not_heard_and_does_not_take_it_o
         both = Media.open(), Media.open(host="127.0.0.9")
         async with over_udp() as peer, desk(account(peer)) as ours, both[0] as media, both[1] as stranger:
             await ours.registered()
-            call = peer.invite(body=sdp(media.port))
             media.sound = SILENT
-            talk, _ = await ours.visitor()
-            talk.answer()
-            ok = await call.answered()
-            media.towards(ok.body)
-            await talk.hears(Flowing())
+            _, talk, ok = await answered(peer, ours, media)
             await talk.until(lambda: len(talk.sound) > 4_000)
             stranger.source = 99
             stranger.towards(ok.body)
@@ -198,11 +185,7 @@ def test_a_telephone_that_does_not_know_its_own_address_is_heard_all_the_same() 
     async def tale() -> None:
         async with over_udp() as peer, desk(account(peer)) as ours, Media.open(host="127.0.0.9") as media:
             await ours.registered()
-            call = peer.invite(body=sdp(media.port))
-            talk, _ = await ours.visitor()
-            talk.answer()
-            media.towards((await call.answered()).body)
-            await talk.hears(Flowing())
+            call, talk, _ = await answered(peer, ours, media)
             await talk.until(lambda: loud(talk.sound) > 4_000)
             call.request("INVITE", sdp(media.port, version=2))  # as whoever asks whether the session goes on
             await call.answered()
@@ -218,12 +201,7 @@ def test_a_call_that_goes_on_with_somebody_elsewhere_is_heard_from_there_and_no_
         both = Media.open(), Media.open(host="127.0.0.9")
         async with over_udp() as peer, desk(account(peer)) as ours, both[0] as media, both[1] as other:
             await ours.registered()
-            call = peer.invite(body=sdp(media.port))
-            talk, _ = await ours.visitor()
-            talk.answer()
-            ok = await call.answered()
-            media.towards(ok.body)
-            await talk.hears(Flowing())
+            call, talk, _ = await answered(peer, ours, media)
             await talk.until(lambda: loud(talk.sound) > 4_000)
             call.request("INVITE", sdp(other.port, version=2, host="127.0.0.9"))
             other.sound, other.source = SILENT, 99
@@ -242,12 +220,8 @@ def test_another_sender_behind_the_same_address_is_heard_at_once() -> None:
     async def tale() -> None:
         async with over_udp() as peer, desk(account(peer)) as ours, Media.open() as media:
             await ours.registered()
-            call = peer.invite(body=sdp(media.port))
             media.sound = SILENT
-            talk, _ = await ours.visitor()
-            talk.answer()
-            media.towards((await call.answered()).body)
-            await talk.hears(Flowing())
+            _, talk, _ = await answered(peer, ours, media)
             await talk.until(lambda: len(talk.sound) > 4_000)
             for source in (8, 9):
                 media.begin_anew(source)
@@ -269,11 +243,7 @@ def test_a_flood_of_keys_ends_nothing_and_takes_no_memory() -> None:
     async def tale() -> None:
         async with over_udp() as peer, desk(account(peer)) as ours, Media.open() as media:
             await ours.registered()
-            call = peer.invite(body=sdp(media.port))
-            talk, _ = await ours.visitor()
-            talk.answer()
-            media.towards((await call.answered()).body)
-            await talk.hears(Flowing())
+            _, talk, _ = await answered(peer, ours, media)
             before, _, _ = resources(worker())
             for number in range(2_000):
                 media.press("0123456789*#"[number % 12], time=number * 160)

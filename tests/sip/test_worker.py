@@ -19,12 +19,11 @@ import pytest
 
 from edgevoice.drivers import sip as driver
 from edgevoice.events import Closed, End
-from edgevoice.lines.service import Flowing
 from edgevoice.lines.sip_account import Account, worker_start
 from edgevoice.lines.sip_words import NUMBER
-from tests.sip.desk import Desk, Talk, desk, worker, workers
+from tests.sip.desk import answered, desk, worker, workers
 from tests.sip.media import Media
-from tests.sip.peer import Peer, over_udp, sdp
+from tests.sip.peer import Peer, over_udp
 
 
 def story(tale: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -35,16 +34,6 @@ def account(peer: Peer) -> Account:
     return Account(f"127.0.0.1:{peer.port}", "6001")
 
 
-async def called(peer: Peer, ours: Desk, media: Media) -> Talk:
-    """Have a call come in and be answered."""
-    call = peer.invite(body=sdp(media.port))
-    talk, _ = await ours.visitor()
-    talk.answer()
-    media.towards((await call.answered()).body)
-    await talk.hears(Flowing())
-    return talk
-
-
 @pytest.mark.parametrize(("number", "within_s"), [(signal.SIGKILL, 2.0), (signal.SIGSTOP, 2.0 + driver.HUNG_S)])
 def test_a_worker_that_dies_or_hangs_costs_its_call_and_the_next_one_is_registered_soon(
     number: signal.Signals, within_s: float
@@ -52,7 +41,7 @@ def test_a_worker_that_dies_or_hangs_costs_its_call_and_the_next_one_is_register
     async def tale() -> None:
         async with over_udp() as peer, desk(account(peer)) as ours, Media.open() as media:
             await ours.registered()
-            talk = await called(peer, ours, media)
+            _, talk, _ = await answered(peer, ours, media)
             first, began = worker(), asyncio.get_running_loop().time()
             os.kill(first, number)
             assert await talk.closed() == Closed(End.LINK_LOST, "the SIP worker has ended")
@@ -61,7 +50,7 @@ def test_a_worker_that_dies_or_hangs_costs_its_call_and_the_next_one_is_register
             assert worker() != first
             print(f"registered again after {took_s:.2f} s")
             assert took_s < within_s + 1.0, "a second for a machine that is busy with other things"
-            await called(peer, ours, media)
+            await answered(peer, ours, media)
 
     story(tale)
 
@@ -71,7 +60,7 @@ def test_who_stops_the_service_lets_the_worker_say_goodbye() -> None:
         async with over_udp() as peer:
             async with desk(account(peer)) as ours, Media.open() as media:
                 await ours.registered()
-                await called(peer, ours, media)
+                await answered(peer, ours, media)
                 process = worker()
                 os.kill(process, signal.SIGTERM)  # as systemd tells everybody in the service
                 os.kill(process, signal.SIGINT)
@@ -191,7 +180,7 @@ def test_call_after_call_nothing_grows_in_either_process() -> None:
             async def calls(count: int) -> None:
                 for _ in range(count):
                     async with Media.open() as media:
-                        talk = await called(peer, ours, media)
+                        _, talk, _ = await answered(peer, ours, media)
                         await talk.until(lambda talk=talk: talk.sound)  # type: ignore[misc]
                         talk.hang_up()
                         await talk.closed()
