@@ -33,21 +33,22 @@ def open_panel(
     on_release: Callable[[float], None],
     on_hold: Callable[[float], None],
 ) -> Panel:
-    """Claim the pins (BCM numbers) and report the button from now on; `pull` is "up" or "down".
+    """Claim the pins (BCM numbers) and report the button from now on, -1: none; `pull` is "up" or "down".
 
     `pins` is auto, lgpio, mock or none; auto obeys GPIOZERO_PIN_FACTORY and makes do without pins where there are none.
     `light` is one pin, or three for red, green, blue, or empty. The callbacks get the moment (monotonic seconds), are
     called on foreign threads, and must neither wait nor raise. Raises DeviceError when the pins cannot be had.
     """
     with ExitStack() as claimed:
-        wiring = f"button GPIO{button}, light {'+'.join(f'GPIO{pin}' for pin in light) or 'none'}"
+        pressed, lit = "none" if button < 0 else f"GPIO{button}", "+".join(f"GPIO{pin}" for pin in light) or "none"
+        wiring = f"button {pressed}, light {lit}"
         try:
             factory, source = find_pins(pins)
             if factory is None:
                 return Panel(facts=f"no pins: {source}")
             claimed.callback(factory.close)
-            switch = _Button(button, pull, hold_s, factory, on_press, on_release, on_hold)
-            claimed.callback(switch.close)
+            if button >= 0:
+                claimed.callback(_Button(button, pull, hold_s, factory, on_press, on_release, on_hold).close)
             lamp = _Light(light, factory) if light else None
             if lamp:
                 claimed.callback(lamp.close)

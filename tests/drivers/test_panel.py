@@ -254,6 +254,13 @@ def test_the_facts_name_the_wiring(opened: Opener) -> None:
     assert opened(light=[]).facts == "button GPIO17, light none, pins of gpiozero's mock"
 
 
+def test_a_box_without_a_button_has_its_light(opened: Opener) -> None:
+    panel = opened(button=-1)
+    panel.show(STEADY)
+    assert panel.factory.pin(LED).state == 1
+    assert panel.facts == "button none, light GPIO25, pins of gpiozero's mock"
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
