@@ -39,6 +39,8 @@ class BoxPanel:
                 button=wired.button,
                 pull=wired.button_pull,
                 light=wired.light,
+                leds=wired.light_leds,
+                power=wired.light_power,
                 hold_s=wired.hold_s,
                 on_press=on_press,
                 on_release=on_release,

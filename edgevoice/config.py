@@ -304,7 +304,10 @@ def _phone_lines(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def _relays(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
-    taken = {pin: "panel.light" for pin in config.panel.light} | {config.panel.button: "panel.button"}
+    panel = config.panel
+    taken = {pin: "panel.light" for pin in panel.light} | {panel.button: "panel.button"}
+    if len(panel.light) == 2:
+        taken |= {panel.light_power: "panel.light_power"}
     codes: dict[str, str] = {}
     for name, relay in config.relay.items():
         path = join("relay", name)
@@ -334,10 +337,14 @@ def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     if barge_in.give_up_ms < barge_in.confirm_ms:
         sentence = f"{barge_in.give_up_ms} is less than confirm_ms; expected at least {barge_in.confirm_ms}"
         yield ("barge_in.give_up_ms", "barge_in.confirm_ms"), sentence
-    if len(panel.light) not in (0, 1, 3):
-        yield ("panel.light",), f"{len(panel.light)} pins; expected none, one, or three for red, green, blue"
+    if len(panel.light) > 3:
+        sentence = f"{len(panel.light)} pins; expected none, one, three for red, green, blue, or two for data and clock"
+        yield ("panel.light",), sentence
     if len({panel.button, *panel.light}) <= len(panel.light):
         yield ("panel.light", "panel.button"), "a pin is used twice; give button and light one each"
+    if len(panel.light) == 2 and panel.light_power in {panel.button, *panel.light} - {-1}:
+        sentence = f"{panel.light_power} is used by button or light, too; give it one of its own, or -1"
+        yield ("panel.light_power", "panel.light", "panel.button"), sentence
     if panel.press == "push_to_talk" and panel.power_off:
         sentence = "who holds the button to talk would switch the box off; use false"
         yield ("panel.power_off", "panel.press"), sentence

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
 
 from edgevoice.events import End
+
+Color: TypeAlias = tuple[float, float, float]  # red, green, blue, each 0 to 1
 
 
 class Box(Enum):
@@ -46,7 +49,7 @@ class Pattern:
     """A colour and a rhythm. `fade_s` is the time of each ramp up and down; `off_s` 0 means steady."""
 
     name: str
-    rgb: tuple[float, float, float]
+    rgb: Color
     on_s: float = 1.0
     off_s: float = 0.0
     fade_s: float = 0.0
@@ -103,6 +106,16 @@ def pattern(box: Box, turn: Turn, cause: End | None = None) -> Pattern:
             return CAUSE_PATTERNS[cause]
         case _:
             return BOX_PATTERNS[box]
+
+
+def rhythm(pattern: Pattern, *, fades: bool) -> tuple[float, float, float]:
+    """Return the seconds on, off and of each ramp. A light that cannot fade is on whenever the fading one is lit.
+
+    So an open microphone, which some pulses stand for, never shows as the darker of two rhythms.
+    """
+    if fades:
+        return pattern.on_s, pattern.off_s, pattern.fade_s
+    return pattern.on_s + 2 * pattern.fade_s, pattern.off_s, 0.0
 
 
 def table() -> str:

@@ -106,12 +106,17 @@ class BargeIn(Section, frozen=True):
 
 
 class Panel(Section, frozen=True):
-    """Button and light, BCM numbers: button -1 is none, light [] is none, three pins are red, green, blue."""
+    """Button and light, BCM numbers: button -1 is none, light [] is none, three pins are red, green, blue.
+
+    Two pins are data and clock of APA102 LEDs: `light_leds` of them in a row, whose supply `light_power` switches on.
+    """
 
     pins: Literal["auto", "lgpio", "mock", "none"] = "auto"
     button: PinOrNone = 17
     button_pull: Literal["up", "down"] = "up"
     light: tuple[Pin, ...] = (25,)
+    light_leds: Annotated[int, Meta(ge=1, le=32)] = 1  # half an ampere, at the brightness that they are given
+    light_power: PinOrNone = -1
     press: Literal["talk", "push_to_talk"] = "talk"
     hold_s: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
     power_off: bool = False

@@ -20,6 +20,7 @@ from edgevoice.catalogue import Agents
 from edgevoice.config import is_line
 from edgevoice.drivers import machine, state
 from edgevoice.drivers.commands import carried_out
+from edgevoice.drivers.lamp import spi_is_off
 from edgevoice.drivers.profile_files import card_ids
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.profiles import Profile, matching
@@ -303,6 +304,8 @@ def _say_what_is_left(draft: _Draft) -> None:
     profile = draft.place.profiles.get(draft.config.device.hat)
     if profile and profile.overlay and not set(profile.ids) & set(card_ids()):
         print(f"The card is not there yet. In /boot/firmware/config.txt: {profile.overlay}; then sudo reboot")
+    if spi_is_off(draft.config.panel.light):
+        print("The light blinks where it could pulse. In /boot/firmware/config.txt: dtparam=spi=on; then sudo reboot")
 
 
 def _put_into_service(place: Place, config: Config, test: bool) -> int:

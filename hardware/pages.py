@@ -10,7 +10,7 @@ from hardware.wiring import relay_pin
 
 LAMPS = {
     "gpio": "an LED at a pin: the box drives it",
-    "apa102": "APA102 LEDs: **this version cannot drive them**; wire an LED of your own",
+    "apa102": "APA102 LEDs, data and clock at two pins: the box drives them",
     "i2c": "LEDs at an I²C chip: **this version cannot drive them**; wire an LED of your own",
     "own": "it has lights of its own, which the box leaves alone; wire an LED of your own",
     "none": "none: wire an LED of your own",
@@ -191,7 +191,7 @@ def _sound(profile: Profile, loudspeaker: str, why: str) -> list[Row]:
 
 
 def _light(profile: Profile) -> list[Row]:
-    if profile.lamp == "gpio":
+    if profile.lamp in ("gpio", "apa102"):
         return []
     pins = "+".join(f"GPIO{pin}" for pin in profile.panel.light)
     return [("1", f"LED with 330 Ω, between {pins} and ground", "says when the microphone is open")]

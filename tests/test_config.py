@@ -25,7 +25,7 @@ device: name hat reboot_after
 card: capture playback rate period_ms buffer_ms capture_channel volume mixer simulate
 echo: canceller noise_suppression delay_ms half_duplex
 barge_in: sensitivity confirm_ms give_up_ms pre_roll_ms
-panel: pins button button_pull light press hold_s power_off
+panel: pins button button_pull light light_leds light_power press hold_s power_off
 call: button at_start incoming auto_answer max_s fallback contacts
 agent.openai: url dialect model api_key_file voice instructions instructions_file language turn_detection
 agent.openai: vad_threshold vad_silence_ms tools greeting
@@ -153,6 +153,15 @@ def test_a_box_may_have_neither_button_nor_light() -> None:
     assert (panel.button, panel.light) == (-1, ())
 
 
+def test_a_light_may_be_a_row_of_leds_on_two_wires() -> None:
+    panel = load("[panel]\nbutton = -1\nlight = [10, 11]\nlight_leds = 12").panel
+    assert (panel.light, panel.light_leds, panel.light_power) == ((10, 11), 12, -1)
+
+
+def test_the_switch_of_leds_that_are_not_there_is_nobodys_pin() -> None:
+    assert load("[panel]\nlight = [25]\nlight_power = 25\n[relay.door]\npin = 5").panel.light == (25,)
+
+
 def test_a_key_set_to_its_default_is_not_left_out() -> None:
     left_out = load("[card]\nrate = 48000\n[agent.openai]\nvoice = 'marin'").left_out
     assert left_out.isdisjoint({"card.rate", "agent.openai.voice"})
@@ -248,6 +257,8 @@ def test_a_wrong_value_is_told_with_what_was_expected(text: str, problem: str) -
         ("card.volume", -1, 100),
         ("barge_in.confirm_ms", 20, 2000),
         ("panel.button", -1, 27),
+        ("panel.light_leds", 1, 32),
+        ("panel.light_power", -1, 27),
         ("panel.hold_s", 0.5, 60),
         ("call.max_s", 1, 86400),
         ("agent.openai.vad_threshold", 0, 1),
@@ -309,8 +320,16 @@ def test_brackets_without_end_are_told_and_do_not_exhaust_the_stack() -> None:
             "$.barge_in.give_up_ms: 159 is less than confirm_ms; expected at least 160",
         ),
         (
-            "panel.light = [1, 2]",
-            "$.panel.light: 2 pins; expected none, one, or three for red, green, blue",
+            "panel.light = [1, 2, 3, 4]",
+            "$.panel.light: 4 pins; expected none, one, three for red, green, blue, or two for data and clock",
+        ),
+        (
+            "panel.light = [5, 6]\npanel.light_power = 17",
+            "$.panel.light_power: 17 is used by button or light, too; give it one of its own, or -1",
+        ),
+        (
+            "panel.light = [5, 6]\npanel.light_power = 6",
+            "$.panel.light_power: 6 is used by button or light, too; give it one of its own, or -1",
         ),
         (
             "panel.light = [17]",

@@ -176,6 +176,10 @@ def test_a_wrong_value_is_told_with_what_was_expected(text: str, problem: str) -
             "$.relay.door.pin: 17 is the pin of panel.button, too; give each one its own",
         ),
         (
+            "[relay.door]\npin = 5\n[panel]\nlight = [10, 11]\nlight_power = 5",
+            "$.relay.door.pin: 5 is the pin of panel.light_power, too; give each one its own",
+        ),
+        (
             "[relay.door]\npin = 5\n[relay.gate]\npin = 5",
             "$.relay.gate.pin: 5 is the pin of relay.door, too; give each one its own",
         ),

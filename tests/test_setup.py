@@ -43,6 +43,19 @@ def test_a_hat_that_is_the_only_one_it_can_be_is_found(told: Path, monkeypatch: 
     assert stat.S_IMODE(told.parent.stat().st_mode) == 0o755, "the service is another user"
 
 
+@pytest.mark.parametrize(("hat", "wanted"), [("respeaker-4mic", True), ("adafruit-voice-bonnet", False)])
+def test_where_the_spi_would_let_the_light_pulse_it_is_told_how(
+    told: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, hat: str, wanted: bool
+) -> None:
+    spi = told.parent / "spidev0.0"
+    monkeypatch.setattr("edgevoice.drivers.lamp.SPI_DEVICE", spi)
+    assert set_up("--hat", hat) == 0
+    assert ("dtparam=spi=on" in capsys.readouterr().out) == wanted
+    spi.touch()
+    assert set_up("--hat", hat) == 0
+    assert "dtparam=spi=on" not in capsys.readouterr().out
+
+
 def test_of_several_that_it_can_be_none_is_taken(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _cards(monkeypatch, "wm8960soundcard", "seeed2micvoicec", "Zero")
     assert set_up() == 0

@@ -41,6 +41,8 @@ def pins(config: Config, box: Mapping[str, Any] | None, person: Person | None) -
             button=config.panel.button,
             pull=config.panel.button_pull,
             light=config.panel.light,
+            leds=config.panel.light_leds,
+            power=config.panel.light_power,
             hold_s=config.panel.hold_s,
             on_press=lambda at: pressed.set(),
             on_release=lambda at: None,

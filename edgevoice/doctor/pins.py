@@ -25,7 +25,7 @@ def check_pins(found: Pins) -> Finding:
         advice = "sudo apt install python3-lgpio; in a virtual environment made with --system-site-packages"
         return failed(name, found.trouble or found.words, advice)
     if found.trouble:
-        return failed(name, found.trouble, "gpioinfo names who holds a pin")
+        return failed(name, found.trouble, _remedy(found.trouble))
     if found.words.startswith("no pins"):
         return absent(name, found.words.removeprefix("no pins: "))
     return ok(name, f"{found.words}; {', '.join(found.chips) or 'no chip'}")
@@ -35,8 +35,14 @@ def _of_the_box(found: Pins) -> Finding:
     if found.words.startswith("no pins"):
         return absent("pins", found.words.removeprefix("no pins: "))
     if found.words.startswith("out of order"):
-        return failed("pins", found.words, "gpioinfo names who holds a pin; then sudo systemctl restart edgevoice")
+        return failed("pins", found.words, f"{_remedy(found.words)}; then sudo systemctl restart edgevoice")
     return ok("pins", f"the box has them: {found.words}")
+
+
+def _remedy(trouble: str) -> str:
+    if "group spi" in trouble:
+        return "sudo usermod -aG spi $USER and log in again; a service has it from its unit (SupplementaryGroups=)"
+    return "gpioinfo names who holds a pin"
 
 
 def check_button(found: Pins) -> Finding:
@@ -66,8 +72,10 @@ def check_light(found: Pins) -> Finding:
         case True:
             return ok(name, "it was seen to be lit")
         case False:
-            advice = "its longer leg to the GPIO, a resistor, ground: hardware/README.md has the drawing"
-            return failed(name, "nobody saw it", advice)
+            how = "its longer leg to the GPIO, a resistor, ground"
+            if len(found.panel.light) == 2:
+                how = "first the data pin, then the clock, and panel.light_power where a pin switches the supply"
+            return failed(name, "nobody saw it", f"{how}: hardware/README.md has the drawing")
     return absent(name, _not_asked(found, "it flashes while the box starts"))
 
 

@@ -17,9 +17,10 @@ from typing import Any
 from gpiozero import LED, PWMLED, RGBLED, DigitalInputDevice
 from gpiozero.exc import PinPWMUnsupported
 
+from edgevoice.drivers.lamp import Lamp
 from edgevoice.drivers.pins import find_pins, pin_errors
 from edgevoice.errors import DeviceError
-from edgevoice.light import Pattern
+from edgevoice.light import Pattern, rhythm
 
 
 def open_panel(
@@ -32,29 +33,37 @@ def open_panel(
     on_press: Callable[[float], None],
     on_release: Callable[[float], None],
     on_hold: Callable[[float], None],
+    leds: int = 1,
+    power: int = -1,
 ) -> Panel:
-    """Claim the pins (BCM numbers) and report the button from now on; `pull` is "up" or "down".
+    """Claim the pins (BCM numbers) and report the button from now on, -1: none; `pull` is "up" or "down".
 
     `pins` is auto, lgpio, mock or none; auto obeys GPIOZERO_PIN_FACTORY and makes do without pins where there are none.
-    `light` is one pin, or three for red, green, blue, or empty. The callbacks get the moment (monotonic seconds), are
-    called on foreign threads, and must neither wait nor raise. Raises DeviceError when the pins cannot be had.
+    `light` is one pin, or three for red, green, blue, or two for data and clock of so many `leds` (APA102), which the
+    pin `power` switches on unless it is -1; or empty. The callbacks get the moment (monotonic seconds), are called on
+    foreign threads, and must neither wait nor raise. Raises DeviceError when the pins cannot be had.
     """
     with ExitStack() as claimed:
-        wiring = f"button GPIO{button}, light {'+'.join(f'GPIO{pin}' for pin in light) or 'none'}"
+        pressed, lit = "none" if button < 0 else f"GPIO{button}", "+".join(f"GPIO{pin}" for pin in light) or "none"
+        wiring = f"button {pressed}, light {lit}"
         try:
             factory, source = find_pins(pins)
             if factory is None:
                 return Panel(facts=f"no pins: {source}")
             claimed.callback(factory.close)
-            switch = _Button(button, pull, hold_s, factory, on_press, on_release, on_hold)
-            claimed.callback(switch.close)
-            lamp = _Light(light, factory) if light else None
-            if lamp:
+            if button >= 0:
+                claimed.callback(_Button(button, pull, hold_s, factory, on_press, on_release, on_hold).close)
+            lamp: _Light | Lamp | None = None
+            if light:
+                two_wires = len(light) == 2
+                lamp = Lamp(light, leds=leds, power=power, factory=factory) if two_wires else _Light(light, factory)
                 claimed.callback(lamp.close)
         except pin_errors() as error:
             raise DeviceError(
                 f"{wiring}: {error}; expected free pins and a user in the group gpio (gpioinfo tells who holds a pin)"
             ) from error
+        if isinstance(lamp, Lamp):
+            wiring = f"{wiring} ({lamp.facts})"
         return Panel(facts=f"{wiring}, pins of {source}", factory=factory, light=lamp, claimed=claimed.pop_all())
 
 
@@ -62,7 +71,7 @@ class Panel:
     """A button that reports itself and a light that can be set; both may be missing, `facts` says so."""
 
     def __init__(
-        self, *, facts: str, factory: Any = None, light: _Light | None = None, claimed: ExitStack | None = None
+        self, *, facts: str, factory: Any = None, light: _Light | Lamp | None = None, claimed: ExitStack | None = None
     ) -> None:
         self.facts = facts
         self.factory = factory  # gpiozero's, for whoever drives mock pins; None without pins
@@ -142,16 +151,6 @@ class _Spared(AbstractContextManager[None]):
         return True
 
 
-def rhythm(pattern: Pattern, *, fades: bool) -> tuple[float, float, float]:
-    """Return the seconds on, off and of each ramp. A pin that cannot fade is on whenever the fading light is lit.
-
-    So an open microphone, which some pulses stand for, never shows as the darker of two rhythms.
-    """
-    if fades:
-        return pattern.on_s, pattern.off_s, pattern.fade_s
-    return pattern.on_s + 2 * pattern.fade_s, pattern.off_s, 0.0
-
-
 class _Light:
     """One LED, or three as one colour. A pin that cannot fade only switches."""
 
@@ -189,4 +188,4 @@ def _wire(pins: Sequence[int], factory: Any, *, fades: bool) -> Any:
             return (PWMLED if fades else LED)(*pins, pin_factory=factory)
         case 3:
             return RGBLED(*pins, pwm=fades, pin_factory=factory)
-    raise DeviceError(f"the light has {len(pins)} pins, expected one, or three for red, green, blue")
+    raise DeviceError(f"the light has {len(pins)} pins, expected one, two for data and clock, or three for the colours")

@@ -41,6 +41,8 @@ def told(found: Finding) -> tuple[Level, str]:
 # ----------------------------------------------------------------------------------------------------------- pins
 
 PANEL = Panel()
+ROW = Panel(light=(10, 11), light_leds=3)
+SPI_DENIED = "/dev/spidev0.0 may not be used by this user; expected one in the group spi"
 CLAIMED = Pins(PANEL, ("/dev/gpiochip0",), words="button GPIO17, light GPIO25, pins of lgpio")
 
 
@@ -59,6 +61,7 @@ CLAIMED = Pins(PANEL, ("/dev/gpiochip0",), words="button GPIO17, light GPIO25, p
             "no pins: lgpio is not installed: apt",
         ),
         (Pins(PANEL, trouble="GPIO17 is in use"), FAILED, "GPIO17 is in use"),
+        (Pins(ROW, trouble=SPI_DENIED), FAILED, SPI_DENIED),
         (Pins(PANEL, words="no pins: this is no Raspberry Pi"), ABSENT, "this is no Raspberry Pi"),
         (replace(CLAIMED, by_box=True), OK, "the box has them: button GPIO17, light GPIO25, pins of lgpio"),
         (Pins(PANEL, by_box=True, words="no pins: the configuration says so"), ABSENT, "the configuration says so"),
@@ -69,6 +72,19 @@ def test_pins_that_cannot_be_had_are_told_apart_from_pins_that_are_not_there(
     pins: Pins, level: Level, words: str
 ) -> None:
     assert told(check_pins(pins)) == (level, words)
+
+
+def test_an_spi_that_may_not_be_used_says_which_group_may() -> None:
+    assert "-aG spi $USER" in check_pins(Pins(ROW, trouble=SPI_DENIED)).advice
+    box = check_pins(Pins(ROW, by_box=True, words=f"out of order: {SPI_DENIED}"))
+    assert "SupplementaryGroups=" in box.advice
+    assert "gpioinfo" in check_pins(Pins(ROW, trouble="GPIO5 is in use")).advice
+
+
+def test_leds_that_nobody_saw_are_told_by_their_two_wires() -> None:
+    found = check_light(replace(CLAIMED, panel=ROW, seen=False))
+    assert (found.level, found.name) == (FAILED, "light GPIO10+GPIO11")
+    assert found.advice.startswith("first the data pin, then the clock")
 
 
 def test_a_press_that_does_not_arrive_says_how_the_button_is_wired() -> None:

@@ -6,8 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from importlib.machinery import ModuleSpec
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -21,37 +19,15 @@ from gpiozero.pins.mock import MockPWMPin
 
 from edgevoice.drivers import panel as driver
 from edgevoice.drivers import pins as pins_driver
-from edgevoice.drivers.panel import Panel, open_panel, rhythm
+from edgevoice.drivers.panel import Panel
 from edgevoice.errors import DeviceError
-from edgevoice.light import BOX_PATTERNS, OFF, TURN_PATTERNS, Pattern, Turn
+from edgevoice.light import BOX_PATTERNS, OFF, TURN_PATTERNS, Pattern, Turn, rhythm
+from tests.drivers.conftest import BUTTON, LED, FakeLgpio, Opener, Raspberry
 from tests.lab.labgpio.pins import Pins
 
-BUTTON, LED, RGB = 17, 25, (22, 23, 24)
+RGB = (22, 23, 24)
 RED, AMBER, CYAN = (1.0, 0.0, 0.0), (1.0, 0.5, 0.0), (0.0, 1.0, 1.0)
 STEADY = Pattern("steady", RED)
-RASPBERRY_PI_4B = 0xC03111
-
-Opener = Callable[..., Panel]
-
-
-def nobody(at: float) -> None:
-    pass
-
-
-@pytest.fixture
-def opened() -> Iterator[Opener]:
-    """Open panels, and close them after the test."""
-    panels = []
-
-    def make(**changes: Any) -> Panel:
-        wiring: dict[str, Any] = {"pins": "mock", "button": BUTTON, "pull": "up", "light": [LED], "hold_s": 9.0}
-        callbacks = {"on_press": nobody, "on_release": nobody, "on_hold": nobody}
-        panels.append(open_panel(**(wiring | callbacks | changes)))
-        return panels[-1]
-
-    yield make
-    for panel in panels:
-        panel.close()
 
 
 def button(panel: Panel) -> MockPWMPin:
@@ -244,12 +220,19 @@ def test_the_facts_name_the_wiring(opened: Opener) -> None:
     assert opened(light=[]).facts == "button GPIO17, light none, pins of gpiozero's mock"
 
 
+def test_a_box_without_a_button_has_its_light(opened: Opener) -> None:
+    panel = opened(button=-1)
+    panel.show(STEADY)
+    assert panel.factory.pin(LED).state == 1
+    assert panel.facts == "button none, light GPIO25, pins of gpiozero's mock"
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"button": 99}, "button GPIO99, light GPIO25: 99 is not a valid pin name"),
         ({"light": [BUTTON]}, "button GPIO17, light GPIO17: pin GPIO17 is already in use"),
-        ({"light": [22, 23]}, "the light has 2 pins, expected one, or three"),
+        ({"light": [22, 23, 24, 25]}, "the light has 4 pins, expected one, two for data and clock, or three"),
         ({"pins": "rpi"}, 'pins are "rpi", expected auto, lgpio, mock or none'),
     ],
 )
@@ -264,55 +247,6 @@ def test_an_unknown_name_in_the_environment_is_refused_with_the_known_ones(
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "lgpoi")
     with pytest.raises(DeviceError, match=r'"lgpoi", expected one of .*lgpio'):
         opened(pins="auto")
-
-
-class FakeLgpio(ModuleType):
-    """As much of lgpio as claiming pins needs: one chip, which `trouble` may spoil."""
-
-    SET_PULL_NONE, SET_PULL_UP, SET_PULL_DOWN = 0, 32, 64
-    RISING_EDGE, FALLING_EDGE, BOTH_EDGES = 1, 2, 3
-
-    class error(Exception):
-        pass
-
-    def __init__(self, trouble: str) -> None:
-        super().__init__("lgpio")
-        self.__spec__ = ModuleSpec("lgpio", None)
-        self._trouble = trouble
-        self.open_chips: list[int] = []
-
-    def gpiochip_open(self, chip: int) -> int:
-        if self._trouble == "can not open gpiochip":
-            raise self.error(self._trouble)
-        self.open_chips.append(chip)
-        return chip
-
-    def gpiochip_close(self, handle: int) -> None:
-        self.open_chips.remove(handle)
-
-    def gpio_claim_input(self, handle: int, number: int, flags: int = 0) -> int:
-        if self._trouble == "GPIO busy":
-            raise self.error(self._trouble)
-        return 0
-
-
-@pytest.fixture
-def raspberry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType | None], None]:
-    """Make this machine a Raspberry Pi with the given lgpio."""
-    chip = tmp_path / "gpiochip0"
-    chip.touch()
-
-    def install(lgpio: ModuleType | None) -> None:
-        monkeypatch.delenv("GPIOZERO_PIN_FACTORY", raising=False)
-        monkeypatch.setattr(pins_driver, "GPIO_CHIPS", str(chip))
-        monkeypatch.setattr(gpiozero.pins.local, "get_pi_revision", lambda: RASPBERRY_PI_4B)
-        monkeypatch.setitem(sys.modules, "lgpio", lgpio)
-        monkeypatch.delitem(sys.modules, "gpiozero.pins.lgpio", raising=False)
-
-    return install
-
-
-Raspberry = Callable[[ModuleType | None], None]
 
 
 def test_a_machine_without_a_gpio_chip_has_no_pins(

@@ -113,7 +113,7 @@ def test_the_pins_of_the_panel_serve_for_both(opened: Opener, lab: Pins) -> None
     def nobody(at: float) -> None:
         pass
 
-    callbacks = {"on_press": nobody, "on_release": nobody, "on_hold": nobody}
+    callbacks: dict[str, Any] = {"on_press": nobody, "on_release": nobody, "on_hold": nobody}
     panel = open_panel(pins="auto", button=17, pull="up", light=[25], hold_s=5.0, **callbacks)
     relays = opened(pins="auto", factory=panel.factory, door=(DOOR, LONG_S))
     assert relays.facts == '"door" GPIO5, pins of the panel'

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.box import LED
 from tests.e2e.doctor import Terminal, configured, quiet_room, with_a_clock_that_nobody_sets
+from tests.lab.apa102 import read
 from tests.lab.labcard.labcard import World
 from tests.lab.labgpio.pins import Pins
 
@@ -67,6 +68,23 @@ def test_a_person_sees_what_is_waited_for_and_the_light_and_their_press_arrives(
     assert "\x1b[32mok     \x1b[0m  button GPIO17" in seen.shown
     assert "a press arrived" in seen.shown
     assert "it was seen to be lit" in seen.shown
+
+
+def test_a_row_of_leds_flashes_white_while_it_is_asked_about(world: World, tmp_path: Path) -> None:
+    configuration = configured(tmp_path, "[panel]\nbutton = -1\nlight = [5, 6]\nlight_leds = 3\n")
+    with Pins(tmp_path / "pins.sock") as pins:
+        env = {**world.env(), **pins.env()}
+        terminal = Terminal([sys.executable, "-m", "edgevoice", "doctor", "-c", str(configuration)], env)
+        try:
+            terminal.read_until("Do you see it? [Y/n] ")
+            clock = pins.edges(6, at_least=4 * 2 * 168, within_s=5)  # dark, white, dark, white
+            rows = read(pins.edges(5), clock)
+            terminal.type("y\n")
+            terminal.read_to_the_end()
+        finally:
+            terminal.close()
+    assert [row.leds[0][1:] for row in rows[:4]] == [(0, 0, 0), (255, 255, 255)] * 2
+    assert "light GPIO5+GPIO6 (3 APA102 without fades)" in " ".join(terminal.shown.split())
 
 
 def test_a_light_that_the_person_does_not_see_is_a_failure(terminal: tuple[Terminal, Pins]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.e2e.box import RunningBox, voice
+from tests.lab.apa102 import Row, read
 from tests.lab.labcard.labcard import World
 from tests.lab.labgpio.pins import Pins
 from tests.lab.pulse import PulseAudio
@@ -69,6 +71,40 @@ def test_a_key_in_the_file_overrides_the_profile() -> None:
             box.call()
             assert box.pins.level(5) == 1
             box.wait_for_line(f"panel: button GPIO{BUTTON}, light GPIO5, ")
+
+
+DATA, CLOCK, POWER = 5, 6, 13
+ROW = PROFILE.replace(f"light = [{LIGHT}]", f"light = [{DATA}, {CLOCK}]\nlight_leds = 3\nlight_power = {POWER}")
+
+
+def test_the_leds_of_a_hat_show_what_the_box_does_all_of_them_and_are_dark_when_it_rests() -> None:
+    with World(rate=RATE, channels=4, channels_min=4, mic_channel=2) as world:
+        box = RunningBox(world)
+        named(box, profile=ROW)
+        with box:
+            box.call()
+            listening = time.monotonic()
+            assert box.pins.level(POWER) == 1
+            box.tap()
+            box.wait_for_state("idle")
+            box.wait_for_line(f"light GPIO{DATA}+GPIO{CLOCK} (3 APA102 without fades), ")
+            rows = _settled(box)
+    assert all(len(row.leds) == 3 and len(set(row.leds)) == 1 for row in rows)
+    shown = [(row.at, row.leds[0][1:]) for row in rows]
+    assert shown[0][1] == (0, 0, 0), "whatever it showed before"
+    assert [color for at, color in shown if at < listening][-1] == (0, 255, 0), "green and steady: it listens"
+    assert shown[-1][1] == (0, 0, 0)
+
+
+def _settled(box: RunningBox) -> list[Row]:
+    """Return what the LEDs have shown, as soon as that has been dark for a while."""
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up:
+        rows = read(box.pins.edges(DATA), box.pins.edges(CLOCK))
+        if time.monotonic() - rows[-1].at > 0.5:
+            return rows
+        box.pause(0.05)
+    raise AssertionError(f"it still blinks: {rows[-3:]}")
 
 
 # ------------------------------------------------------------------------------------- a mixer that we did not write

@@ -13,9 +13,8 @@ from itertools import pairwise
 from types import TracebackType
 from typing import NamedTuple
 
-from edgevoice.drivers.panel import rhythm
 from edgevoice.errors import DeviceError
-from edgevoice.light import BOX_PATTERNS, CAUSE_PATTERNS, OFF, TURN_PATTERNS, Pattern
+from edgevoice.light import BOX_PATTERNS, CAUSE_PATTERNS, OFF, TURN_PATTERNS, Pattern, rhythm
 from tests.e2e.box import LED, RunningBox
 from tests.lab.labgpio.pins import Edge
 
