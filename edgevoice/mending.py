@@ -43,7 +43,7 @@ class Mending:
         if step is Step.GIVE_UP:
             return self._give_up(self._recovery.reason)
         try:
-            state.keep_recovery(self._recovery.kept)
+            state.keep_recovery(self._recovery.kept, lasting=step is Step.REBOOT)
         except DeviceError as error:
             return self._give_up(
                 f"a new start could not be written down, and what is not counted may never end: {error}"

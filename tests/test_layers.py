@@ -91,6 +91,7 @@ LAYERS: list[list[str]] = [
     [
         "drivers.pcm",
         "drivers.pins",
+        "drivers.runtime",
         "drivers.outbox",
         "drivers.certificate",
         "drivers.packets",

@@ -148,6 +148,20 @@ def test_what_cannot_be_counted_is_not_done(
     assert "a new start could not be written down" in caplog.text
 
 
+def test_a_read_only_root_forbids_no_new_process_but_a_reboot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").write_text("a file is in the way")
+    (tmp_path / "runtime").mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "runtime"))
+    for done in range(RESTARTS):
+        with pytest.raises(StartAgain):
+            run(tmp_path, monkeypatch, hangs)
+        assert len(state.load_recovery().restarts) == done + 1
+    monkeypatch.setattr("edgevoice.recovery.UP_S", 0.0)
+    more = f"[device]\nreboot_after = {RESTARTS}\n"
+    box = run(tmp_path, monkeypatch, hangs, more, until=lambda box: "written down" in str(box.status()["fault"]))
+    assert state.load_recovery().reboots == 0, box.status()
+
+
 def test_an_audio_thread_that_stands_still_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
 

@@ -7,16 +7,17 @@ Source: pinctrl-bcm2835.c, `persist_gpio_outputs`.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 
 from edgevoice.drivers.relay import open_relays
+from edgevoice.drivers.runtime import runtime_file
 from edgevoice.errors import DeviceError
+
+LIST = "relays"  # `packaging/shut-doors` looks for it
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -29,7 +30,7 @@ class Held(msgspec.Struct, frozen=True):
 @contextmanager
 def held(pins: str, relays: Mapping[str, int]) -> Iterator[None]:
     """Have a list of these relays in the service's runtime directory meanwhile; without one nothing is written."""
-    path = _path()
+    path = runtime_file(LIST)
     if path is None or not relays:
         yield
         return
@@ -40,7 +41,7 @@ def held(pins: str, relays: Mapping[str, int]) -> Iterator[None]:
 
 def shut() -> int:
     """Switch off what the list names, and forget it; return the exit code."""
-    path = _path()
+    path = runtime_file(LIST)
     if path is None or not path.exists():
         return 0
     try:
@@ -52,11 +53,6 @@ def shut() -> int:
     path.unlink()
     print(f"relays switched off after a process that could not do it: {', '.join(found.relays)}")
     return 0
-
-
-def _path() -> Path | None:
-    given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return Path(given, "relays") if given else None
 
 
 if __name__ == "__main__":

@@ -17,11 +17,13 @@ from pathlib import Path
 import msgspec
 
 from edgevoice.audio.calibration import Calibration
+from edgevoice.drivers.runtime import runtime_file
 from edgevoice.errors import DeviceError
 from edgevoice.recovery import Kept
 from edgevoice.schema import Card
 
 SYSTEM = Path("/var/lib/edgevoice")
+RECOVERY = "recovery.json"
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 DAMAGE = (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -97,17 +99,27 @@ def load_calibration(card: str) -> Calibration | None:
     return found if found.card == card else None
 
 
-def keep_recovery(kept: Kept) -> None:
-    """Write down what was done about a card that hangs. Raises DeviceError."""
-    keep(directory() / "recovery.json", msgspec.json.encode(kept) + b"\n")
+def keep_recovery(kept: Kept, *, lasting: bool = True) -> None:
+    """Write down what was done about a card that hangs. Raises DeviceError.
+
+    Not `lasting`: for this boot of the machine, in the service's runtime directory where it has one. That is in memory:
+    it wears no SD card, and a root that is read-only forbids no new process.
+    """
+    here, written = runtime_file(RECOVERY), msgspec.json.encode(kept) + b"\n"
+    if lasting or here is None:
+        keep(directory() / RECOVERY, written)
+    if here:
+        keep(here, written)
 
 
 def load_recovery() -> Kept:
     """Return what was done about a card that hangs, as far as it is known. Never raises."""
-    try:
-        return msgspec.json.decode((directory() / "recovery.json").read_bytes(), type=Kept)
-    except DAMAGE:
-        return Kept()
+    for path in filter(None, (runtime_file(RECOVERY), directory() / RECOVERY)):
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Kept)
+        except DAMAGE:
+            continue
+    return Kept()
 
 
 def boot() -> str:

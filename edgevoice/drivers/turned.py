@@ -7,10 +7,10 @@ box that is stopped, or whose power goes, begins as it is configured. Without su
 from __future__ import annotations
 
 import logging
-import os
-from pathlib import Path
 
 import msgspec
+
+from edgevoice.drivers.runtime import runtime_file
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,7 @@ class Turned:
     """Mute and volume as they are; each change is written down, and said in the journal."""
 
     def __init__(self) -> None:
-        given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-        self._path = Path(given, "turned.json") if given else None
+        self._path = runtime_file("turned.json")
         self._kept = Kept()
         try:
             if self._path:
