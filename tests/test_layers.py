@@ -91,7 +91,6 @@ LAYERS: list[list[str]] = [
     [
         "drivers.pcm",
         "drivers.pins",
-        "drivers.runtime",
         "drivers.outbox",
         "drivers.certificate",
         "drivers.packets",
