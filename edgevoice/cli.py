@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgevoice import __version__
-from edgevoice.config import Secret, load, secret
+from edgevoice.config import AGENTS, Secret, load, secret
 from edgevoice.drivers.profile_files import card_ids, profile_texts
 from edgevoice.errors import ConfigError, DeviceError, StartAgain
 from edgevoice.profiles import matching, read_profile
@@ -78,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     setup = commands.add_parser("setup", help="ask what a new box must know, and write it into the configuration")
     setup.add_argument("-c", "--config", type=Path, metavar="FILE", help=f"what is written; default: {CONFIGURATION}")
     setup.add_argument("--hat", metavar="NAME", help='the sound HAT, as `edgevoice devices` calls it, or "none"')
-    setup.add_argument("--call", metavar="NAME", help='whom the button calls: "parrot", "openai", "sip:reception"')
+    setup.add_argument("--call", metavar="NAME", help=f'whom the button calls: {", ".join(AGENTS)}, or "sip:reception"')
+    setup.add_argument("--agent-id", metavar="ID", help="which agent, for --call elevenlabs")
     setup.add_argument("--key-file", metavar="FILE", help='where the key is read from, "-": standard input')
     setup.add_argument("--button", type=int, metavar="PIN", help="the button's pin (BCM); -1: there is no button")
     setup.add_argument("--test", action=argparse.BooleanOptionalAction, help="test sound, button, light and network")
@@ -229,7 +230,7 @@ def _setup(chosen: argparse.Namespace) -> int:
         profiles={name: read_profile(text, name) for name, text in profile_texts(path.parent).items()},
         service=path == CONFIGURATION,
     )
-    answers = setup.Answers(chosen.hat, chosen.call, chosen.key_file, chosen.button, chosen.test)
+    answers = setup.Answers(chosen.hat, chosen.call, chosen.agent_id, chosen.key_file, chosen.button, chosen.test)
     ask = not chosen.yes and sys.stdin.isatty() and sys.stdout.isatty()
     return setup.run(place, answers, ask=ask)
 
