@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgevoice.doctor.facts import Pins
 from edgevoice.doctor.finding import Finding, absent, failed, ok, warning
+from edgevoice.schema import Relay
+
+PULLED_UP = range(9)  # GPIO0 to 8, until a program takes them. Source: BCM2835 ARM Peripherals, page 102
 
 
 def check_pins(found: Pins) -> Finding:
@@ -37,6 +42,16 @@ def _of_the_box(found: Pins) -> Finding:
     if found.words.startswith("out of order"):
         return failed("pins", found.words, "gpioinfo names who holds a pin; then sudo systemctl restart edgevoice")
     return ok("pins", f"the box has them: {found.words}")
+
+
+def check_relays(relays: Mapping[str, Relay]) -> tuple[Finding, ...]:
+    """Does a door stay shut when the power comes back? One finding for each whose pin is pulled up until then."""
+    advice = "take a pin above 8, which is pulled down, like 26; hardware/parts.md says more"
+    return tuple(
+        warning(f"relay {name}", f"GPIO{relay.pin} is high from power-on until the box runs: it may open", advice)
+        for name, relay in relays.items()
+        if relay.pin in PULLED_UP
+    )
 
 
 def check_button(found: Pins) -> Finding:

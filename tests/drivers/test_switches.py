@@ -19,6 +19,7 @@ class Simple:
     percent: int = 50
     mutes: tuple[int, ...] = (0, 0)
     records: tuple[int, ...] = (1, 1)
+    choice: tuple[str, ...] = ()  # the one that is chosen, and all of them
 
 
 class FakeAlsaaudio:
@@ -69,6 +70,11 @@ class FakeMixer:
             raise self.alsaaudio.ALSAAudioError("Mixer has no capture switch")
         return list(self.control.records)
 
+    def getenum(self) -> tuple[()] | tuple[str, list[str]]:
+        if not self.control.choice:
+            return ()
+        return self.control.choice[0], list(self.control.choice[1:])
+
     def close(self) -> None:
         self.alsaaudio.open -= 1
 
@@ -107,3 +113,28 @@ def test_a_control_without_a_switch_or_without_a_level_has_none(card: FakeAlsaau
 
 def test_a_card_that_is_not_there_shows_nothing(card: FakeAlsaaudio) -> None:
     assert driver.look("hw:gone", "Speaker", "Mic") == MixerLook("hw:gone")
+
+
+@pytest.mark.parametrize(
+    ("name", "control", "on"),
+    [
+        ("Auto Gain Control", Simple([], ["Playback Mute"], mutes=(0, 0)), True),
+        ("Auto Gain Control", Simple([], ["Playback Mute"], mutes=(1, 1)), False),
+        ("AGC", Simple([], ["Capture Mute"], records=(1, 0)), True),
+        ("AGC", Simple([], ["Capture Mute"], records=(0, 0)), False),
+        ("ALC Function", Simple([], [], choice=("Stereo", "Off", "Right", "Left", "Stereo")), True),
+        ("ALC Function", Simple([], [], choice=("Off", "Off", "Right", "Left", "Stereo")), False),
+        ("ALC Mode", Simple([], [], choice=("Limiter", "ALC", "Limiter")), False),
+        ("ALC Anticlip Mode", Simple([], ["Playback Mute"]), False),
+        ("ALC Max Gain", Simple(["Volume"], []), False),
+        ("Mic", Simple([], ["Capture Mute"]), False),
+    ],
+)
+def test_a_control_that_turns_the_microphone_up_by_itself_is_named_when_it_is_on(
+    monkeypatch: pytest.MonkeyPatch, name: str, control: Simple, on: bool
+) -> None:
+    card = FakeAlsaaudio(**{name: control})
+    monkeypatch.setattr(driver, "alsaaudio", card)
+    assert driver.automatic("hw:seeed") == ((name,) if on else ())
+    assert card.open == 0
+    assert driver.automatic("hw:gone") == ()
