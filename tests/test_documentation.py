@@ -136,6 +136,15 @@ def test_no_command_is_kept_secret(capsys: pytest.CaptureFixture[str]) -> None:
             assert any(command.split()[: len(words) + 1] == [*words, name] for command in commands()), name
 
 
+def test_the_manual_page_has_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "packaging/debian/edgevoice.1").read_text()
+    section = page.partition(".SH COMMANDS")[2].partition(".PP")[0]
+    told = [row.split()[0] for row in re.findall(r'^\.BR? "?(\w[\w ]*)', section, flags=re.MULTILINE)]
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert sorted(told) == sorted(re.findall(r"^ {4}(\w+)", capsys.readouterr().out, flags=re.MULTILINE))
+
+
 def test_every_target_of_make_exists() -> None:
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     lines = [line.strip() for line in README.splitlines() if line.startswith("    ")]
