@@ -45,7 +45,7 @@ def check_unit(unit: Unit | None, running: bool) -> Finding:
     if unit.sub == "auto-restart" or (unit.active == "activating" and unit.restarts):
         return failed(name, f"it dies again and again: {_times(unit.restarts)} so far ({because})", advice)
     if unit.active == "inactive" and unit.enabled in AT_BOOT:
-        return failed(name, "it starts at boot, but does not run: somebody has stopped it", restart)
+        return failed(name, "it starts at boot, but does not run now", f"{restart}; {advice}")
     if unit.active != "active":
         return warning(name, f"it is {unit.active}", f"{restart}, if it ought to run")
     if not running:

@@ -209,7 +209,7 @@ def _panel(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Fi
     if visit.interaction and not visit.as_json and sys.stdin.isatty() and sys.stdout.isatty():
         person = Person(partial(print, flush=True), _typed)
     found = hands.pins(config, box, person)
-    pins, relays = check_pins(found), check_relays(config.relay)
+    pins, relays = check_pins(found), check_relays(config.relay) if config.panel.pins != "none" else ()
     if pins.level is Level.ABSENT:
         return pins, *relays
     return pins, check_button(found), check_light(found), *relays

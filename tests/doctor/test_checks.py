@@ -184,7 +184,7 @@ def test_each_problem_of_the_configuration_is_a_failure() -> None:
             replace(UNIT, active="inactive"),
             False,
             FAILED,
-            "it starts at boot, but does not run: somebody has stopped it",
+            "it starts at boot, but does not run now",
         ),
         (replace(UNIT, active="inactive", enabled="disabled"), False, WARNING, "it is inactive"),
         (replace(UNIT, active="activating", sub="start"), False, WARNING, "it is activating"),
