@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import tomlkit
+from tomlkit.container import OutOfOrderTableProxy
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AbstractTable
 from tomlkit.toml_document import TOMLDocument
 
 from edgevoice.errors import ConfigError
 
-Key = tuple[str, str]  # a section and a key in it: ("call", "button")
+Key = tuple[str, ...]  # the sections, the outermost first, and a key in the last: ("agent", "gemini", "model")
+
+TABLES = (TOMLDocument, AbstractTable, OutOfOrderTableProxy)
 
 
 def amended(text: str, values: Mapping[Key, str | int], source: str) -> str:
     """Return `text` with these values; a section that is not there is added at the end. Raises ConfigError."""
     try:
         document = tomlkit.parse(text)
-        for (section, key), value in values.items():
-            _set(_section(document, section), key, value)
+        for (*sections, key), value in values.items():
+            document = _with(document, sections)
+            _set(_section(document, sections), key, value)
         return tomlkit.dumps(document)
     except TOMLKitError as error:
         raise ConfigError([f"{source}: {error}"]) from error
 
 
-def _section(document: TOMLDocument, name: str) -> AbstractTable:
-    if name not in document:
-        if document.as_string().strip():
-            document.add(tomlkit.nl())
-        document.add(name, tomlkit.table())
-    section = document[name]
+def _with(document: TOMLDocument, names: Sequence[str]) -> TOMLDocument:
+    """Return the document with that section; one that is not there is written at the end, wherever its siblings are."""
+    found: object = document
+    for name in names:
+        if not isinstance(found, TABLES) or name not in found:
+            text = tomlkit.dumps(document)
+            space = "" if not text.strip() else "\n" if text.endswith("\n") else "\n\n"
+            return tomlkit.parse(f"{text}{space}[{'.'.join(names)}]\n")
+        found = found[name]
+    return document
+
+
+def _section(document: TOMLDocument, names: Sequence[str]) -> AbstractTable:
+    section = reduce(lambda table, name: table[name], names, document)
     if not isinstance(section, AbstractTable):
-        raise ConfigError([f"$.{name}: expected a section, [{name}]"])
+        raise ConfigError([f"$.{'.'.join(names)}: expected a section, [{'.'.join(names)}]"])
     return section
 
 

@@ -134,6 +134,23 @@ AGENTS: Mapping[str, Callable[[Config, Files, float], Reachable]] = {
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What has to be told before an agent can be called, so that `setup` can ask for it."""
+
+    key_of: str = ""  # whose API key its `api_key_file` holds; "": it has none
+    file: str = ""  # the file of that key where the configuration names none; the unit hands it over
+    setting: str = ""  # the key of its section that has no default
+
+
+NEEDS: Mapping[str, Needs] = {
+    "parrot": Needs(),
+    "openai": Needs("OpenAI", "openai-api-key"),
+    "elevenlabs": Needs("ElevenLabs", "elevenlabs-api-key", setting="agent_id"),
+    "gemini": Needs("Gemini", "gemini-api-key"),
+}
+
+
+@dataclass(frozen=True)
 class Agents:
     """The agents of one configuration, made anew for every call: a key that was mended is read again."""
 

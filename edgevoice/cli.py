@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edgevoice import __version__, ctl, files
-from edgevoice.config import load
+from edgevoice.config import AGENTS, load
 from edgevoice.drivers.profile_files import card_ids, profile_texts
 from edgevoice.errors import ConfigError, DeviceError, StartAgain
 from edgevoice.files import FilesBeside, configuration
@@ -157,7 +157,8 @@ def _add_setup(commands: Commands) -> None:
     )
     _takes_config(setup, f"what is written; default: {files.CONFIGURATION}")
     setup.add_argument("--hat", metavar="NAME", help='the sound HAT, as `edgevoice devices` calls it, or "none"')
-    setup.add_argument("--call", metavar="NAME", help='whom the button calls: "parrot", "openai", "sip:reception"')
+    setup.add_argument("--call", metavar="NAME", help=f'whom the button calls: {", ".join(AGENTS)}, or "sip:reception"')
+    setup.add_argument("--agent-id", metavar="ID", help="which agent, for --call elevenlabs")
     setup.add_argument("--key-file", metavar="FILE", help='where the key is read from, "-": standard input')
     setup.add_argument("--button", type=int, metavar="PIN", help="the button's pin (BCM); -1: there is no button")
     setup.add_argument("--test", action=argparse.BooleanOptionalAction, help="test sound, button, light and network")
@@ -186,7 +187,7 @@ def _setup(chosen: argparse.Namespace) -> int:
         profiles={name: read_profile(text, name) for name, text in profile_texts(path.parent).items()},
         service=path == files.CONFIGURATION,
     )
-    answers = setup.Answers(chosen.hat, chosen.call, chosen.key_file, chosen.button, chosen.test)
+    answers = setup.Answers(chosen.hat, chosen.call, chosen.agent_id, chosen.key_file, chosen.button, chosen.test)
     ask = not chosen.yes and sys.stdin.isatty() and sys.stdout.isatty()
     return setup.run(place, answers, ask=ask)
 

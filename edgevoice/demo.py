@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ from edgevoice.audio.interruption import TalkOver
 from edgevoice.audio.resample import Resampler
 from edgevoice.drivers.room import Room, RoomCard, Utterance, VirtualClock
 from edgevoice.drivers.wav import read_wav, write_wav
+from edgevoice.errors import DeviceError
 from edgevoice.events import Audio, Command
 from edgevoice.happenings import HangUpAsked
 from edgevoice.pictures import Recordings
@@ -66,8 +68,16 @@ PRESS_AFTER_S = 0.3  # of talking to a box that is deaf while it speaks
 
 
 def run(out: Path, *, canceller: str = "auto") -> dict[str, Any]:
-    """Hold the conversation, write recordings, events and report into `out`, and return the figures."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Hold the conversation, write recordings, events and report into `out`, and return the figures.
+
+    Raises DeviceError where nothing can be written there, before anything is computed.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise DeviceError(f"{out} cannot be written to: {error.strerror}; name another folder with --out") from error
     script = _script()
     found, _ = load_canceller(canceller, noise_suppression=True)
     tap, parrot = _Tap(found), _Tape()

@@ -44,6 +44,7 @@ class Facts(Section, frozen=True):
 
     title: Text = ""
     ids: tuple[Id, ...] = ()  # of the card, the likeliest first
+    products: tuple[NonEmpty, ...] = ()  # what the memory on it calls it (HAT EEPROM), where that is known
     overlay: Overlay = ""  # empty: none is needed
     driver: Literal["kernel", "maker"] = "kernel"  # who brings it
     codec: Text = ""
@@ -126,6 +127,12 @@ def as_found(config: Config, cards: Collection[str]) -> Config:
 def matching(profiles: Collection[Profile], cards: Collection[str]) -> list[tuple[Profile, str]]:
     """Return the profiles whose card is there, with its id. Several HATs may have the same."""
     return [(profile, id) for profile in profiles for id in profile.ids if id in cards]
+
+
+def likely(profiles: Collection[Profile], cards: Collection[str], product: str) -> list[tuple[Profile, str]]:
+    """Return those of `matching` that the memory of the HAT calls `product`, or all of them where it names none."""
+    found = matching(profiles, cards)
+    return [one for one in found if product in one[0].products] or found
 
 
 # ------------------------------------------------------------------------------------------------ controls of a mixer

@@ -280,7 +280,7 @@ class PhoneLines(Section, frozen=True):
 class Relay(Section, frozen=True):
     """A pin that opens a door, and who may pulse it. `max_wrong`: wrong tries in a call."""
 
-    pin: Pin = 5
+    pin: Pin = 26
     pulse_s: Annotated[float, Meta(ge=0.05, le=60)] = 3.0
     dtmf: Keys = ""
     max_wrong: Annotated[int, Meta(ge=1, le=100)] = 3

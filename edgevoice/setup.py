@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgevoice.amending import Key, amended
-from edgevoice.catalogue import Agents
+from edgevoice.catalogue import NEEDS, Agents, Needs
 from edgevoice.config import is_line
 from edgevoice.drivers import machine, state
 from edgevoice.drivers.commands import carried_out
 from edgevoice.drivers.lamp import spi_is_off
-from edgevoice.drivers.profile_files import card_ids
+from edgevoice.drivers.profile_files import card_ids, hat_product
 from edgevoice.errors import ConfigError, DeviceError
-from edgevoice.profiles import Profile, matching
+from edgevoice.profiles import Profile, likely
 from edgevoice.schema import Config
 
 CREDENTIALS = Path("/etc/credstore")  # where the unit's LoadCredential= finds a key by its bare name
@@ -39,6 +39,7 @@ class Answers:
 
     hat: str | None = None
     call: str | None = None
+    agent_id: str | None = None
     key_file: str | None = None  # "-": standard input
     button: int | None = None
     test: bool | None = None
@@ -59,11 +60,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A key that whom the button calls cannot do without: what it is, and which setting names its file."""
+    """A key for whom the button calls: what it is, which setting names its file, and whether it can do without."""
 
     title: str
     setting: str
     file: str
+    optional: bool = False  # the configuration names no file: a public agent, or a server of one's own
 
 
 @dataclass(slots=True)
@@ -82,16 +84,22 @@ class _Draft:
     def config(self) -> Config:
         return self.place.load(self.text)
 
-    def set(self, key: Key, value: str | int) -> None:
-        """Set a key. Raises ConfigError, and then leaves it as it was, when the box would not take it."""
-        old = dict(self.values)
+    def set(self, values: Mapping[Key, str | int]) -> None:
+        """Set keys together. Raises ConfigError, and then leaves all as they were, when the box would not take it."""
+        old, config = dict(self.values), self.config
         try:
-            if getattr(getattr(self.config, key[0]), key[1]) != value:
-                self.values[key] = value
-                self.place.load(self.text)
+            self.values |= {key: value for key, value in values.items() if _value(config, key) != value}
+            self.place.load(self.text)
         except ConfigError:
             self.values = old
             raise
+
+
+def _value(config: Config, key: Key) -> object:
+    found: object = config
+    for name in key:
+        found = getattr(found, name)
+    return found
 
 
 def run(place: Place, answers: Answers, *, ask: bool) -> int:
@@ -103,16 +111,19 @@ def run(place: Place, answers: Answers, *, ask: bool) -> int:
         raise DeviceError(f"{place.path} cannot be written by you; do it as root: sudo edgevoice setup")
     try:
         _hat(draft, answers.hat, ask)
-        _call(draft, answers.call, ask)
+        _call(draft, answers.call, answers.agent_id, ask)
         key = _key(draft, answers.key_file, ask)
         _button(draft, answers.button, ask)
         test = answers.test if answers.test is not None else ask and _yes("Test it now? [Y/n] ")
     except EOFError:
         print(f"\n{REFUSED}", file=sys.stderr)
         return 1
-    if key is not None:
-        _write_key(place, *key)
-    _write(draft)
+    take_back = _write_key(place, *key) if key is not None else lambda: None
+    try:
+        _write(draft)
+    except DeviceError:
+        take_back()
+        raise
     _say_what_is_left(draft)
     return _put_into_service(place, draft.config, test)
 
@@ -121,16 +132,22 @@ def run(place: Place, answers: Answers, *, ask: bool) -> int:
 
 
 def _hat(draft: _Draft, given: str | None, ask: bool) -> None:
-    found = matching(list(draft.place.profiles.values()), card_ids())
+    vendor, product = hat_product()
+    found = likely(list(draft.place.profiles.values()), card_ids(), product)
     only = found[0][0].name if len(found) == 1 and not _names_a_card(draft.config) else ""
     default = draft.config.device.hat or only or NO_HAT
     if given is None and ask:
         print("1. Which sound HAT? Its name; `?` lists all; `none` for a card that [card] names.")
+        if product:
+            print(f"   Its memory says: {vendor} {product}")
         for profile, id in found:
             print(f"   {profile.name}: {profile.title}, card {id}: it may be this one")
         _ask(f"   HAT [{default}]: ", default, lambda name: _choose_hat(draft, name))
     else:
         _choose_hat(draft, given if given is not None else default)
+        if given is None and len(found) > 1 and not draft.config.device.hat and not _names_a_card(draft.config):
+            print("None is taken, as it may be any of these; say which one: edgevoice setup --hat NAME")
+            print("\n".join(f"   {profile.name}: {profile.title}, card {id}" for profile, id in found))
 
 
 def _names_a_card(config: Config) -> bool:
@@ -141,17 +158,38 @@ def _choose_hat(draft: _Draft, name: str) -> None:
     if name == "?":
         listed = [f"   {one.name}: {one.title}" for one in draft.place.profiles.values()]
         raise ConfigError(listed)
-    draft.set(("device", "hat"), "" if name == NO_HAT else name)
+    draft.set({("device", "hat"): "" if name == NO_HAT else name})
 
 
-def _call(draft: _Draft, given: str | None, ask: bool) -> None:
+def _call(draft: _Draft, given: str | None, agent_id: str | None, ask: bool) -> None:
     default = draft.config.call.button
     if given is None and ask:
         names = ", ".join(draft.place.agents(draft.config).names)
         print(f'2. Whom does the button call? An agent ({names}), or a number: "sip:reception", "elks:+46701234567".')
-        _ask(f"   call [{default}]: ", default, lambda name: draft.set(("call", "button"), name))
-    elif given is not None:
-        draft.set(("call", "button"), given)
+        _ask(f"   call [{default}]: ", default, lambda name: _choose_call(draft, name, agent_id, ask))
+    else:
+        _choose_call(draft, default if given is None else given, agent_id, ask)
+
+
+def _choose_call(draft: _Draft, name: str, agent_id: str | None, ask: bool) -> None:
+    """Set whom the button calls together with what that cannot be called without. Raises ConfigError."""
+    setting = _needs(name).setting
+    if not setting:
+        if agent_id is not None:
+            raise ConfigError([f"--agent-id: {name} has none"])
+        draft.set({("call", "button"): name})
+        return
+    there = getattr(getattr(draft.config.agent, name), setting)
+    if agent_id is None and ask:
+        agent_id = input(f"   {setting} of {name} [{there}]: ").strip()
+    if not (agent_id or there):
+        option = setting.replace("_", "-")
+        raise ConfigError([f"$.agent.{name}.{setting}: {name} cannot be called without it; give it with --{option}"])
+    draft.set({("call", "button"): name, ("agent", name, setting): agent_id or there})
+
+
+def _needs(target: str) -> Needs:
+    return NEEDS.get(target, Needs())
 
 
 def _key(draft: _Draft, given: str | None, ask: bool) -> tuple[Wanted, str] | None:
@@ -163,10 +201,10 @@ def _key(draft: _Draft, given: str | None, ask: bool) -> tuple[Wanted, str] | No
         return None
     if given is not None:
         _refuse_beside_encrypted(wanted)
-        return wanted, _one_line(_read(given), "--key-file")
+        return _named(draft, wanted), _one_line(_read(given), "--key-file")
     there = _is_there(draft, wanted) or (ENCRYPTED / wanted.file).exists()
     if not ask:
-        if not there:
+        if not there and not wanted.optional:
             file = wanted.file or "a file"
             raise ConfigError([f"$.{wanted.setting}: {wanted.title} is not in {file} yet; give it with --key-file"])
         return None
@@ -177,18 +215,28 @@ def _key(draft: _Draft, given: str | None, ask: bool) -> tuple[Wanted, str] | No
         if line:
             _refuse_beside_encrypted(wanted)
             typed.append(_one_line(line, "the key"))
-        elif not there:
+        elif not there and not wanted.optional:
             raise ConfigError(["the box cannot do without it"])
 
-    _ask("   key [the one that is there]: " if there else "   key: ", "", take, getpass.getpass)
-    return (wanted, typed[-1]) if typed else None
+    default = "the one that is there" if there else "none: it wants none" if wanted.optional else ""
+    _ask(f"   key [{default}]: " if default else "   key: ", "", take, getpass.getpass)
+    return (_named(draft, wanted), typed[-1]) if typed else None
+
+
+def _named(draft: _Draft, wanted: Wanted) -> Wanted:
+    """Return the key after its file was named in the configuration, where none was. Raises ConfigError."""
+    if wanted.optional:
+        draft.set({tuple(wanted.setting.split(".")): wanted.file})
+    return wanted
 
 
 def wanted_key(config: Config) -> Wanted | None:
-    """Return the key that whom the button calls cannot do without."""
+    """Return the key of whom the button calls, or None where there is none to have."""
     target = config.call.button
-    if target == "openai" and config.agent.openai.api_key_file:
-        return Wanted("The API key of OpenAI", "agent.openai.api_key_file", config.agent.openai.api_key_file)
+    if _needs(target).key_of:
+        file = getattr(config.agent, target).api_key_file
+        title = f"The API key of {_needs(target).key_of}"
+        return Wanted(title, f"agent.{target}.api_key_file", file or _needs(target).file, optional=not file)
     if not is_line(target):
         return None
     line = config.line
@@ -227,9 +275,9 @@ def _button(draft: _Draft, given: int | None, ask: bool) -> None:
     default = draft.config.panel.button
     if given is None and ask:
         print("4. Which pin is the button at? Its BCM number; -1: there is none.")
-        _ask(f"   pin [{default}]: ", str(default), lambda pin: draft.set(("panel", "button"), _number(pin)))
+        _ask(f"   pin [{default}]: ", str(default), lambda pin: draft.set({("panel", "button"): _number(pin)}))
     elif given is not None:
-        draft.set(("panel", "button"), given)
+        draft.set({("panel", "button"): given})
 
 
 def _number(typed: str) -> int:
@@ -272,13 +320,26 @@ def _one_line(key: str, where: str) -> str:
     return key
 
 
-def _write_key(place: Place, wanted: Wanted, key: str) -> None:
-    """Write a key for its owner's eyes only; for the service where systemd looks for it. Raises DeviceError."""
+def _write_key(place: Place, wanted: Wanted, key: str) -> Callable[[], None]:
+    """Write a key for its owner's eyes only; for the service where systemd looks for it. Raises DeviceError.
+
+    Return what takes it back, for a configuration that cannot be written: then nothing has changed.
+    """
     bare = "/" not in wanted.file
     folder = CREDENTIALS if place.service and bare else place.path.parent
     path = folder / wanted.file  # an absolute name stays what it is
+    before = path.read_bytes() if path.exists() else None
     state.keep(path, f"{key}\n".encode(), mode=0o600)
     print(f"The key is in {path}.")
+
+    def take_back() -> None:
+        if before is None:
+            path.unlink()
+        else:
+            state.keep(path, before, mode=0o600)
+        print(f"The key in {path} is {'taken back' if before is None else 'the one before'}.", file=sys.stderr)
+
+    return take_back
 
 
 def _write(draft: _Draft) -> None:

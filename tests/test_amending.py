@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.amending import amended
+from edgevoice.amending import Key, amended
 from edgevoice.errors import ConfigError
 
 BY_HAND = """\
@@ -37,6 +37,13 @@ def test_a_new_section_stands_at_the_end() -> None:
     assert amended(BY_HAND, {("panel", "button"): 5}, "f") == BY_HAND + "\n[panel]\nbutton = 5\n"
 
 
+def test_a_new_section_of_an_agent_stands_at_the_end_wherever_the_other_agents_are() -> None:
+    text = "[agent.openai]\nvoice = 'a'\n\n[call]\nbutton = 'x'\n\n[agent.gemini]\nvoice = 'b'\n\n[panel]\nbutton = 1"
+    values: dict[Key, str | int] = {("agent", "elevenlabs", "agent_id"): "agent_1", ("agent", "gemini", "voice"): "c"}
+    written = '\n\n[agent.elevenlabs]\nagent_id = "agent_1"\n'
+    assert amended(text, values, "f") == text.replace("'b'", '"c"') + written
+
+
 def test_an_empty_file_has_the_section_and_nothing_else() -> None:
     assert amended("", {("panel", "button"): 5}, "f") == "[panel]\nbutton = 5\n"
 
@@ -54,7 +61,7 @@ def test_an_empty_file_has_the_section_and_nothing_else() -> None:
     ],
 )
 def test_whatever_the_layout_the_values_are_there_and_the_others_stay(text: str) -> None:
-    values: dict[tuple[str, str], str | int] = {("device", "hat"): "codec-zero", ("call", "button"): "openai"}
+    values: dict[Key, str | int] = {("device", "hat"): "codec-zero", ("call", "button"): "openai"}
     values["panel", "button"] = -1
     read = tomllib.loads(amended(text, values, "f"))
     before = tomllib.loads(text)

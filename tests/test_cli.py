@@ -52,6 +52,18 @@ def test_ctl_without_an_appliance_says_so(tmp_path: Path) -> None:
     assert "edgevoice is not running" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["demo", "bench"])
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_folder_that_cannot_be_made_is_said_before_anything_is_computed(
+    tmp_path: Path, command: str, place: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = edgevoice(command, "--out", place, cwd=tmp_path)
+    assert done.returncode == 69
+    assert re.search(rf"^edgevoice: {place} cannot be written to: .*; name another folder", done.stderr, re.MULTILINE)
+    assert "Traceback" not in done.stderr
+
+
 def test_demo_writes_where_it_is_told_and_says_what_to_look_at(tmp_path: Path) -> None:
     done = edgevoice("demo", "--out", "there", cwd=tmp_path)
     assert done.returncode == 0

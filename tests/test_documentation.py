@@ -98,6 +98,21 @@ def test_every_module_is_explained() -> None:
     assert named - set(spans(ARCHITECTURE)) == set()
 
 
+def test_no_file_is_explained_twice() -> None:
+    cells = re.findall(r"^\| (`[^|]*`) \|", ARCHITECTURE, flags=re.MULTILINE)
+    named = [span for cell in cells for span in spans(cell)]
+    assert len(named) > 100
+    assert sorted({name for name in named if named.count(name) > 1}) == []
+
+
+@each_document
+def test_no_two_lines_of_prose_begin_with_the_same_words(document: str) -> None:
+    prose = re.sub(r"^(```.*?^```|\|.*?|    .*?)$", "", document, flags=re.MULTILINE | re.DOTALL)
+    begins = [" ".join(words[:6]) for line in prose.splitlines() if len(words := line.split()) > 6]
+    assert len(begins) > 50
+    assert sorted({begin for begin in begins if begins.count(begin) > 1}) == []
+
+
 def test_the_words_are_those_of_the_code() -> None:
     names = {span for span in spans(ARCHITECTURE) if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]*", span)}
     code = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
@@ -119,6 +134,15 @@ def test_no_command_is_kept_secret(capsys: pytest.CaptureFixture[str]) -> None:
         assert listed
         for name in listed:
             assert any(command.split()[: len(words) + 1] == [*words, name] for command in commands()), name
+
+
+def test_the_manual_page_has_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "packaging/debian/edgevoice.1").read_text()
+    section = page.partition(".SH COMMANDS")[2].partition(".PP")[0]
+    told = [row.split()[0] for row in re.findall(r'^\.BR? "?(\w[\w ]*)', section, flags=re.MULTILINE)]
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert sorted(told) == sorted(re.findall(r"^ {4}(\w+)", capsys.readouterr().out, flags=re.MULTILINE))
 
 
 def test_every_target_of_make_exists() -> None:

@@ -19,7 +19,7 @@ each_profile = pytest.mark.parametrize("name", sorted(SHIPPED))
 
 # What a profile says of a HAT. Whatever is not at its default has to have a source.
 FACTS = ("ids", "overlay", "driver", "codec", "channels", "rates", "one_clock", "output", "loudspeaker", "lamp")
-MORE_FACTS = ("on_board", "pins", "mixer")
+MORE_FACTS = ("products", "on_board", "pins", "mixer")
 
 LAB = """
 title = "A HAT of the laboratory"
@@ -68,6 +68,18 @@ def test_there_are_profiles_for_the_hats_that_people_have() -> None:
         "usb-speakerphone",
         "wm8960",
     }
+
+
+@pytest.mark.parametrize(
+    ("codec", "control", "off"), [("WM8960", "ALC Function", "Off"), ("DA7212", "ALC Switch", False)]
+)
+def test_no_hat_turns_the_microphone_up_by_itself_whose_maker_says_how_to_prevent_it(
+    codec: str, control: str, off: str | bool
+) -> None:
+    found = [read_profile(text, name) for name, text in SHIPPED.items()]
+    settings = {profile.name: profile.mixer.get(control) for profile in found if codec in profile.codec}
+    assert settings
+    assert set(settings.values()) == {off}, settings
 
 
 @each_profile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from edgevoice import cli, files, setup
+from edgevoice.catalogue import AGENTS, NEEDS, Agents
+from edgevoice.config import load
+from edgevoice.drivers import state
+from edgevoice.errors import DeviceError
 
 UNIT = (Path(__file__).parents[1] / "systemd" / "edgevoice.service").read_text()
 
@@ -23,6 +28,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(setup, "CREDENTIALS", tmp_path / "credstore")
     monkeypatch.setattr(setup, "ENCRYPTED", tmp_path / "credstore.encrypted")
     monkeypatch.setattr("edgevoice.drivers.machine.unit", lambda: None)
+    monkeypatch.setattr(setup, "hat_product", lambda: ("", ""))
     _cards(monkeypatch)
     return tmp_path / "etc" / "edgevoice.toml"
 
@@ -56,10 +62,32 @@ def test_where_the_spi_would_let_the_light_pulse_it_is_told_how(
     assert "dtparam=spi=on" not in capsys.readouterr().out
 
 
-def test_of_several_that_it_can_be_none_is_taken(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _cards(monkeypatch, "wm8960soundcard", "seeed2micvoicec", "Zero")
+def test_of_several_that_it_can_be_none_is_taken_and_each_is_named(
+    told: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _cards(monkeypatch, "wm8960soundcard")
     assert set_up() == 0
     assert not told.exists()
+    said = capsys.readouterr().out
+    assert "say which one: edgevoice setup --hat NAME" in said
+    named = re.findall(r"^   ([\w-]+): .*, card wm8960soundcard$", said, flags=re.MULTILINE)
+    assert named == ["adafruit-voice-bonnet", "respeaker-2mic-v1", "wm8960"]
+    assert set_up("--hat", "wm8960") == 0
+    assert "say which one" not in capsys.readouterr().out
+    assert set_up() == 0
+    assert "say which one" not in capsys.readouterr().out, "it has been said"
+
+
+@pytest.mark.parametrize(
+    ("product", "hat"), [("DAC+ ADC", "hifiberry-dac-adc"), ("DAC2 ADC Pro", "hifiberry-dac-adc-pro")]
+)
+def test_of_several_the_one_that_the_memory_of_the_hat_names_is_taken(
+    told: Path, monkeypatch: pytest.MonkeyPatch, product: str, hat: str
+) -> None:
+    _cards(monkeypatch, "sndrpihifiberry")
+    monkeypatch.setattr(setup, "hat_product", lambda: ("HiFiBerry", product))
+    assert set_up() == 0
+    assert told.read_text() == f'[device]\nhat = "{hat}"\n'
 
 
 def test_a_card_that_its_owner_has_named_is_not_replaced(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +121,10 @@ def test_the_key_comes_from_standard_input_too(told: Path, tmp_path: Path, monke
         (["--call", "openai"], "$.agent.openai.api_key_file: The API key of OpenAI is not in openai-api-key yet; "),
         (["--call", "parrot", "--key-file", "x"], "--key-file: parrot needs no key"),
         (["--call", "openai", "--key-file", "/nowhere"], "--key-file: /nowhere cannot be read: No such file"),
+        (["--call", "gemini"], "$.agent.gemini.api_key_file: The API key of Gemini is not in gemini-api-key yet; "),
+        (["--call", "elevenlabs"], "$.agent.elevenlabs.agent_id: elevenlabs cannot be called without it; give it with"),
+        (["--call", "elevenlabs", "--agent-id", "?"], "$.agent.elevenlabs.agent_id: "),
+        (["--call", "gemini", "--agent-id", "a"], "--agent-id: gemini has none"),
         (["--hat", "codec-zer"], 'did you mean "codec-zero"?'),
         (["--button", "40"], "$.panel.button: expected an integer from -1 to 27, got 40"),
         (["--call", "elks:+46701234567"], "to call out it needs line.elks.number, "),
@@ -104,6 +136,64 @@ def test_what_cannot_be_is_said_and_nothing_is_written(
     assert set_up(*options) == 78
     assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_after_setup_the_box_can_call_any_agent(
+    told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: str
+) -> None:
+    needs = NEEDS[agent]
+    (tmp_path / "given").write_text("key-1\n")
+    options = ["--agent-id", "agent_1"] if needs.setting else []
+    options += ["--key-file", str(tmp_path / "given")] if needs.key_of else []
+    assert set_up("--call", agent, *options) == 0
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credstore"))
+    config = files.configuration(told) if told.exists() else load("")
+    assert config.call.button == agent
+    Agents(config, files.FilesBeside(told)).check()
+    if needs.key_of:
+        assert (tmp_path / "credstore" / needs.file).read_text() == "key-1\n"
+        assert getattr(config.agent, agent).api_key_file == needs.file
+        assert f"LoadCredential={needs.file}\n" in UNIT
+    assert set_up("--button", "5") == 0, "nothing is asked for again"
+
+
+def test_every_agent_has_a_row_and_help_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(NEEDS) == list(AGENTS)
+    with pytest.raises(SystemExit):
+        cli.main(["setup", "--help"])
+    said = capsys.readouterr().out
+    assert [name for name in AGENTS if name not in said] == []
+    assert "--agent-id" in said
+
+
+def test_an_agent_without_a_key_needs_none(told: Path) -> None:
+    assert set_up("--call", "elevenlabs", "--agent-id", "agent_1") == 0
+    written = '[call]\nbutton = "elevenlabs"\n\n[agent.elevenlabs]\nagent_id = "agent_1"\n'
+    assert told.read_text() == written
+    assert set_up("--agent-id", "agent_2") == 0
+    assert told.read_text() == written.replace("agent_1", "agent_2")
+
+
+@pytest.mark.parametrize("before", [None, "sk-0\n"])
+def test_when_the_configuration_cannot_be_written_the_key_is_as_it_was(
+    told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    key = tmp_path / "credstore" / "openai-api-key"
+    if before:
+        key.parent.mkdir()
+        key.write_text(before)
+    (tmp_path / "given").write_text("sk-1\n")
+    keep = state.keep
+
+    def full(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+        if path == told:
+            raise DeviceError(f"{path} cannot be written: No space left on device")
+        keep(path, content, mode=mode)
+
+    monkeypatch.setattr(state, "keep", full)
+    assert set_up("--call", "openai", "--key-file", str(tmp_path / "given")) == 69
+    assert (key.read_text() if key.exists() else None) == before
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"sk-1\nsk-2\n", b"sk-\x00", b"\xff\xfe"])

@@ -36,7 +36,9 @@ ACCOUNTS = {"elks": "{base}/me", "twilio": "{base}/Accounts/{sid}.json"}
 def called(config: Config) -> dict[str, str]:
     """Return the address of each service that this configuration calls, by the name of agent or line."""
     call = config.call
-    targets = {call.button, call.at_start, call.fallback} | ({call.incoming} if config.lines.listen else set())
+    targets = {call.button, call.at_start, call.fallback, *call.contacts.values()}
+    if config.lines.listen or config.line.sip:
+        targets.add(call.incoming)
     agents = {name: getattr(config.agent, name) for name in AGENTS if name in targets}
     found = {name: agent.url for name, agent in agents.items() if hasattr(agent, "url")}
     if config.line.elks.api_credentials_file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from edgevoice.audio.measurement import Figures
 from edgevoice.schema import Card, Lines, Panel
@@ -49,6 +50,7 @@ class MixerLook:
     microphone: Control | None = None
     muted: tuple[str, ...] = ()
     trouble: str = ""  # the control that is configured is not there
+    automatic: tuple[str, ...] = ()  # controls that turn the microphone up by themselves, and are on
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +231,11 @@ class Registrar:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The service as systemd shows it. `active`: active, activating, failed, inactive ..."""
+    """The service as systemd shows it. `active`: active, activating, failed, inactive ...; `sub` says more of it."""
 
     active: str
     enabled: str
+    sub: str = ""  # running, start-pre, auto-restart ...
     restarts: int = 0
     watchdog_s: float = 0.0
     result: str = ""
@@ -258,6 +261,15 @@ class Disk:
     meant_read_only: bool = False
     state: str = ""
     state_trouble: str = ""
+    state_denied: bool = False  # to this user; root can
+
+
+class Journal(Enum):
+    """Where the system's journal is kept: on the disk, in memory until the power fails, or not at all."""
+
+    KEPT = "kept"
+    VOLATILE = "volatile"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)

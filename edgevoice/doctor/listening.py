@@ -20,7 +20,7 @@ from edgevoice.drivers.capture_level import capture_level
 from edgevoice.drivers.mixer import UNTOUCHED, AlsaMixer, Mixer, NoMixer, mixer_device, open_mixer
 from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.sound_holders import holders, kernel_cards
-from edgevoice.drivers.switches import look
+from edgevoice.drivers.switches import automatic, look
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.profiles import as_found
 from edgevoice.schema import Card, Config
@@ -92,7 +92,8 @@ def _mixer(card: Card) -> MixerLook:
     level = capture_level(mixer_device(card.capture))
     found = look(device, mixer.control if isinstance(mixer, AlsaMixer) else "", "")
     heard = look(level.device, "", level.control) if level else None
-    return replace(found, microphone=heard.microphone if heard else None, trouble=trouble)
+    microphone = heard.microphone if heard else None
+    return replace(found, microphone=microphone, trouble=trouble, automatic=automatic(mixer_device(card.capture)))
 
 
 def _set(configured: Card) -> Mixer:

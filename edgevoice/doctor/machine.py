@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
-from edgevoice.doctor.facts import Disk, Memory, Power, Unit, Versions
+from edgevoice.doctor.facts import Disk, Journal, Memory, Power, Unit, Versions
 from edgevoice.doctor.finding import Finding, absent, failed, ok, warning
 
 # The firmware's flags: those of now, and the same 16 bits higher, of some time since it started.
@@ -17,6 +18,9 @@ COOLER = "a heat sink, or holes in the enclosure"
 HOT_C = 80.0  # the firmware begins to slow down here. Source: as above, "Frequency management and thermal control"
 SMALL_BYTES, FULL_BYTES = 200 << 20, 20 << 20
 LOW_MEMORY_BYTES = 48 << 20
+# After what Raspberry Pi OS (40-) and raspi-config (80-) have there: the last one counts. systemd/README.md: the cost.
+KEEP_JOURNAL = "Storage=persistent in /etc/systemd/journald.conf.d/90-kept.conf, below [Journal]"
+AT_BOOT = ("enabled", "enabled-runtime")
 
 
 def check_configuration(source: str, problems: Sequence[str]) -> tuple[Finding, ...]:
@@ -32,27 +36,33 @@ def check_unit(unit: Unit | None, running: bool) -> Finding:
     name, restart = "service", "sudo systemctl restart edgevoice"
     if unit is None:
         return absent(name, "edgevoice runs, but not as a service" if running else "not installed as a service")
+    because = f"{unit.result}, exit code {unit.exit_status}"
+    advice = "journalctl -u edgevoice -n 30 says why"
     if unit.active == "failed":
-        because = f"{unit.result}, exit code {unit.exit_status}"
-        advice = "journalctl -u edgevoice -n 30 says why"
         if unit.exit_status == 78:
             advice = "see: configuration; then sudo systemctl start edgevoice"
         return failed(name, f"it has failed ({because}) and is not started again", advice)
+    if unit.sub == "auto-restart" or (unit.active == "activating" and unit.restarts):
+        return failed(name, f"it dies again and again: {_times(unit.restarts)} so far ({because})", advice)
+    if unit.active == "inactive" and unit.enabled in AT_BOOT:
+        return failed(name, "it starts at boot, but does not run now", f"{restart}; {advice}")
     if unit.active != "active":
         return warning(name, f"it is {unit.active}", f"{restart}, if it ought to run")
     if not running:
         return failed(name, "it is active, but does not answer on its socket", restart)
-    if unit.enabled not in ("enabled", "enabled-runtime"):
+    if unit.enabled not in AT_BOOT:
         fix = ("systemctl", "enable", "edgevoice")
         return warning(name, f"it runs, but does not start at boot ({unit.enabled})", "sudo " + " ".join(fix), fix)
     if not unit.watchdog_s:
         return warning(name, "it runs, but nobody watches it", "WatchdogSec=10 in its unit")
     if unit.restarts:
-        times = f"{unit.restarts} time{'s' if unit.restarts > 1 else ''}"
-        return warning(
-            name, f"it runs, and was restarted {times} since it was loaded", "journalctl -u edgevoice -p warning"
-        )
+        words = f"it runs, and was restarted {_times(unit.restarts)} since it was loaded"
+        return warning(name, words, "journalctl -u edgevoice -p warning")
     return ok(name, f"active, starts at boot, watchdog {unit.watchdog_s:g} s")
+
+
+def _times(count: int) -> str:
+    return f"{count} time{'' if count == 1 else 's'}"
 
 
 def check_update(failure: str) -> tuple[Finding, ...]:
@@ -95,7 +105,10 @@ def check_disk(disk: Disk) -> Finding:
         return failed("disk", "the root is read-only and was not meant to be: a failing SD card", advice)
     if disk.state_trouble:
         advice = "calibrate keeps its result there: make it writable, or mount something there"
-        return warning("disk", f"{disk.state} cannot be written: {disk.state_trouble}", advice)
+        if disk.state_denied:
+            advice = "calibrate keeps its result there: sudo edgevoice calibrate"
+        whom = " by you" if disk.state_denied else ""
+        return warning("disk", f"{disk.state} cannot be written{whom}: {disk.state_trouble}", advice)
     if disk.read_only:
         return ok("disk", f"read-only, as it is meant to be; {free}")
     if disk.free_bytes < FULL_BYTES:
@@ -107,6 +120,18 @@ def check_disk(disk: Disk) -> Finding:
 
 def _size(count: int) -> str:
     return f"{count / (1 << 30):.0f} GB" if count >= 10 << 30 else f"{count >> 20} MB"
+
+
+def check_journal(journal: Journal) -> Finding:
+    """Is what happened at night still there in the morning? In memory only is no fault: Raspberry Pi OS has it so."""
+    match journal:
+        case Journal.KEPT:
+            return ok("journal", "kept on the disk: journalctl -u edgevoice -b -1 shows what was before the last boot")
+        case Journal.VOLATILE:
+            return ok("journal", f"in memory only, gone when the power fails; to keep it: {KEEP_JOURNAL}")
+        case Journal.NONE:
+            return absent("journal", "there is none on this machine")
+    assert_never(journal)
 
 
 def check_memory(memory: Memory) -> Finding:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgevoice.doctor.facts import Pins
 from edgevoice.doctor.finding import Finding, absent, failed, ok, warning
+from edgevoice.schema import Relay
+
+PULLED_UP = range(9)  # GPIO0 to 8, until a program takes them. Source: BCM2835 ARM Peripherals, page 102
 
 
 def check_pins(found: Pins) -> Finding:
@@ -43,6 +48,16 @@ def _remedy(trouble: str) -> str:
     if "group spi" in trouble:
         return "sudo usermod -aG spi $USER and log in again; a service has it from its unit (SupplementaryGroups=)"
     return "gpioinfo names who holds a pin"
+
+
+def check_relays(relays: Mapping[str, Relay]) -> tuple[Finding, ...]:
+    """Does a door stay shut when the power comes back? One finding for each whose pin is pulled up until then."""
+    advice = "take a pin above 8, which is pulled down, like 26; hardware/parts.md says more"
+    return tuple(
+        warning(f"relay {name}", f"GPIO{relay.pin} is high from power-on until the box runs: it may open", advice)
+        for name, relay in relays.items()
+        if relay.pin in PULLED_UP
+    )
 
 
 def check_button(found: Pins) -> Finding:

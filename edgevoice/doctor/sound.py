@@ -151,6 +151,17 @@ def check_microphone_level(sound: Sound) -> Finding:
     return ok(name, f'"{control.name}" of {mixer.device}, {_now(control)}')
 
 
+def check_automatic_gain(sound: Sound) -> tuple[Finding, ...]:
+    """Does the card turn the microphone up while the box is silent? One finding for each control that does."""
+    if sound.mixer is None or not sound.mixer.automatic:
+        return ()
+    id = card_id(sound.card.capture)
+    device = f"hw:{id}" if id else sound.card.capture
+    words = '"{}" of {} is on: the microphone is turned up in each pause, and the echo with it'
+    advice = f"switch it off: alsamixer -D {device}, F4; keep it so: sudo alsactl store; then edgevoice calibrate"
+    return tuple(warning("gain", words.format(name, device), advice) for name in sound.mixer.automatic)
+
+
 def check_microphone(sound: Sound) -> Finding:
     """Is the microphone alive?"""
     name = "microphone"
@@ -242,6 +253,7 @@ def check_sound(sound: Sound) -> tuple[Finding, ...]:
     mixer = (check_loudspeaker_level, check_microphone_level)
     of_a_card = () if sound.card.simulate else (check_holders, check_opening, *mixer)
     found = tuple(check(sound) for check in (check_card, *of_a_card, check_microphone, check_echo))
+    found += () if sound.card.simulate else check_automatic_gain(sound)
     if not sound.hat_troubles or found[0].level is Level.FAILED:
         return found
     return *found, warning("HAT", "; ".join(sound.hat_troubles), HAT_ADVICE)

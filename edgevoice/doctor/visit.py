@@ -26,6 +26,7 @@ from edgevoice.doctor.machine import (
     check_configuration,
     check_disk,
     check_fault,
+    check_journal,
     check_memory,
     check_power,
     check_unit,
@@ -33,7 +34,7 @@ from edgevoice.doctor.machine import (
     check_versions,
 )
 from edgevoice.doctor.network import check_clock, check_key, check_reached, check_way_out, check_wireless, clock_by
-from edgevoice.doctor.pins import check_button, check_light, check_pins
+from edgevoice.doctor.pins import check_button, check_light, check_pins, check_relays
 from edgevoice.doctor.registrars import check_registrar
 from edgevoice.doctor.rounds import Came, together
 from edgevoice.doctor.screen import plain, screen
@@ -136,6 +137,7 @@ def _machine(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[
         *check_fault((box or {}).get("fault") or ""),
         check_power(machine.power()),
         check_disk(machine.disk(state.directory())),
+        check_journal(machine.journal()),
         check_memory(machine.memory()),
         check_versions(machine.versions()),
     )
@@ -207,10 +209,10 @@ def _panel(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Fi
     if visit.interaction and not visit.as_json and sys.stdin.isatty() and sys.stdout.isatty():
         person = Person(partial(print, flush=True), _typed)
     found = hands.pins(config, box, person)
-    pins = check_pins(found)
+    pins, relays = check_pins(found), check_relays(config.relay) if config.panel.pins != "none" else ()
     if pins.level is Level.ABSENT:
-        return (pins,)
-    return pins, check_button(found), check_light(found)
+        return pins, *relays
+    return pins, check_button(found), check_light(found), *relays
 
 
 def _progress(visit: Visit) -> Callable[[list[str]], None]:

@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 
 from edgevoice import __version__
-from edgevoice.doctor.facts import Clock, Disk, Memory, Power, Unit, Versions
+from edgevoice.doctor.facts import Clock, Disk, Journal, Memory, Power, Unit, Versions
 from edgevoice.drivers.commands import said, told
 
 ROOT = Path("/")
 SD_CARD = "/dev/mmcblk"
 UNIT = "edgevoice.service"
-PROPERTIES = "LoadState,ActiveState,UnitFileState,NRestarts,WatchdogUSec,Result,ExecMainStatus"
+PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NRestarts,WatchdogUSec,Result,ExecMainStatus"
 TIME = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
@@ -33,6 +33,7 @@ def unit_of(shown: str) -> Unit | None:
     return Unit(
         active=found.get("ActiveState", ""),
         enabled=found.get("UnitFileState", ""),
+        sub=found.get("SubState", ""),
         restarts=int(found.get("NRestarts") or 0),
         watchdog_s=_span_s(found.get("WatchdogUSec", "")),
         result=found.get("Result", ""),
@@ -74,13 +75,15 @@ def disk(state: Path, root: Path = ROOT) -> Disk:
     room = os.statvfs(root)
     mounted = _options(told(root / "proc/mounts"))
     meant = _options(told(root / "etc/fstab"))
+    trouble, denied = _unwritable(state)
     return Disk(
         free_bytes=room.f_bavail * room.f_frsize,
         total_bytes=room.f_blocks * room.f_frsize,
         read_only="ro" in mounted,
         meant_read_only="ro" in meant or not meant,
         state=str(state),
-        state_trouble=_unwritable(state),
+        state_trouble=trouble,
+        state_denied=denied,
     )
 
 
@@ -91,17 +94,27 @@ def _options(table: str) -> set[str]:
     return set(roots[-1].split(",")) if roots else set()
 
 
-def _unwritable(state: Path) -> str:
-    """Say why nothing can be kept there; "" when it can, or nobody has tried yet, or it is not for us to know."""
-    if not os.path.isdir(state):
-        return ""
+def _unwritable(state: Path) -> tuple[str, bool]:
+    """Say why nothing can be kept there, "" when it can, and whether that is for this user only.
+
+    Where it is not there yet, it is the folder in which it would be made that counts.
+    """
+    there = next(folder for folder in (state, *state.parents) if os.path.lexists(folder))
     try:
-        with tempfile.NamedTemporaryFile(dir=state):
-            return ""
-    except PermissionError:
-        return ""
+        with tempfile.NamedTemporaryFile(dir=there):
+            return "", False
     except OSError as error:
-        return error.strerror or str(error)
+        return error.strerror or str(error), isinstance(error, PermissionError)
+
+
+def journal(root: Path = ROOT) -> Journal:
+    """Return where journald writes now: its file is in /run until it has moved to /var, which is left as it was then.
+
+    Source: systemd-journald.service(8), Files; journald.conf(5), Storage=.
+    """
+    if any((root / "run/log/journal").glob("*/system.journal")):
+        return Journal.VOLATILE
+    return Journal.KEPT if any((root / "var/log/journal").glob("*/system.journal")) else Journal.NONE
 
 
 def memory(root: Path = ROOT) -> Memory:

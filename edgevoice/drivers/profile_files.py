@@ -9,6 +9,7 @@ from edgevoice.errors import ConfigError
 SHIPPED = Path(__file__).parent.parent / "hats"
 OWN = "profiles"  # a folder beside the configuration: its files take the place of ours of the same name
 CARDS = Path("/proc/asound/cards")
+HAT = Path("/proc/device-tree/hat")  # what the firmware has read in the memory of a HAT that has one
 
 
 def profile_texts(beside: Path | None = None) -> dict[str, str]:
@@ -24,6 +25,18 @@ def card_ids(cards: Path = CARDS) -> list[str]:
     except OSError:  # a kernel without sound
         return []
     return [line.partition("[")[2].partition("]")[0].strip() for line in lines if line.strip()[:1].isdigit()]
+
+
+def hat_product(hat: Path = HAT) -> tuple[str, str]:
+    """Return vendor and product of the HAT as its memory has them; "" each where there is none.
+
+    Source: raspberrypi/hats, eeprom-format.md, vendor info atom.
+    """
+    try:
+        vendor, product = ((hat / name).read_bytes().rstrip(b"\0") for name in ("vendor", "product"))
+    except OSError:
+        return "", ""
+    return vendor.decode(errors="replace").strip(), product.decode(errors="replace").strip()
 
 
 def _read(path: Path) -> str:

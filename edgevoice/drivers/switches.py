@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -11,6 +12,8 @@ import alsaaudio
 from edgevoice.doctor.facts import Control, MixerLook
 
 PLAYBACK_SWITCH, CAPTURE_SWITCH = {"Mute", "Playback Mute"}, {"Capture Mute"}  # pyalsaaudio's names of abilities
+# "Auto Gain Control" of USB (Linux, sound/usb/mixer.c), "AGC" of TLV320AIC, "ALC" of DA7212, "ALC Function" of WM8960
+AUTOMATIC = re.compile(r"(.* )?(Auto(matic)? Gain( Control)?|AGC|ALC)( Function)?")
 LEVELS = {alsaaudio.PCM_PLAYBACK: {"Volume", "Playback Volume"}, alsaaudio.PCM_CAPTURE: {"Volume", "Capture Volume"}}
 
 
@@ -25,6 +28,27 @@ def look(device: str, loudspeaker: str, microphone: str) -> MixerLook:
         )
     except alsaaudio.ALSAAudioError:
         return MixerLook(device)
+
+
+def automatic(device: str) -> tuple[str, ...]:
+    """Name the controls of the mixer `device` that turn the microphone up by themselves and are on."""
+    try:
+        return tuple(name for name in dict.fromkeys(alsaaudio.mixers(device=device)) if _is_automatic(device, name))
+    except alsaaudio.ALSAAudioError:
+        return ()
+
+
+def _is_automatic(device: str, name: str) -> bool:
+    if not AUTOMATIC.fullmatch(name):
+        return False
+    with closing(alsaaudio.Mixer(name, device=device)) as mixer:
+        switches = set(mixer.switchcap())
+        if PLAYBACK_SWITCH & switches:  # a switch without a direction is among those of playback
+            return not all(mixer.getmute())
+        if CAPTURE_SWITCH & switches:
+            return any(mixer.getrec())
+        chosen = mixer.getenum()
+        return bool(chosen) and "Off" in chosen[1] and chosen[0] != "Off"
 
 
 def _control(device: str, name: str, direction: int) -> Control:

@@ -59,6 +59,10 @@ def test_only_what_the_configuration_calls_is_gone_to() -> None:
     assert called(load("")) == {}
     assert called(load('[call]\nfallback = "openai"\n')) == {"openai": "wss://api.openai.com/v1/realtime"}
     assert called(load('[call]\nincoming = "openai"\n')) == {}, "nobody comes in"
+    sip = '[[line.sip]]\nregistrar = "sip:pbx.example.com"\nuser = "u"\n'
+    assert called(load('[call]\nincoming = "openai"\n' + sip)) == {"openai": "wss://api.openai.com/v1/realtime"}
+    contacts = '[call.contacts]\n"the desk" = "openai"\n'
+    assert called(load(contacts)) == {"openai": "wss://api.openai.com/v1/realtime"}, "an agent may connect to it"
     assert called(load(LINES + ELKS + '[call]\nincoming = "openai"\n')) == {
         "openai": "wss://api.openai.com/v1/realtime",
         "elks": "https://api.46elks.com/a1",

@@ -8,6 +8,7 @@ import pytest
 
 from edgevoice.doctor.facts import (
     Disk,
+    Journal,
     LineFacts,
     Memory,
     Pins,
@@ -21,14 +22,15 @@ from edgevoice.doctor.machine import (
     check_configuration,
     check_disk,
     check_fault,
+    check_journal,
     check_memory,
     check_power,
     check_unit,
     check_update,
     check_versions,
 )
-from edgevoice.doctor.pins import check_button, check_light, check_pins
-from edgevoice.schema import Lines, Panel
+from edgevoice.doctor.pins import check_button, check_light, check_pins, check_relays
+from edgevoice.schema import Lines, Panel, Relay
 
 OK, WARNING, FAILED, ABSENT = Level.OK, Level.WARNING, Level.FAILED, Level.ABSENT
 MB = 1 << 20
@@ -108,6 +110,16 @@ def test_a_light_that_nobody_saw_fails() -> None:
     assert told(check_light(replace(CLAIMED, panel=Panel(light=())))) == (ABSENT, "none is configured")
 
 
+def test_a_door_that_may_open_when_the_power_comes_back_is_a_warning() -> None:
+    (found,) = check_relays({"safe": Relay(pin=9), "gate": Relay(pin=8), "door": Relay()})
+    assert (found.name, *told(found)) == (
+        "relay gate",
+        WARNING,
+        "GPIO8 is high from power-on until the box runs: it may open",
+    )
+    assert [check_relays({"door": Relay(pin=pin)}) != () for pin in range(28)] == [True] * 9 + [False] * 19
+
+
 # ---------------------------------------------------------------------------------------------------- phone lines
 
 LINES = LineFacts(Lines(listen="0.0.0.0:8443", certificate_file="chain.pem", url="https://box.example.com:8443"))
@@ -184,8 +196,26 @@ def test_each_problem_of_the_configuration_is_a_failure() -> None:
             FAILED,
             "it has failed (exit-code, exit code 78) and is not started again",
         ),
-        (replace(UNIT, active="inactive"), False, WARNING, "it is inactive"),
-        (replace(UNIT, active="activating"), False, WARNING, "it is activating"),
+        (
+            replace(UNIT, active="inactive"),
+            False,
+            FAILED,
+            "it starts at boot, but does not run now",
+        ),
+        (replace(UNIT, active="inactive", enabled="disabled"), False, WARNING, "it is inactive"),
+        (replace(UNIT, active="activating", sub="start"), False, WARNING, "it is activating"),
+        (
+            replace(UNIT, active="activating", sub="start-pre", restarts=5, result="exit-code", exit_status=1),
+            False,
+            FAILED,
+            "it dies again and again: 5 times so far (exit-code, exit code 1)",
+        ),
+        (
+            replace(UNIT, active="activating", sub="auto-restart", result="signal", exit_status=9),
+            False,
+            FAILED,
+            "it dies again and again: 0 times so far (signal, exit code 9)",
+        ),
         (UNIT, False, FAILED, "it is active, but does not answer on its socket"),
         (replace(UNIT, enabled="disabled"), True, WARNING, "it runs, but does not start at boot (disabled)"),
         (replace(UNIT, watchdog_s=0.0), True, WARNING, "it runs, but nobody watches it"),
@@ -256,10 +286,23 @@ DISK = Disk(5000 * MB, 30_000 * MB, state="/var/lib/edgevoice")
             "the root is read-only and was not meant to be: a failing SD card",
         ),
         (replace(DISK, state_trouble="No space"), WARNING, "/var/lib/edgevoice cannot be written: No space"),
+        (
+            replace(DISK, state_trouble="Permission denied", state_denied=True),
+            WARNING,
+            "/var/lib/edgevoice cannot be written by you: Permission denied",
+        ),
     ],
 )
 def test_a_disk_that_fails_is_told_from_one_that_is_full(disk: Disk, level: Level, words: str) -> None:
     assert told(check_disk(disk)) == (level, words)
+
+
+def test_a_journal_that_a_power_cut_erases_is_told_and_is_no_fault() -> None:
+    found = check_journal(Journal.VOLATILE)
+    assert found.level is OK
+    assert found.sentence.startswith("in memory only, gone when the power fails")
+    assert check_journal(Journal.KEPT).sentence.startswith("kept on the disk")
+    assert check_journal(Journal.NONE).level is ABSENT
 
 
 def test_memory_that_is_short_or_lies_on_the_sd_card_is_a_warning() -> None:

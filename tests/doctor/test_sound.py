@@ -289,3 +289,11 @@ def test_settings_that_the_mixer_of_a_hat_does_not_take_are_one_warning_unless_t
     words = "no control Playback; no control Capture"
     assert (found.name, found.level, found.sentence) == ("HAT", Level.WARNING, words)
     assert "HAT" not in {found.name for found in check_sound(replace(odd, cards=()))}
+
+
+def test_a_card_that_turns_the_microphone_up_by_itself_is_a_warning() -> None:
+    automatic = replace(HEALTHY, mixer=replace(MIXER, automatic=("Auto Gain Control",)))
+    (found,) = [one for one in check_sound(automatic) if one.level is not Level.OK]
+    assert (found.name, found.level) == ("gain", Level.WARNING)
+    assert found.sentence.startswith('"Auto Gain Control" of hw:Device is on')
+    assert "alsamixer -D hw:Device" in found.advice

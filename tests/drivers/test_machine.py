@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from edgevoice.doctor.facts import Clock, Holder, KernelCard, Power, Unit, Wireless
+from edgevoice.doctor.facts import Clock, Holder, Journal, KernelCard, Power, Unit, Wireless
 from edgevoice.drivers.commands import carried_out, installed, said, told
 from edgevoice.drivers.links import link, power_save_of
-from edgevoice.drivers.machine import chips, clock_of, disk, failed_update, memory, power, unit_of, versions
+from edgevoice.drivers.machine import (
+    chips,
+    clock_of,
+    disk,
+    failed_update,
+    journal,
+    memory,
+    power,
+    unit_of,
+    versions,
+)
 from edgevoice.drivers.sound_holders import holders, kernel_cards
 
 SHOWN = """\
@@ -19,6 +33,7 @@ NRestarts=2
 ExecMainStatus=0
 LoadState=loaded
 ActiveState=active
+SubState=running
 UnitFileState=enabled
 WatchdogUSec=1min 30s
 """
@@ -52,9 +67,9 @@ def write(root: Path, **files: str) -> Path:
 
 
 def test_a_unit_is_read_as_systemctl_shows_it() -> None:
-    assert unit_of(SHOWN) == Unit("active", "enabled", 2, 90.0, "success", 0)
-    assert unit_of(SHOWN.replace("1min 30s", "10s")) == Unit("active", "enabled", 2, 10.0, "success", 0)
-    assert unit_of(SHOWN.replace("1min 30s", "infinity")) == Unit("active", "enabled", 2, 0.0, "success", 0)
+    assert unit_of(SHOWN) == Unit("active", "enabled", "running", 2, 90.0, "success", 0)
+    assert unit_of(SHOWN.replace("1min 30s", "10s")) == Unit("active", "enabled", "running", 2, 10.0, "success", 0)
+    assert unit_of(SHOWN.replace("1min 30s", "infinity")) == Unit("active", "enabled", "running", 2, 0.0, "success", 0)
 
 
 def test_a_unit_that_is_not_installed_or_a_machine_without_systemd_has_none() -> None:
@@ -97,6 +112,39 @@ def test_a_state_directory_that_is_there_is_written_to_and_left_as_it_was(tmp_pa
     (tmp_path / "state").mkdir()
     assert disk(tmp_path / "state", tmp_path).state_trouble == ""
     assert list((tmp_path / "state").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_state_directory_that_is_for_somebody_else_is_told() -> None:
+    program = (
+        "import json, os, sys; from pathlib import Path; from edgevoice.drivers.machine import disk\n"
+        "os.setuid(65534)\n"
+        "found = [disk(Path(name)) for name in sys.argv[1:]]\n"
+        "print(json.dumps([(one.state_trouble, one.state_denied) for one in found]))"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "state").mkdir(mode=0o755)
+        (folder / "locked").mkdir(mode=0o700)
+        (folder / "locked" / "state").mkdir()
+        (folder / "linked").symlink_to(folder / "locked" / "state")  # as systemd does for a user that comes and goes
+        folders = [str(folder / one) for one in ("state", "linked", "not/yet")]
+        done = subprocess.run([sys.executable, "-c", program, *folders], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [["Permission denied", True]] * 3
+
+
+def test_the_journal_is_where_its_open_file_is(tmp_path: Path) -> None:
+    assert journal(tmp_path) is Journal.NONE
+    kept, volatile = (tmp_path / place / "log/journal/0123" for place in ("var", "run"))
+    kept.mkdir(parents=True)
+    assert journal(tmp_path) is Journal.NONE
+    (kept / "system.journal").touch()
+    assert journal(tmp_path) is Journal.KEPT
+    volatile.mkdir(parents=True)
+    assert journal(tmp_path) is Journal.KEPT, "it has moved"
+    (volatile / "system.journal").touch()
+    assert journal(tmp_path) is Journal.VOLATILE, "what is on the disk is old"
 
 
 def test_only_swap_on_an_sd_card_counts(tmp_path: Path) -> None:

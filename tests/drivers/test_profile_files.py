@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgevoice import cli, files
-from edgevoice.drivers.profile_files import card_ids, profile_texts
+from edgevoice.drivers.profile_files import card_ids, hat_product, profile_texts
 from edgevoice.errors import ConfigError
 
 CARDS = """\
@@ -61,3 +61,10 @@ def test_devices_names_the_profiles_whose_card_is_there(
     assert cli.main(["devices"]) == 0
     printed = capsys.readouterr().out
     assert printed.endswith("HAT profiles (device.hat):\n  codec-zero: Raspberry Pi Codec Zero (IQaudIO), card Zero\n")
+
+
+def test_the_memory_of_a_hat_says_whose_it_is(tmp_path: Path) -> None:
+    assert hat_product(tmp_path) == ("", "")
+    (tmp_path / "vendor").write_bytes(b"HiFiBerry\0")
+    (tmp_path / "product").write_bytes(b"DAC+ ADC Pro\0")
+    assert hat_product(tmp_path) == ("HiFiBerry", "DAC+ ADC Pro")

@@ -20,6 +20,7 @@ class Simple:
     percent: int = 50
     mutes: tuple[int, ...] = (0, 0)
     records: tuple[int, ...] = (1, 1)
+    choice: tuple[str, ...] = ()  # the one that is chosen, and all of them
 
 
 class Mixer(FakeMixer[Simple]):
@@ -41,6 +42,11 @@ class Mixer(FakeMixer[Simple]):
         if "Capture Mute" not in self._control.switches:
             raise self._alsaaudio.ALSAAudioError("Mixer has no capture switch")
         return list(self._control.records)
+
+    def getenum(self) -> tuple[()] | tuple[str, list[str]]:
+        if not self._control.choice:
+            return ()
+        return self._control.choice[0], list(self._control.choice[1:])
 
 
 @pytest.fixture
@@ -80,3 +86,28 @@ def test_a_control_without_a_switch_or_without_a_level_has_none(card: FakeAlsaau
 
 def test_a_card_that_is_not_there_shows_nothing(card: FakeAlsaaudio[Simple]) -> None:
     assert driver.look("hw:gone", "Speaker", "Mic") == MixerLook("hw:gone")
+
+
+@pytest.mark.parametrize(
+    ("name", "control", "on"),
+    [
+        ("Auto Gain Control", Simple([], ["Playback Mute"], mutes=(0, 0)), True),
+        ("Auto Gain Control", Simple([], ["Playback Mute"], mutes=(1, 1)), False),
+        ("AGC", Simple([], ["Capture Mute"], records=(1, 0)), True),
+        ("AGC", Simple([], ["Capture Mute"], records=(0, 0)), False),
+        ("ALC Function", Simple([], [], choice=("Stereo", "Off", "Right", "Left", "Stereo")), True),
+        ("ALC Function", Simple([], [], choice=("Off", "Off", "Right", "Left", "Stereo")), False),
+        ("ALC Mode", Simple([], [], choice=("Limiter", "ALC", "Limiter")), False),
+        ("ALC Anticlip Mode", Simple([], ["Playback Mute"]), False),
+        ("ALC Max Gain", Simple(["Volume"], []), False),
+        ("Mic", Simple([], ["Capture Mute"]), False),
+    ],
+)
+def test_a_control_that_turns_the_microphone_up_by_itself_is_named_when_it_is_on(
+    monkeypatch: pytest.MonkeyPatch, name: str, control: Simple, on: bool
+) -> None:
+    card = FakeAlsaaudio(Mixer, seeed={name: control})
+    monkeypatch.setattr(driver, "alsaaudio", card)
+    assert driver.automatic("hw:seeed") == ((name,) if on else ())
+    assert card.open_mixers == 0
+    assert driver.automatic("hw:gone") == ()

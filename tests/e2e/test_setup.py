@@ -59,6 +59,20 @@ def test_five_answers_make_a_box(tmp_path: Path) -> None:
     assert "In /boot/firmware/config.txt: dtoverlay=rpi-codeczero" in person.terminal.shown
 
 
+def test_an_agent_that_needs_an_id_is_asked_for_it_and_may_have_no_key(tmp_path: Path) -> None:
+    person = Setup(tmp_path, "--hat", "none", "--button", "17", "--no-test")
+    person.answer("call [parrot]: ", "elevenlabs")
+    person.answer("agent_id of elevenlabs []: ", "")
+    person.terminal.read_until("cannot be called without it")
+    person.answer("call [parrot]: ", "elevenlabs")
+    person.answer("agent_id of elevenlabs []: ", "agent_1")
+    person.answer("key [none: it wants none]: ", "")
+    assert person.end() == 0
+    written = '[call]\nbutton = "elevenlabs"\n\n[agent.elevenlabs]\nagent_id = "agent_1"\n'
+    assert person.configuration.read_text() == written
+    assert list(tmp_path.iterdir()) == [person.configuration]
+
+
 def test_who_presses_enter_changes_nothing_and_is_shown_so(tmp_path: Path) -> None:
     text = '# mine\n[device]\nhat = "wm8960"\n[call]\nbutton = "openai"\n'
     (tmp_path / "edgevoice.toml").write_text(text)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "debian"  # what does not change: a bare Debian
 SUITE, PYTHON, MARK = "bookworm", "3.11", "+deb12"
 BARE = "systemd,systemd-sysv,dbus,udev,procps,libasound2,libspeexdsp1,libstdc++6,zlib1g"
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "dumb", "LC_ALL": "C"}
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "dumb", "LC_ALL": "C"}
 
 
 class Debian:

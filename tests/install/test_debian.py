@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.install.commands import try_every_command
 from tests.install.debian import MARK, PYTHON, Debian, Packages, does_not_start, hangs, has_a_unit_that_cannot_run
 
 pytestmark = pytest.mark.debian
@@ -50,6 +51,10 @@ def test_it_is_ready_starts_at_boot_and_is_locked_up(box: Debian) -> None:
     (exposure,) = re.findall(r"exposure level .*: ([\d.]+)", box.told("systemd-analyze security edgevoice --no-pager"))
     assert float(exposure) <= 1.5
     assert box.told("systemctl --failed --no-legend") == ""
+
+
+def test_every_command_runs_where_it_is_installed(box: Debian) -> None:
+    try_every_command(box)
 
 
 def test_it_writes_nothing_where_it_may_not(box: Debian) -> None:
