@@ -20,6 +20,7 @@ case "$*" in
     esac ;;
 "stop "*) echo inactive >$state ;;
 *is-active*) cat $state; [ "$(cat $state)" = active ] ;;
+*StatusText*) case $(cat $version/behaves) in deaf) echo "fault: no card" ;; *) echo idle ;; esac ;;
 *NRestarts*) if [ "$(cat $version/behaves)" = dies ]; then date +%N; else echo 0; fi ;;
 esac
 """
@@ -105,7 +106,7 @@ def test_an_update_runs_and_the_version_before_is_kept(box: Box) -> None:
     assert box.versions == {"1.1", "1.2", "1.3"}, "what was neither running nor the way back is gone"
 
 
-@pytest.mark.parametrize("behaves", ["refuses", "dies"])
+@pytest.mark.parametrize("behaves", ["refuses", "dies", "deaf"])
 def test_a_version_that_does_not_come_up_makes_room_for_the_one_before(box: Box, behaves: str) -> None:
     box.update("1.0")
     box.update("1.1")
@@ -113,6 +114,13 @@ def test_a_version_that_does_not_come_up_makes_room_for_the_one_before(box: Box,
     assert box.links == ("1.1", "1.0")
     assert box.state == "active"
     assert box.failure.read_text().startswith("version 1.2 did not come up on ")
+
+
+def test_a_fault_that_the_version_before_had_too_is_no_reason_to_go_back(box: Box) -> None:
+    box.update("1.0", "deaf")
+    assert box.update("1.1", "deaf") == 0
+    assert box.update("1.2") == 0
+    assert box.links == ("1.2", "1.1")
 
 
 def test_the_next_version_after_one_that_failed_is_tried(box: Box) -> None:
