@@ -130,6 +130,7 @@ class RunningBox:
         self._timer: asyncio.TimerHandle | None = None
         self._shown: tuple[Box, str] | None = None  # state and fault, as last told to the journal
         self._ready = False
+        self._tasks: list[asyncio.Task[None]] = []  # that end with the box
         self._stop = asyncio.Event()
         self._mistake: BaseException | None = None
         self.start_again: StartAgain | None = None  # why this process has ended, to be started anew
@@ -143,8 +144,8 @@ class RunningBox:
     async def live(self, group: asyncio.TaskGroup) -> None:
         """Run until stopped; calls and the watchdog are tasks of `group`."""
         log.info("edgevoice %s starts as %s", __version__, self._config.device.name)
-        self._group = group
-        tasks = [group.create_task(self._feed_watchdog()), group.create_task(self._test_nightly())]
+        self._group, tasks = group, self._tasks
+        tasks += [group.create_task(self._feed_watchdog()), group.create_task(self._test_nightly())]
         tasks.append(group.create_task(watch_network(lambda: self.post(NetworkBack()))))
         if self.lines:
             self._directory.lines = self.lines
@@ -338,7 +339,7 @@ class RunningBox:
         self._tell_ready()
 
     def _switch(self, verb: str) -> None:
-        self._group.create_task(systemd.switch(verb))
+        self._tasks.append(self._group.create_task(systemd.switch(verb)))
 
     def _start_again(self, why: StartAgain) -> None:
         """End this process: who started it starts another one."""
