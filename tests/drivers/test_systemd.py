@@ -217,8 +217,9 @@ def unit(tmp_path: Path) -> Path:
 
 def test_systemd_has_nothing_to_say_about_the_units(unit: Path) -> None:
     switches = [unit.with_name(f"edgevoice-switch@{verb}.path") for verb in ("reboot", "poweroff")]
-    verify = ["systemd-analyze", "verify", unit, *switches]
-    checked = subprocess.run(verify, capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", str(unit), *map(str, switches)], capture_output=True, text=True, check=False
+    )
     about_us = [line for line in checked.stderr.splitlines() if "edgevoice" in line or "Unknown" in line]
     assert (about_us, checked.returncode) == ([], 0)
 
