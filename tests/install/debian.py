@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -51,6 +50,7 @@ class Debian:
             command = ["unshare", "--time", f"--monotonic={more_s:.0f}", f"--boottime={more_s:.0f}", *command]
         ear = self.tree.parent / "notify"
         ear.unlink(missing_ok=True)
+        self._leader = ""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, (self.tree.parent / "console").open("wb") as log:
             told.bind(str(ear))
             told.settimeout(LIMIT_S)
@@ -67,7 +67,10 @@ class Debian:
         return SWITCHED[self._nspawn.wait(LIMIT_S)]
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Run a script in it, as root."""
+        """Run a script in it, as root. It must have ended before the container is switched off.
+
+        Who is left then is stopped first, and nsenter stops likewise: its child cannot die, and the end takes minutes.
+        """
         command = ["nsenter", "-t", self._leader, "-a", "bash", "-c", script]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=180, check=False)
         return done
@@ -101,18 +104,17 @@ class Debian:
     def _journal(self, *options: str) -> Iterator[Iterator[str]]:
         """Follow the journal, line by line, until the limit."""
         command = ["nsenter", "-t", self._leader, "-a", "journalctl", "-q", "-b", "-f", "-o", "cat", *OURS, *options]
-        with subprocess.Popen(
+        following = subprocess.Popen(
             command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, start_new_session=True
-        ) as following:
-            assert following.stdout
-            end = partial(os.killpg, following.pid, signal.SIGKILL)  # nsenter has a child
-            limit = threading.Timer(LIMIT_S, end)
-            limit.start()
-            try:
+        )
+        limit = threading.Timer(LIMIT_S, os.killpg, [following.pid, signal.SIGKILL])
+        limit.start()
+        try:
+            with following:  # it ends by itself when nobody reads it any more
+                assert following.stdout
                 yield following.stdout
-            finally:
-                limit.cancel()
-                end()
+        finally:
+            limit.cancel()
 
     def stop(self) -> None:
         if self._nspawn and self._nspawn.poll() is None:
@@ -121,7 +123,7 @@ class Debian:
             try:
                 self._nspawn.wait(30)
             except subprocess.TimeoutExpired:
-                os.kill(int(self._leader), signal.SIGKILL)
+                os.kill(int(self._leader or self._nspawn.pid), signal.SIGKILL)
                 self._nspawn.wait(10)
 
 
