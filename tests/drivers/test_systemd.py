@@ -9,8 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,22 +105,17 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return runtime
 
 
-def see(wish: Path) -> None:
-    """Do what the path unit and its service do, for as long as a test lasts."""
-    give_up = time.monotonic() + 10
-    while not wish.exists() and time.monotonic() < give_up:
-        time.sleep(0.01)  # another process's file
-    wish.unlink()
-
-
 @pytest.mark.parametrize("verb", ["reboot", "poweroff"])
 def test_systemd_sees_what_the_box_wishes_and_a_machine_that_is_still_up_is_told_of(
     runtime: Path, verb: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    systemd_sees = threading.Thread(target=see, args=[runtime / verb])
-    systemd_sees.start()
-    asyncio.run(systemd.switch(verb))
-    systemd_sees.join()
+    async def seen() -> None:
+        switching = asyncio.create_task(systemd.switch(verb))
+        await asyncio.sleep(0)  # it has begun
+        (runtime / verb).unlink()  # as systemd does
+        await switching
+
+    asyncio.run(asyncio.wait_for(seen(), 10))
     assert not (runtime.parent / "asked").exists(), "nothing else was needed"
     assert f"the machine was told to {verb} and is still up" in caplog.text
 
@@ -141,8 +134,8 @@ def test_a_wish_that_nobody_sees_is_taken_back_and_systemctl_is_asked(
 def test_a_box_that_is_stopped_takes_its_wish_back(runtime: Path) -> None:
     async def stopped() -> None:
         switching = asyncio.create_task(systemd.switch("reboot"))
-        while not (runtime / "reboot").exists():  # noqa: ASYNC110 (it has no event)
-            await asyncio.sleep(0.01)
+        await asyncio.sleep(0)  # it has begun
+        assert (runtime / "reboot").exists()
         switching.cancel()
         await asyncio.wait([switching])
 
