@@ -81,7 +81,8 @@ soak: $(VENV)/.test
 test-nightly: $(VENV)/.test
 	$(BIN)/python -m pytest -m nightly
 
-# The package on a Debian that boots in a container: installed, hung, updated, gone back, purged. Ten minutes, as root.
+# The package on a Debian that boots in a container: installed, hung, updated, gone back, purged, and rebooted by the box.
+# A quarter of an hour, as root.
 test-install: $(VENV)/.test
 	$(call debian,mmdebstrap systemd-container dpkg-dev gcc libc6-dev)
 	$(SUDO) $(BIN)/python -m pytest -m debian tests/install

@@ -132,6 +132,7 @@ class RunningBox:
         )
         self._self_test = SelfTest(config.device.name, self.card, lambda: self._appliance.state is Box.IDLE)
         self._timer: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []  # that end with the box
         self._stop = asyncio.Event()
         self._mistake: BaseException | None = None
         self.start_again: StartAgain | None = None  # why this process has ended, to be started anew
@@ -140,7 +141,7 @@ class RunningBox:
     async def live(self, group: asyncio.TaskGroup) -> None:
         """Run until stopped; calls and the watchdog are tasks of `group`."""
         log.info("edgevoice %s starts as %s", __version__, self._config.device.name)
-        self._group = group
+        self._group, tasks = group, self._tasks
         lines = self.directory.lines
         works = [
             watch_sound(self.card.sound, on_still=self._stands_still, on_again=lambda: self.post(CardReady())),
@@ -153,7 +154,7 @@ class RunningBox:
             from edgevoice.drivers.health_server import serve_health  # only where asked for: memory counts
 
             works.append(serve_health(listen, lambda target: page(target, self.status())))
-        tasks = [group.create_task(work) for work in works]
+        tasks += [group.create_task(work) for work in works]
         await self._stop.wait()
         if self.start_again:
             raise self.start_again  # ends every task of the group, whatever it waits for
@@ -274,7 +275,7 @@ class RunningBox:
                 assert_never(effect)
 
     def _switch(self, verb: str) -> None:
-        self._group.create_task(systemd.switch(verb))
+        self._tasks.append(self._group.create_task(systemd.switch(verb)))
 
     def _start_again(self, why: StartAgain) -> None:
         """End this process: who started it starts another one."""

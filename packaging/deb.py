@@ -242,6 +242,8 @@ def _system(root: Path, version: str) -> None:
     """Lay out what systemd, udev, dpkg and people look for."""
     places = {
         ROOT / "systemd/edgevoice.service": "usr/lib/systemd/system/edgevoice.service",
+        ROOT / "systemd/edgevoice-switch@.path": "usr/lib/systemd/system/edgevoice-switch@.path",
+        ROOT / "systemd/edgevoice-switch@.service": "usr/lib/systemd/system/edgevoice-switch@.service",
         ROOT / "systemd/sysusers.conf": "usr/lib/sysusers.d/edgevoice.conf",
         ROOT / "systemd/pins.rules": "usr/lib/udev/rules.d/60-edgevoice.rules",
         HERE / "debian/copyright": "usr/share/doc/edgevoice/copyright",

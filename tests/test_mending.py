@@ -128,6 +128,7 @@ def test_the_machine_is_rebooted_only_if_that_is_wished(
 
     async def switch(verb: str) -> None:
         asked.append(verb)
+        await asyncio.sleep(60)  # a box that is stopped for it does not wait for it
 
     monkeypatch.setattr("edgevoice.drivers.systemd.switch", switch)
     monkeypatch.setattr("edgevoice.recovery.UP_S", 0.0)  # whatever this machine's uptime

@@ -1,7 +1,7 @@
-"""What a service owes to systemd: to say that it is ready and alive, and log lines with a priority.
+"""What a service owes to systemd: to say that it is ready and alive, and log lines with a priority. What it may ask.
 
-Outside systemd nothing here does anything.
-Source: sd_notify(3), sd_watchdog_enabled(3), sd-daemon(3), systemd.exec(5).
+Outside systemd nothing is owed.
+Source: sd_notify(3), sd_watchdog_enabled(3), sd-daemon(3), systemd.exec(5), systemd.path(5).
 """
 
 from __future__ import annotations
@@ -11,8 +11,14 @@ import logging
 import os
 import socket
 import sys
+from contextlib import suppress
+
+from edgevoice.drivers.runtime import runtime_file
 
 _log = logging.getLogger(__name__)
+
+SEEN_S = 5.0  # for systemd to see a file, on a machine that is slow
+STILL_UP_S = 15.0  # a shutdown ends us long before, also where logind puts it off (InhibitDelayMaxSec=5)
 
 
 def notify(**fields: str | int) -> None:
@@ -60,14 +66,42 @@ def watchdog_interval_s() -> float | None:
 
 
 async def switch(verb: str) -> None:
-    """Have the machine switched: `poweroff` or `reboot`. That it may not be done is said in the journal."""
+    """Have the machine switched: `poweroff` or `reboot`. If it is still up after that, the journal says what to do."""
+    watch = f"edgevoice-switch@{verb}.path"
+    if await _seen(verb) or await _systemctl(verb):
+        await asyncio.sleep(STILL_UP_S)
+        _log.error("the machine was told to %s and is still up: journalctl -u edgevoice-switch@%s says why", verb, verb)
+    else:
+        why = f"{watch} does not run, and systemctl refuses it to this user: systemctl status {watch}"
+        _log.error("the machine cannot be told to %s: %s", verb, why)
+
+
+async def _seen(verb: str) -> bool:
+    """Make the file that `edgevoice-switch@.path` waits for; tell whether systemd has seen it, which takes it away."""
+    wish = runtime_file(verb)
+    if wish is None:
+        return False
+    try:
+        wish.touch(0o600)  # noqa: ASYNC240 (it is in memory)
+        async with asyncio.timeout(SEEN_S):
+            while wish.exists():  # noqa: ASYNC110, ASYNC240 (that has no event)
+                await asyncio.sleep(0.1)
+        return True
+    except OSError as error:  # a TimeoutError is one, too
+        _log.warning("%s: %s", wish, error.strerror or f"nobody has seen it within {SEEN_S:g} s")
+        return False
+    finally:
+        with suppress(OSError):
+            wish.unlink()
+
+
+async def _systemctl(verb: str) -> bool:
+    """Switch the machine as the user who runs this, outside the service; tell whether that was allowed."""
     try:
         process = await asyncio.create_subprocess_exec("systemctl", verb)
-        failed = await process.wait() != 0
+        return await process.wait() == 0
     except OSError:  # there is no systemd
-        failed = True
-    if failed:
-        _log.error("systemctl %s failed; allow it to this user by polkit", verb)
+        return False
 
 
 def log_to_stderr(level: int) -> None:

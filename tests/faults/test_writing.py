@@ -27,6 +27,7 @@ WRITER = """
 import sys
 with open(sys.argv[1], "wb") as file:
     file.write(bytes(8192))
+print("written", flush=True)
 input()
 """
 
@@ -56,14 +57,13 @@ def converse(box: RunningBox, seconds: float) -> int:
 
 def test_a_process_that_writes_to_a_disk_is_seen(tmp_path: Path) -> None:
     """Else the tests below would see nothing either."""
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "file")], stdin=subprocess.PIPE, text=True)
-    try:
-        until = time.monotonic() + 5
-        while written(writer.pid) < 8192:
-            assert time.monotonic() < until, "this machine does not count what is written"
-            time.sleep(0.01)
-    finally:
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "file")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout
+        assert writer.stdout.readline() == "written\n"
+        counted = written(writer.pid)
         writer.communicate("\n")
+    assert counted >= 8192, "this machine does not count what is written"
 
 
 def test_nothing_is_written_in_a_call(tell: Told) -> None:

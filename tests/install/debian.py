@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import TypeVar
-
-T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "debian"  # what does not change: a bare Debian
 SUITE, PYTHON, MARK = "bookworm", "3.11", "+deb12"
 BARE = "systemd,systemd-sysv,dbus,udev,procps,libasound2,libspeexdsp1,libstdc++6,zlib1g"
+LIMIT_S = 120.0  # only ends a test that hangs
+OURS = ("-u", "edgevoice", "-u", "edgevoice-switch@reboot", "-u", "edgevoice-switch@poweroff")  # in the journal
+SWITCHED = {0: "off", 133: "rebooted"}  # how a container ends. Source: nspawn's unit, RestartForceExitStatus=133
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "dumb", "LC_ALL": "C"}
 
 
@@ -29,31 +34,44 @@ class Debian:
         tree.mkdir(parents=True)
         subprocess.run(["tar", "-C", tree, "-xf", _bare()], check=True)
         self._nspawn: subprocess.Popen[bytes] | None = None
-        self._leader = 0
+        self._leader = ""  # its first process
 
     def put(self, file: Path) -> str:
         """Copy a file into it; return where it is there."""
         shutil.copy(file, self.tree / "root")
         return f"/root/{file.name}"
 
-    def boot(self) -> None:
-        command = ["systemd-nspawn", "-q", "-D", str(self.tree), "--register=no", "--keep-unit", "--boot"]
-        options = ["--console=pipe", "--private-network", "systemd.unit=multi-user.target"]
-        with (self.tree.parent / "console").open("wb") as console:
-            self._nspawn = subprocess.Popen(
-                [*command, *options], stdin=subprocess.DEVNULL, stdout=console, stderr=console
-            )
-        self._leader = _until(self._first_process)
-        _until(lambda: self.run("systemctl is-system-running").stdout.strip() in ("running", "degraded"))
+    def boot(self, *options: str, up_s: float | None = None) -> None:
+        """Switch it on, with more `options` of nspawn's; `up_s`: what it takes for its uptime, by every clock of it."""
+        command = ["systemd-nspawn", "-q", "-D", str(self.tree), "--register=no", "--keep-unit", "--boot", *options]
+        command += ["--console=pipe", "--private-network", "--notify-ready=yes", "systemd.unit=multi-user.target"]
+        if up_s is not None:
+            more_s = up_s - time.monotonic()
+            command = ["unshare", "--time", f"--monotonic={more_s:.0f}", f"--boottime={more_s:.0f}", *command]
+        ear = self.tree.parent / "notify"
+        ear.unlink(missing_ok=True)
+        self._leader = ""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, (self.tree.parent / "console").open("wb") as log:
+            told.bind(str(ear))
+            told.settimeout(LIMIT_S)
+            environment = {**os.environ, "NOTIFY_SOCKET": str(ear)}
+            self._nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+            heard = ""
+            while "READY=1" not in heard.splitlines():
+                heard += told.recv(4096).decode() + "\n"
+        self._leader = re.findall(r"^X_NSPAWN_LEADER_PID=(\d+)$", heard, re.MULTILINE)[0]
 
-    def _first_process(self) -> int:
+    def switched(self) -> str:
+        """Wait until it switches itself; return how: "off" or "rebooted", and then somebody has to boot it."""
         assert self._nspawn
-        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
-        return next((int(one) for one in children if Path(f"/proc/{one}/comm").read_text() == "systemd\n"), 0)
+        return SWITCHED[self._nspawn.wait(LIMIT_S)]
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Run a script in it, as root."""
-        command = ["nsenter", "-t", str(self._leader), "-a", "bash", "-c", script]
+        """Run a script in it, as root. It must have ended before the container is switched off.
+
+        Who is left then is stopped first, and nsenter stops likewise: its child cannot die, and the end takes minutes.
+        """
+        command = ["nsenter", "-t", self._leader, "-a", "bash", "-c", script]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=180, check=False)
         return done
 
@@ -68,16 +86,44 @@ class Debian:
         return self.told(f"systemctl show -p {name} --value edgevoice")
 
     def until(self, name: str, value: str) -> None:
-        _until(lambda: self.property(name) == value)
+        """Wait until systemd knows that of the service: whatever changes, the journal has a line of it."""
+        with self._journal("-n", "1") as lines:
+            assert any(self.property(name) == value for _ in lines), f"{name} does not become {value}"
+
+    def hear(self, words: str, *, times: int = 1) -> None:
+        """Wait until the journal of this boot has so many lines with these words, of what is ours."""
+        with self._journal("-n", "all") as lines:
+            heard = (line for line in lines if words in line)
+            assert len(list(islice(heard, times))) == times, f"it does not say {times} times: {words}"
+
+    def boot_id(self) -> str:
+        """Name this boot; it is another one after each."""
+        return self.told("cat /proc/sys/kernel/random/boot_id")
+
+    @contextmanager
+    def _journal(self, *options: str) -> Iterator[Iterator[str]]:
+        """Follow the journal, line by line, until the limit."""
+        command = ["nsenter", "-t", self._leader, "-a", "journalctl", "-q", "-b", "-f", "-o", "cat", *OURS, *options]
+        following = subprocess.Popen(
+            command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        limit = threading.Timer(LIMIT_S, os.killpg, [following.pid, signal.SIGKILL])
+        limit.start()
+        try:
+            with following:  # it ends by itself when nobody reads it any more
+                assert following.stdout
+                yield following.stdout
+        finally:
+            limit.cancel()
 
     def stop(self) -> None:
-        if self._nspawn:
+        if self._nspawn and self._nspawn.poll() is None:
             if self._leader:
                 self.run("systemctl poweroff")
             try:
                 self._nspawn.wait(30)
             except subprocess.TimeoutExpired:
-                os.kill(self._leader, 9)
+                os.kill(int(self._leader or self._nspawn.pid), signal.SIGKILL)
                 self._nspawn.wait(10)
 
 
@@ -136,6 +182,15 @@ def has_a_unit_that_cannot_run(code: Path, root: Path) -> None:
         _replace(unit, r"SupplementaryGroups=audio gpio", "SupplementaryGroups=audio gpio nobody-has-this")
 
 
+def cannot_reboot(code: Path, root: Path) -> None:
+    """It is as versions were before edgevoice-switch@.path."""
+    for unit in root.rglob("edgevoice.service"):
+        _replace(unit, r"Wants=edgevoice-switch.*\n", "")
+        _replace(unit, r"ExecStopPost=rm .*\n", "")
+    for unit in root.rglob("edgevoice-switch@.*"):
+        unit.unlink()
+
+
 def _replace(path: Path, pattern: str, by: str) -> None:
     text, times = re.subn(pattern, by, path.read_text())
     assert times, f"{path} has no {pattern}"
@@ -158,12 +213,3 @@ def _bare() -> Path:
 def _arch() -> str:
     shown = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True)
     return shown.stdout.strip()
-
-
-def _until(look: Callable[[], T]) -> T:
-    """Look until there is something to see; the limit only ends a test that hangs."""
-    give_up = time.monotonic() + 120
-    while not (found := look()):
-        assert time.monotonic() < give_up, "it did not come"
-        time.sleep(0.2)
-    return found

@@ -19,11 +19,6 @@ CONFIGURATION = "/etc/edgevoice/edgevoice.toml"
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    return Packages(tmp_path_factory.mktemp("packages") / "deb")
-
-
-@pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory, packages: Packages) -> Iterator[Debian]:
     """A Debian on which the package was installed while it ran."""
     debian = Debian(tmp_path_factory.mktemp("debian") / "tree")
