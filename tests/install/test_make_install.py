@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,19 +19,41 @@ LEFT = "find / -xdev -name '*edgevoice*' -not -path '/root/*' -not -path '/var/l
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
-    """A Debian that was switched off when it was installed into, and has booted since; it has no network."""
+def image(tmp_path_factory: pytest.TempPathFactory) -> Debian:
+    """A Debian that is switched off when it is installed into."""
     debian = Debian(tmp_path_factory.mktemp("debian") / "tree")
     python = f"PYTHON=/usr/bin/python{PYTHON}"
     command = ["make", "-C", str(ROOT), "install", f"DESTDIR={debian.tree}", "EXTRAS=aec", python]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "installed. Next: sudo edgevoice setup" in done.stdout
+    return debian
+
+
+@contextmanager
+def booted(image: Debian, *options: str) -> Iterator[Debian]:
+    """Switch it on, and off in the end; it has no network."""
     try:
-        debian.boot()
-        yield debian
+        image.boot(*options)
+        yield image
     finally:
-        debian.stop()
+        image.stop()
+
+
+def test_a_disk_that_cannot_be_written_any_more_does_not_matter(image: Debian) -> None:
+    with booted(image) as box:
+        box.until("ActiveState", "active")
+    with booted(image, "--read-only") as box:
+        assert not box.told("findmnt -no OPTIONS / | grep -v '^ro'; true")
+        box.until("ActiveState", "active")
+        assert box.property("StatusText").startswith("fault: card.playback")
+        assert box.property("NRestarts") == "0"
+
+
+@pytest.fixture(scope="module")
+def box(image: Debian) -> Iterator[Debian]:
+    with booted(image) as debian:
+        yield debian
 
 
 def test_nothing_in_the_image_names_the_machine_that_made_it(box: Debian) -> None:
