@@ -82,9 +82,9 @@ async def _seen(verb: str) -> bool:
     if wish is None:
         return False
     try:
-        wish.touch(0o600)  # noqa: ASYNC240 (it is in memory)
+        wish.touch(0o600)
         async with asyncio.timeout(SEEN_S):
-            while wish.exists():  # noqa: ASYNC110, ASYNC240 (that has no event)
+            while wish.exists():  # noqa: ASYNC110 (that has no event)
                 await asyncio.sleep(0.1)
         return True
     except OSError as error:  # a TimeoutError is one, too
