@@ -2,6 +2,7 @@
 
 Rules
 * The light is a function of (state, turn), in `light.py`, and of nothing else.
+* While light and button are being tried, a press is only counted. A call that comes in, or is asked for, ends that.
 * A press while the agent speaks stops the agent (the panel has already told the audio thread); the next one hangs up.
 * Whom to call when a call has failed is for `redial.py` to say. An agent that is not there in time gives way to the
   fallback; the tone and the light say so, and `instead` says why for as long as that call lasts.
@@ -47,6 +48,7 @@ from edgevoice.happenings import (
     Stopped,
     Talk,
     ToolDone,
+    TryAsked,
     TurnChanged,
 )
 from edgevoice.light import Box, Pattern, Turn, pattern
@@ -86,6 +88,7 @@ class Appliance:
         self.turn = Turn.OPENING
         self.speaking = False  # a response sounds
         self.muted = muted
+        self.felt = False  # a press arrived while the box was being tried
         self.target = ""  # whom the running, or the next, call is to
         self.fault = ""  # why the state is FAULT or WAITING_TO_RETRY, in words
         self.cause: End | None = None  # of a fault that a call left behind
@@ -119,7 +122,7 @@ class Appliance:
     @property
     def free(self) -> bool:
         """A call that comes in may ring."""
-        resting = self.state in (Box.IDLE, Box.WAITING_TO_RETRY, Box.FAULT)
+        resting = self.state in (Box.IDLE, Box.TRIED, Box.WAITING_TO_RETRY, Box.FAULT)
         return self._card and resting and not self._ending and not self._stopping
 
     @property
@@ -188,6 +191,8 @@ class Appliance:
                 return self._give_up(at)
             case MuteAsked(on):
                 return self._mute(on)
+            case TryAsked(within_s):
+                return self._try(within_s, at)
             case StopAsked():
                 return self._stop()
             case ToolCalled():
@@ -203,6 +208,10 @@ class Appliance:
         match self.state:
             case Box.IDLE | Box.WAITING_TO_RETRY if self._push_to_talk or self.state is Box.IDLE:
                 return self._want(self._button, at)
+            case Box.TRIED:
+                self.felt = True
+                self._enter(Box.IDLE)
+                return []
             case Box.FAULT if self._card:
                 return self._want(self._redial.wanted or self._button, at)
             case Box.RINGING:
@@ -387,6 +396,14 @@ class Appliance:
         self.muted = wanted
         return [Mute(wanted)] if self.state is Box.IN_CALL else []
 
+    def _try(self, within_s: float, at: float) -> Effects:
+        """Flash until a press arrives. Only a box that rests is tried."""
+        if self.state is Box.IDLE:
+            self._enter(Box.TRIED)
+            self.felt = False
+            self._wake = at + within_s
+        return []
+
     def _tool(self, called: ToolCalled) -> Effects:
         if self._ending or self.state is not Box.IN_CALL:
             return [ToolDone(called.id, "error: the call is about to end")]
@@ -402,6 +419,8 @@ class Appliance:
             return [EndCall("the box is being stopped", DRAIN_S)]
         if self.state is Box.RINGING:
             return [Decline("the box is being stopped"), Stopped()]
+        if self.state is Box.TRIED:
+            self._enter(Box.IDLE)
         return [Stopped()]
 
     def expire(self, at: float) -> Effects:
@@ -431,6 +450,9 @@ class Appliance:
                 return [Sound("ringing")]
             case Box.WAITING_TO_RETRY:
                 return self._place(self.target, at)
+            case Box.TRIED:
+                self._enter(Box.IDLE)
+                return []
             case Box.FAULT if self._card:
                 return self._rest(at)
             case _:

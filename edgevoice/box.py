@@ -121,16 +121,17 @@ class RunningBox:
             post=self.post,
             spawn=self._spawn,
         )
+        self._self_test = SelfTest(config.device.name, self.card, lambda: self._appliance.state is Box.IDLE)
         self.control = BoxControl(
             self._appliance,
             self.card,
             self.call,
             self.directory,
+            self._self_test,
             post=self.post,
             press=self._stop_agent,
             status=self.status,
         )
-        self._self_test = SelfTest(config.device.name, self.card, lambda: self._appliance.state is Box.IDLE)
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []  # that end with the box
         self._stop = asyncio.Event()
@@ -227,6 +228,7 @@ class RunningBox:
 
     def _carry_out(self, effects: list[Effect]) -> None:
         self.panel.show()
+        self.control.look()
         self._turned.mute(self._appliance.muted)
         for effect in effects:
             self._do(effect)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import assert_never
 
 from edgevoice.appliance import Appliance
@@ -14,9 +15,11 @@ from edgevoice.call import Call
 from edgevoice.directory import Directory
 from edgevoice.drivers import control
 from edgevoice.errors import DeviceError
-from edgevoice.happenings import CallAsked, HangUpAsked, Happening, MuteAsked, Pressed, Released
+from edgevoice.happenings import CallAsked, HangUpAsked, Happening, MuteAsked, Pressed, Released, TryAsked
+from edgevoice.light import Box
 from edgevoice.orders import Side
 from edgevoice.recordings import RECORDING
+from edgevoice.self_test import SelfTest
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ class BoxControl:
         card: BoxCard,
         call: BoxCall,
         directory: Directory,
+        self_test: SelfTest,
         *,
         post: Callable[[Happening], None],
         press: Callable[[], Pressed],
@@ -41,10 +45,17 @@ class BoxControl:
         self._card = card
         self._call = call
         self._directory = directory
+        self._self_test = self_test
         self._post = post
         self._press = press
         self._status = status
+        self._untried = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+
+    def look(self) -> None:
+        """See whether the box is still being tried: something has happened to it."""
+        if self._box.state is not Box.TRIED:
+            self._untried.set()
 
     def answer(self, request: control.Request) -> Answer | Awaitable[Answer]:
         """Answer one line of the control socket. Raises DeviceError, which becomes the answer."""
@@ -70,6 +81,10 @@ class BoxControl:
                 if self._directory.lines is None:
                     raise DeviceError("there is no phone line to send keys over; set one up")
                 self._directory.lines.send_keys(keys, to)
+            case control.Chirp(aloud):
+                return self._chirp(aloud)
+            case control.Try(within_s):
+                return self._try(within_s)
             case control.HangUp():
                 self._post(HangUpAsked())
             case control.Mute(on):
@@ -79,6 +94,23 @@ class BoxControl:
             case _:
                 assert_never(request)
         return {"state": self._box.state.value, "muted": self._box.muted}
+
+    async def _chirp(self, aloud: bool) -> Answer:
+        """Let loudspeaker and microphone hear each other now, and say what came of it in words and figures."""
+        if not self._box.free:
+            raise DeviceError(f"the box cannot listen to itself now: it is {self._box.state.value}")
+        sounding, found = await self._self_test.now(aloud=aloud)
+        judged = {"judged": found.words, "warning": found.warning} if aloud else {}
+        return {**judged, "sounding": asdict(sounding)}
+
+    async def _try(self, within_s: float) -> Answer:
+        """Let the light flash until a press arrives, and say whether one did."""
+        if self._box.state is not Box.IDLE:
+            raise DeviceError(f"light and button cannot be tried now: the box is {self._box.state.value}")
+        self._untried.clear()
+        self._post(TryAsked(within_s))
+        await self._untried.wait()
+        return {"pressed": self._box.felt}
 
     async def _say(self, asked: control.Say) -> Answer:
         """Play a recording on a leg: in a call at once or in its turn, or on a box that rests."""

@@ -199,6 +199,7 @@ def _add_doctor(commands: Commands) -> None:
     doctor.add_argument(
         "--no-interaction", action="store_true", help="ask for no press of the button, and nothing else"
     )
+    doctor.add_argument("--silent", action="store_true", help="play no chirp; the microphone is listened to")
     doctor.add_argument("--fix", action="store_true", help="mend what is safe to mend; asks before each command")
 
 
@@ -222,6 +223,7 @@ def _doctor(chosen: argparse.Namespace) -> int:
             as_json=chosen.json,
             interaction=not chosen.no_interaction,
             fix=chosen.fix,
+            aloud=not chosen.silent,
         )
     )
 

@@ -34,6 +34,9 @@ def add_requests(ctl: argparse.ArgumentParser) -> None:
     keys.add_argument(
         "--to", default="", metavar="CALL", help='a call as in `ctl status`: "sip-3"; default: the only one'
     )
+    chirp = requests.add_parser("chirp", help="let loudspeaker and microphone hear each other")
+    chirp.add_argument("--silent", action="store_true", help="play nothing, only listen")
+    requests.add_parser("try", help="flash its light until its button is pressed, which calls nobody; 10 s at most")
     volume = requests.add_parser("volume", help="set the loudspeaker")
     volume.add_argument("percent", type=int, metavar="N", choices=range(101))
 
@@ -42,7 +45,8 @@ def ask(chosen: argparse.Namespace) -> int:
     """Ask the appliance, print its answer, return the exit code. Raises ConfigError and DeviceError."""
     from edgevoice.drivers import control
 
-    answer = control.ask(configuration(chosen.config).status.socket, _request(chosen))
+    socket = configuration(chosen.config).status.socket
+    answer = control.ask(socket, _request(chosen), 15.0 if chosen.do in ("chirp", "try") else 5.0)
     if chosen.json:
         print(json.dumps(answer))
     elif not answer.get("ok"):
@@ -64,6 +68,8 @@ def _request(chosen: argparse.Namespace) -> dict[str, Any]:
         request |= {"path": str(chosen.path.resolve()), "to": chosen.to, "now": chosen.now, "loop": chosen.loop}
     if chosen.do == "keys":
         request |= {"keys": chosen.keys, "to": chosen.to}
+    if chosen.do == "chirp":
+        request["aloud"] = not chosen.silent
     if chosen.do == "hush":
         request["to"] = chosen.to
     if chosen.do == "volume":
@@ -72,4 +78,10 @@ def _request(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _one_line(facts: dict[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+    return ", ".join(_words(name, value) for name, value in facts.items() if value is not None)
+
+
+def _words(name: str, value: object) -> str:
+    if isinstance(value, dict):
+        return _one_line(value)
+    return f"{name} {round(value, 3) if isinstance(value, float) else value}"

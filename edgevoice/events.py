@@ -293,7 +293,12 @@ class Tone:
 
 @dataclass(frozen=True, slots=True)
 class Chirp:
-    """Play the chirp of the self-test and record what the microphone hears of it; nothing while in a call."""
+    """Play the chirp of the self-test and record what the microphone hears of it; not `aloud`: only record.
+
+    Nothing while in a call, or while anything sounds.
+    """
+
+    aloud: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,13 @@ class MuteAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class TryAsked:
+    """Somebody wants to see the light flash and the next press arrive, within so long; it calls nobody."""
+
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """The service is being stopped."""
 
@@ -117,6 +124,7 @@ Happening: TypeAlias = (
     | RingingEnded
     | HangUpAsked
     | MuteAsked
+    | TryAsked
     | StopAsked
     | ToolCalled
 )

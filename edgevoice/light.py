@@ -21,6 +21,7 @@ class Box(Enum):
 
     STARTING = "starting"
     IDLE = "idle"
+    TRIED = "being tried"  # somebody looks at the light and presses the button, and calls nobody by that
     RINGING = "ringing"
     CONNECTING = "connecting"
     FALLING_BACK = "falling back"  # connecting to somebody else than was wanted
@@ -68,6 +69,7 @@ OFF = Pattern("off", BLACK)
 BOX_PATTERNS = {
     Box.STARTING: Pattern("one short flash a second", WHITE, 0.1, 0.9),
     Box.IDLE: OFF,
+    Box.TRIED: Pattern("two flashes a second", WHITE, 0.25, 0.25),
     Box.RINGING: Pattern("half a second on, half off", BLUE, 0.5, 0.5),
     Box.CONNECTING: Pattern("four flashes a second", AMBER, 0.125, 0.125),
     Box.FALLING_BACK: Pattern("two short flashes a second", AMBER, 0.1, 0.4),

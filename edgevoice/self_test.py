@@ -1,4 +1,4 @@
-"""Lets loudspeaker and microphone hear each other in the quietest hour, when nobody is in a call."""
+"""Lets loudspeaker and microphone hear each other, when nobody is in a call: in the quietest hour, or when asked."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from edgevoice.audio.measurement import Sounding
 from edgevoice.audio.selftest import WHOLE_S
 from edgevoice.box_card import BoxCard
+from edgevoice.errors import DeviceError
 from edgevoice.events import Chirp
 from edgevoice.nightly import Nights, Verdict, ago, verdict
 
 log = logging.getLogger(__name__)
+
+LOOK_S = 0.1  # how often is looked whether it has begun
+QUIET_WITHIN_S = 3.0  # a tone that sounds is waited for: that after a call, or the first one
 
 
 class SelfTest:
@@ -23,6 +29,7 @@ class SelfTest:
         self._card = card
         self._idle = idle
         self._loop = asyncio.get_running_loop()
+        self._runs = asyncio.Lock()
         self._verdict: tuple[Verdict, float] | None = None  # of the last one, and when
 
     @property
@@ -42,19 +49,47 @@ class SelfTest:
             if nights.look(self._loop.time(), _time_of_day_s(), busy=busy) and not await self._test():
                 nights.put_off(self._loop.time())
 
+    async def now(self, *, aloud: bool) -> tuple[Sounding, Verdict]:
+        """Chirp, or only listen; return what was heard, and what a chirp's means. Raises DeviceError."""
+        if self._runs.locked():
+            raise DeviceError("the box listens to itself already: ask again in a few seconds")
+        tested = await self._heard(aloud=aloud)
+        if tested is None:
+            raise DeviceError("the box was disturbed while it listened to itself: ask again")
+        if aloud:
+            _log(tested[1])
+        return tested
+
     async def _test(self) -> bool:
         """Chirp and listen; tell whether it came to a verdict."""
-        duplex = self._card.sound.duplex
-        assert duplex, "a box whose card is lost is busy"
-        self._card.sound.perform(Chirp(), self._loop.time())
-        await asyncio.sleep(WHOLE_S + 1.0)
-        figures = duplex.self_test.figures()
-        if figures is None:  # somebody called, or the card is lost
+        tested = await self._heard(aloud=True)
+        if tested is None:
             return False
-        found = verdict(figures, self._card.calibration, self._card.mixer.volume())
-        self._verdict = found, self._loop.time()
-        log.log(logging.WARNING if found.warning else logging.INFO, "self-test: %s", found.words)
+        self._verdict = tested[1], self._loop.time()
+        _log(tested[1])
         return True
+
+    async def _heard(self, *, aloud: bool) -> tuple[Sounding, Verdict] | None:
+        """Return what was heard, or None: somebody called, or the card is lost."""
+        async with self._runs:
+            card, duplex = self._card.sound.card, self._card.sound.duplex
+            if card is None or duplex is None:
+                return None
+            begin_by = self._loop.time() + QUIET_WITHIN_S
+            while not duplex.self_test.running and self._loop.time() < begin_by:
+                self._card.sound.perform(Chirp(aloud), self._loop.time())
+                await asyncio.sleep(LOOK_S)
+            restarts = card.restarts
+            await asyncio.sleep(WHOLE_S + 0.5)
+            sounding = duplex.self_test.sounding()
+            if sounding is None:
+                return None
+            sounding = replace(sounding, disturbed=card.restarts != restarts)
+            return sounding, verdict(sounding.figures, self._card.calibration, self._card.mixer.volume())
+
+
+def _log(found: Verdict) -> None:
+    log.log(logging.WARNING if found.warning else logging.INFO, "self-test: %s", found.words)
 
 
 def _time_of_day_s() -> float:

@@ -43,6 +43,7 @@ from edgevoice.happenings import (
     Stopped,
     Talk,
     ToolDone,
+    TryAsked,
     TurnChanged,
     TurnVolume,
 )
@@ -544,6 +545,62 @@ def test_stopping_ends_the_call_politely_and_then_the_program() -> None:
     assert story(HUNG_UP) == [Stopped()]
 
 
+# -------------------------------------------------------------------------------------------------- being tried
+
+
+def tried(**options: Any) -> Story:
+    story = idle(**options)
+    assert story(TryAsked(10.0)) == []
+    assert (story.state, story.box.light.rgb, story.box.light.steady) == (Box.TRIED, (1.0, 1.0, 1.0), False)
+    return story
+
+
+@pytest.mark.parametrize("push_to_talk", [False, True])
+def test_a_press_while_it_is_tried_is_felt_and_calls_nobody_nor_do_its_bounces(push_to_talk: bool) -> None:
+    story = tried(push_to_talk=push_to_talk)
+    assert story(Pressed()) == []
+    assert story(Pressed(), after=0.01) == []
+    assert story.release(after=0.1) == []
+    assert (story.state, story.box.felt) == (Box.IDLE, True)
+    assert story.press() == [PlaceCall("parrot")], "the next one calls again"
+
+
+def test_when_nobody_presses_it_is_idle_again_and_nothing_was_felt() -> None:
+    story = tried()
+    asked_at = story.at
+    assert story.wait() == []
+    assert (story.state, story.box.felt, story.at) == (Box.IDLE, False, asked_at + 10.0)
+    assert story.box.deadline is None
+
+
+def test_what_was_felt_before_does_not_count() -> None:
+    story = tried()
+    story(Pressed())
+    story.release()
+    story(TryAsked(10.0))
+    assert not story.box.felt
+
+
+def test_a_call_that_is_asked_for_or_a_lost_card_ends_the_trying() -> None:
+    assert tried()(CallAsked("openai")) == [PlaceCall("openai")]
+    story = tried()
+    story(CardLost("gone"))
+    assert (story.state, story.box.fault, story.box.felt) == (Box.FAULT, "gone", False)
+
+
+def test_a_box_in_a_call_is_not_tried() -> None:
+    story = in_call()
+    story(TryAsked(10.0))
+    assert story.state is Box.IN_CALL
+    assert isinstance(story.press()[0], EndCall)
+
+
+def test_a_box_that_is_stopped_while_it_is_tried_stops_at_once() -> None:
+    story = tried()
+    assert story(StopAsked()) == [Stopped()]
+    assert story.state is Box.IDLE
+
+
 # ------------------------------------------------------------------------------------------------- a random walk
 
 ENDS = st.builds(lambda end: CallEnded(Closed(end, "so it ended")), st.sampled_from(End))
@@ -554,7 +611,7 @@ HAPPENINGS = st.one_of(
     ),
     *(
         st.just(happening)
-        for happening in (CardLost("gone"), NetworkBack(), CallOpened(), CallAsked("openai"), None, None)
+        for happening in (CardLost("gone"), NetworkBack(), CallOpened(), CallAsked("openai"), TryAsked(9.0), None, None)
     ),
     st.builds(TurnChanged, st.sampled_from(Turn)),
     st.builds(MuteAsked, st.sampled_from([True, False, None])),
@@ -608,5 +665,7 @@ def test_whatever_happens_the_box_has_one_call_and_a_way_on(
             assert (box.target, bool(box.instead)) == (fallback, True)
         if not card and not calling:
             assert box.state in (Box.FAULT, Box.STARTING), "a box without a card says so"
-        if box.state in (Box.CONNECTING, Box.FALLING_BACK, Box.WAITING_TO_RETRY) or (box.state is Box.FAULT and card):
+        if box.state in (Box.TRIED, Box.CONNECTING, Box.FALLING_BACK, Box.WAITING_TO_RETRY) or (
+            box.state is Box.FAULT and card
+        ):
             assert box.deadline is not None, "no state waits for ever"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import socket
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,14 +20,16 @@ import pytest
 from edgevoice import nightly, self_test
 from edgevoice.audio import echo
 from edgevoice.audio.calibration import Calibration
+from edgevoice.audio.measurement import Sounding
 from edgevoice.audio.selftest import WHOLE_S
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.config import load
-from edgevoice.drivers.control import Press
+from edgevoice.drivers.control import Chirp, Press, Request, Try
 from edgevoice.drivers.room import RealClock, Room, RoomCard
+from edgevoice.errors import DeviceError
 from edgevoice.events import Command, ToolResult
-from edgevoice.happenings import Connect, StopAsked
+from edgevoice.happenings import Connect, Pressed, StopAsked
 from edgevoice.orders import Side
 from edgevoice.sound import configured_duplex
 from tests.test_app import NO_DOORS, NoFiles
@@ -71,6 +75,18 @@ async def until(box: RunningBox, key: str, value: object) -> None:
         await asyncio.sleep(0.01)
 
 
+async def until_told(box: RunningBox) -> None:
+    async with asyncio.timeout(10):
+        while not box.status()["self_test"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def until_it_chirps(box: RunningBox) -> None:
+    async with asyncio.timeout(10):
+        while not chirps(box):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 def chirps(box: RunningBox) -> bool:
     return box.card.sound.duplex is not None and box.card.sound.duplex.self_test.running
 
@@ -87,7 +103,7 @@ def at_night(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) 
 def test_at_night_it_tests_itself_and_says_what_came_of_it(tmp_path: Path, at_night: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         async with living(tmp_path, CALIBRATION) as box:
-            await asyncio.sleep(WHOLE_S + 1.5)
+            await until_told(box)
             words = "loudspeaker and microphone hear each other: echo -20 dB, 20 ms"
             assert box.status()["self_test"] == f"{words}; last night"
             assert f"self-test: {words}" in at_night.messages
@@ -102,8 +118,7 @@ def test_a_call_during_the_self_test_goes_through_and_the_test_is_made_up_for(
 
     async def story() -> None:
         async with living(tmp_path) as box:
-            await asyncio.sleep(0.6)
-            assert chirps(box)
+            await until_it_chirps(box)
             box.control.answer(Press())
             await until(box, "turn", "listening")
             assert not chirps(box)
@@ -112,8 +127,7 @@ def test_a_call_during_the_self_test_goes_through_and_the_test_is_made_up_for(
             assert not chirps(box), "nor is it tried again in a call"
             box.control.answer(Press())
             await until(box, "state", "idle")
-            await asyncio.sleep(1.5)
-            assert chirps(box), "in the same night"
+            await until_it_chirps(box)  # in the same night
 
     asyncio.run(story())
 
@@ -126,6 +140,89 @@ def test_by_day_it_never_chirps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         async with living(tmp_path) as box:
             await asyncio.sleep(0.5)
             assert not chirps(box)
+
+    asyncio.run(story())
+
+
+# ------------------------------------------------------------------------------------------- it is asked to by day
+
+
+async def asked(box: RunningBox, request: Request) -> dict[str, Any]:
+    answer = box.control.answer(request)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def test_asked_by_day_it_chirps_and_says_what_the_microphone_hears(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, CALIBRATION) as box:
+            told = await asked(box, Chirp())
+            assert told["judged"] == "loudspeaker and microphone hear each other: echo -20 dB, 20 ms"
+            assert told["warning"] is False
+            found = msgspec.convert(msgspec.to_builtins(told["sounding"]), Sounding)
+            assert (found.aloud, found.still, found.disturbed) == (True, False, False)
+            assert found.figures.noise_dbfs < -50
+            assert box.status()["self_test"] is None, "that one is of the night"
+
+    asyncio.run(story())
+
+
+def test_asked_to_be_silent_it_only_listens(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, CALIBRATION) as box:
+            told = await asked(box, Chirp(aloud=False))
+            assert list(told) == ["sounding"]
+            assert (told["sounding"]["aloud"], told["sounding"]["figures"]["heard"]) == (False, None)
+
+    asyncio.run(story())
+
+
+def test_in_a_call_it_neither_chirps_nor_is_tried_and_a_second_chirp_waits_for_nobody(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as box, asyncio.TaskGroup() as group:
+            first = group.create_task(asked(box, Chirp()))
+            await asyncio.sleep(0)
+            with pytest.raises(DeviceError, match="listens to itself already"):
+                await asked(box, Chirp())
+            await first
+            box.control.answer(Press())
+            await until(box, "turn", "listening")
+            with pytest.raises(DeviceError, match="cannot listen to itself now: it is in call"):
+                await asked(box, Chirp())
+            with pytest.raises(DeviceError, match="the box is in call"):
+                await asked(box, Try())
+
+    asyncio.run(story())
+
+
+def test_who_calls_while_it_listens_to_itself_goes_first_and_whoever_asked_is_told(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as box, asyncio.TaskGroup() as group:
+
+            async def refused() -> None:
+                with pytest.raises(DeviceError, match="disturbed while it listened to itself"):
+                    await asked(box, Chirp())
+
+            group.create_task(refused())
+            await until_it_chirps(box)
+            box.control.answer(Press())
+            await until(box, "turn", "listening")
+
+    asyncio.run(story())
+
+
+def test_a_press_while_it_is_tried_is_told_to_whoever_asked_and_calls_nobody(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as box, asyncio.TaskGroup() as group:
+            trying = group.create_task(asked(box, Try()))
+            await until(box, "state", "being tried")
+            assert box.status()["light"] == "two flashes a second"
+            with pytest.raises(DeviceError, match="being tried"):
+                await asked(box, Try())
+            box.post(Pressed())
+            assert await trying == {"pressed": True}
+            assert box.status()["state"] == "idle"
+            assert await asked(box, Try(within_s=1.0)) == {"pressed": False}
+            assert box.status()["state"] == "idle"
 
     asyncio.run(story())
 

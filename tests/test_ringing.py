@@ -30,6 +30,7 @@ from edgevoice.happenings import (
     StopAsked,
     Stopped,
     Talk,
+    TryAsked,
     TurnChanged,
 )
 from edgevoice.light import BOX_PATTERNS, CAUSE_PATTERNS, TURN_PATTERNS, Box, Turn
@@ -377,12 +378,20 @@ def test_after_a_call_that_came_in_our_own_calls_are_tried_again_as_ever() -> No
     assert story.wait() == [PlaceCall("parrot")]
 
 
+def test_it_rings_while_somebody_tries_the_button_and_the_press_answers() -> None:
+    story = resting()
+    story(TryAsked(10.0))
+    assert story(RING) == [Sound("ringing")]
+    assert story.press() == [AnswerCall(beep=False)]
+    assert not story.box.felt
+
+
 # ------------------------------------------------------------------------------------------------- a random walk
 
 HAPPENINGS = st.sampled_from(
     [
         *(RING, FRIEND, RingingEnded(), Pressed(), Released(), HangUpAsked(), CallAsked(PHONE), MuteAsked(None)),
-        *(CardReady(), CardLost("gone"), CallOpened(), CallOpened(), None, None),
+        *(CardReady(), CardLost("gone"), CallOpened(), CallOpened(), TryAsked(9.0), None, None),
         *(CallEnded(Closed(end, "so it ended")) for end in End),
     ]
 )
@@ -430,7 +439,7 @@ def test_whoever_rings_is_answered_or_declined_or_gives_up(
                     pass
         assert (box.state is Box.RINGING) == (visitor and not calling)
         assert (box.state in (Box.CONNECTING, Box.FALLING_BACK, Box.IN_CALL)) == calling
-        if box.state in (Box.CONNECTING, Box.RINGING, Box.WAITING_TO_RETRY):
+        if box.state in (Box.TRIED, Box.CONNECTING, Box.RINGING, Box.WAITING_TO_RETRY):
             assert box.deadline is not None, "no state waits for ever"
 
 

@@ -179,6 +179,7 @@ class Duplex:
         if self.playout.tone_sounds:
             self._tone = TONE_TAIL_MS * HEARING_RATE // 1000
         self._events.extend(self.playout.advance(held))
+        self.self_test.listen(pcm)
         for block in self.hearing.hear(pcm, self.reference.take(len(pcm))):
             self._take(block, audible)
 
@@ -292,9 +293,9 @@ class Duplex:
                 self.playout.mark(name, response, goes_on=goes_on, fades=fades)
             case Tone(name):
                 self.playout.tone(tone(name, self._rate))
-            case Chirp():
-                if not self.in_call:
-                    self.playout.tone(self.self_test.begin())
+            case Chirp(aloud):
+                if not (self.in_call or self.playout.audible or self.self_test.running):
+                    self.playout.tone(self.self_test.begin(aloud=aloud))
             case BargeIn() if self._suspected is not None:
                 self._confirm()
             case BargeIn():

@@ -69,6 +69,20 @@ class Figures:
         return self.heard is not None and self.heard.clear_db >= CLEAR_DB
 
 
+@dataclass(frozen=True, slots=True)
+class Sounding:
+    """What was captured around a chirp. `offset` is the mean of a sample, -1 to 1, `still` that all are the same.
+
+    `disturbed`: the card lost frames. `aloud`: the chirp was played; else it was only listened.
+    """
+
+    figures: Figures
+    offset: float
+    still: bool
+    disturbed: bool = False
+    aloud: bool = True
+
+
 def measured(
     recordings: Sequence[Recording], *, late_ms: float = 0.0, harmonics: bool = True
 ) -> tuple[Figures, Response | None]:
@@ -89,6 +103,20 @@ def measured(
         sweep_dbfs=recordings[0].sweep.peak_dbfs,
     )
     return figures, mean
+
+
+def sounded(figures: Figures, captured: Samples, *, disturbed: bool = False, aloud: bool = True) -> Sounding:
+    """Add to the figures what `captured` (n,) shows at the card's own rate: where it is flat, still, or not around 0.
+
+    No other rate will do: a resampler rounds the flat tops off.
+    """
+    return Sounding(
+        figures=replace(figures, clipped=clipped(captured)),
+        offset=float(captured.mean()) / 32768,
+        still=bool((captured == captured[0]).all()),
+        disturbed=disturbed,
+        aloud=aloud,
+    )
 
 
 def noise_floor(quiet: Samples, rate: int) -> float:

@@ -32,11 +32,13 @@ class Recording:
 class Recorder:
     """Gives the card what to play and takes what it captured, until it is `full`."""
 
-    def __init__(self, sweep: Sweep, tail_s: float, *, ahead: int) -> None:
-        """`ahead` frames at most lie between writing and hearing."""
+    def __init__(self, sweep: Sweep, tail_s: float, *, ahead: int, aloud: bool = True) -> None:
+        """`ahead` frames at most lie between writing and hearing; not `aloud`: silence is played instead."""
+        self.aloud = aloud
         self.disturbed = False  # the card lost frames: there is a hole somewhere
         self._rate = sweep.rate
-        self._script = np.concatenate((np.zeros(round((SETTLE_S + QUIET_S) * sweep.rate), np.int16), sweep.samples()))
+        quiet = np.zeros(round((SETTLE_S + QUIET_S) * sweep.rate), np.int16)
+        self._script = np.concatenate((quiet, sweep.samples() if aloud else np.zeros_like(sweep.samples())))
         self._written = self._filled = 0
         self._disturbances: int | None = None
         played, captured = np.zeros((2, len(self._script) + ahead + round(tail_s * sweep.rate)), np.int16)

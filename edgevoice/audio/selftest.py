@@ -1,11 +1,11 @@
 """Hears whether loudspeaker and microphone still hear each other: a faint chirp, for when nobody is there.
 
-    audio thread   begin ──> the chirp, to be played ── hear, 10 ms at a time ── 2 s: whole
-    event loop     figures <── read off, the recording forgotten
+    audio thread   begin ──> the chirp, to be played ── listen, hear, 10 ms at a time ── 2 s: whole
+    event loop     sounding <── read off, the recording forgotten
 
-It is given what the echo canceller is given: the microphone at RATE and the reference beside it. Reading the figures
-off takes longer than a period, so the audio thread does not do it. The recording lives for those two seconds, in
-memory; a call that begins abandons it.
+It is given what the echo canceller is given, the microphone at RATE and the reference beside it, and the microphone as
+the card delivers it. Reading the figures off takes longer than a period, so the audio thread does not do it. The
+recording lives for those two seconds, in memory; a call that begins abandons it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevoice.audio.measurement import Figures, measured
+from edgevoice.audio.measurement import Sounding, measured, sounded
 from edgevoice.audio.recording import Recording
 from edgevoice.audio.sweep import Sweep, highest_hz
 
@@ -38,17 +38,31 @@ class SelfTest:
         self._late_ms = late_ms
         self._high_hz = highest_hz(min(rate, RATE))
         self._filled = 0
-        self._played = self._captured = np.zeros(0, np.int16)
+        self._played = self._captured = self._plain = np.zeros(0, np.int16)
+        self._listened = 0
+        self._aloud = True
         self._whole: Recording | None = None
 
-    def begin(self) -> Samples:
-        """Begin a test; return what is to be played now, at the card's rate."""
+    def begin(self, *, aloud: bool = True) -> Samples:
+        """Begin a test; return what is to be played now, at the card's rate: silence, if not `aloud`."""
         self.abandon()
         self.running = True
-        self._filled = 0
+        self._aloud = aloud
+        self._filled = self._listened = 0
+        self._plain = np.zeros(round(WHOLE_S * self._rate), np.int16)
         self._played, self._captured = (np.zeros(round(WHOLE_S * RATE), np.int16) for _ in range(2))
         quiet = np.zeros(round(QUIET_S * self._rate), np.int16)
+        if not aloud:
+            return quiet
         return np.concatenate((quiet, Sweep(self._rate, CHIRP_S, CHIRP_DBFS, self._high_hz).samples()))
+
+    def listen(self, pcm: Samples) -> None:
+        """Take the next period (n,) of the microphone as it is captured, at the card's rate."""
+        if not self.running:
+            return
+        taken = pcm[: len(self._plain) - self._listened]
+        self._plain[self._listened : self._listened + len(taken)] = taken
+        self._listened += len(taken)
 
     def hear(self, captured: Samples, played: Samples) -> None:
         """Take the next moment (n,) of the microphone, before any cancellation, and of the reference beside it."""
@@ -68,9 +82,12 @@ class SelfTest:
         """Forget what was recorded: somebody wants to speak."""
         self.running = False
         self._whole = None
-        self._played = self._captured = np.zeros(0, np.int16)
+        self._played = self._captured = self._plain = np.zeros(0, np.int16)
 
-    def figures(self) -> Figures | None:
+    def sounding(self) -> Sounding | None:
         """Read off a test that is over, once; None while there is none. Any thread may ask."""
         whole, self._whole = self._whole, None
-        return measured([whole], late_ms=self._late_ms, harmonics=False)[0] if whole else None
+        if whole is None:
+            return None
+        figures, _ = measured([whole], late_ms=self._late_ms, harmonics=False)
+        return sounded(figures, self._plain[: self._listened], aloud=self._aloud)

@@ -6,24 +6,21 @@ half seconds.
 
 from __future__ import annotations
 
-from edgevoice.audio.measurement import measured
+from edgevoice.audio.measurement import Sounding, measured, sounded
 from edgevoice.audio.recording import Recorder
 from edgevoice.audio.sweep import Sweep, highest_hz
-from edgevoice.doctor.facts import Sounding
 
 CHIRP_S = 0.6
 CHIRP_DBFS = -24.0  # a soft word: found in the noise of a fan by its length
 TAIL_S = 0.8
 
 
-def chirp(rate: int, ahead: int) -> Recorder:
-    """Return what plays it; `ahead` frames at most lie between writing and hearing."""
-    return Recorder(Sweep(rate, CHIRP_S, CHIRP_DBFS, highest_hz(rate)), TAIL_S, ahead=ahead)
+def chirp(rate: int, ahead: int, *, aloud: bool = True) -> Recorder:
+    """Return what plays it, or only listens; `ahead` frames at most lie between writing and hearing."""
+    return Recorder(Sweep(rate, CHIRP_S, CHIRP_DBFS, highest_hz(rate)), TAIL_S, ahead=ahead, aloud=aloud)
 
 
 def sounding(chirped: Recorder) -> Sounding:
     """Return what was heard, when it is full."""
-    settled = chirped.settled
     figures, _ = measured([chirped.recording], harmonics=False)
-    offset, still = float(settled.mean()) / 32768, bool((settled == settled[0]).all())
-    return Sounding(figures, offset, still, chirped.disturbed)
+    return sounded(figures, chirped.settled, disturbed=chirped.disturbed, aloud=chirped.aloud)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from edgevoice.audio.measurement import Figures
+from edgevoice.audio.measurement import Sounding
 from edgevoice.schema import Card, Lines, Panel
 
 # ----------------------------------------------------------------------------------------------------- the sound
@@ -65,19 +65,6 @@ class Obtained:
 
 
 @dataclass(frozen=True, slots=True)
-class Sounding:
-    """What was captured around a chirp. `offset` is the mean of a sample, -1 to 1, `still` that all are the same.
-
-    `disturbed`: the card lost frames whenever it was tried.
-    """
-
-    figures: Figures
-    offset: float
-    still: bool
-    disturbed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Sound:
     """The card. `by_box`: the appliance has it, and was asked instead."""
 
@@ -92,7 +79,10 @@ class Sound:
     hat_troubles: tuple[str, ...] = ()  # settings of the HAT's profile that its mixer does not take
     sounding: Sounding | None = None
     sounding_trouble: str = ""
-    self_test: str = ""  # the box's last, in words
+    judged: str = ""  # what the box says of its chirp, knowing how it was calibrated
+    changed: bool = False  # and whether it warns of that
+    refused: str = ""  # why it does not listen now
+    self_test: str = ""  # its last at night, in words
     microphone_dbfs: float | None = None  # as the box hears it now
 
 
@@ -120,6 +110,7 @@ class Pins:
     words: str = ""  # what was claimed
     trouble: str = ""
     by_box: bool = False
+    refused: str = ""  # why the box does not try them now
     pressed: bool | None = None
     seen: bool | None = None
 

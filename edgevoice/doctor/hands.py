@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgevoice.doctor.facts import Pins
+from edgevoice.drivers import control
 from edgevoice.drivers.machine import chips
 from edgevoice.drivers.panel import Panel, open_panel
 from edgevoice.errors import DeviceError
-from edgevoice.light import WHITE, Pattern
+from edgevoice.light import BOX_PATTERNS, Box
 from edgevoice.schema import Config
 
 PRESS_S = 15.0  # to walk to the box
-FLASHING = Pattern("doctor", WHITE, on_s=0.25, off_s=0.25)  # of all colours at once
+TRIED_S = 10.0  # by the running box, whose button calls nobody for so long
+FLASHING = BOX_PATTERNS[Box.TRIED]  # white: all colours at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,10 @@ def pins(config: Config, box: Mapping[str, Any] | None, person: Person | None) -
     found, denied = chips()
     facts = Pins(config.panel, chips=found, denied=denied)
     if box is not None:
-        return replace(facts, by_box=True, denied=False, words=str(box.get("panel") or "no pins: they are not used"))
+        words = str(box.get("panel") or "no pins: they are not used")
+        facts = replace(facts, by_box=True, denied=False, words=words)
+        wired = "no pins" not in words and "out of order" not in words
+        return _tried_by_the_box(facts, config.status.socket, person) if person and wired else facts
     if config.panel.pins in ("none", "mock") or (config.panel.button < 0 and not config.panel.light):
         return facts
     pressed = threading.Event()
@@ -59,11 +64,32 @@ def pins(config: Config, box: Mapping[str, Any] | None, person: Person | None) -
         panel.close()
 
 
+def _tried_by_the_box(facts: Pins, socket: str, person: Person) -> Pins:
+    """Let the box flash and feel for a press: both at once, for its button calls nobody meanwhile."""
+    button, light = facts.panel.button >= 0, bool(facts.panel.light)
+    wanted = " and ".join((["see its light flash"] if light else []) + (["press its button"] if button else []))
+    if not wanted or _denied(person.ask(f"Is somebody at the box, to {wanted} within {TRIED_S:g} s? [Y/n] ")):
+        return facts
+    person.tell(" ".join((["The light flashes now."] if light else []) + (["Press the button ..."] if button else [])))
+    try:
+        answer = control.ask(socket, {"do": "try", "within_s": TRIED_S}, TRIED_S + 5.0)
+    except DeviceError as error:
+        return replace(facts, refused=str(error))
+    if not answer.get("ok"):
+        return replace(facts, refused=str(answer.get("error")))
+    pressed = bool(answer.get("pressed")) if button else None
+    seen = not _denied(person.ask("Did the light flash? [Y/n] ")) if light else None
+    return replace(facts, pressed=pressed, seen=seen)
+
+
+def _denied(answer: str) -> bool:
+    return answer.strip().lower().startswith("n")
+
+
 def _tried(facts: Pins, panel: Panel, pressed: threading.Event, person: Person) -> Pins:
     if facts.panel.light:
         panel.show(FLASHING)
-        seen = person.ask("The light flashes now. Do you see it? [Y/n] ").strip().lower()
-        facts = replace(facts, seen=not seen.startswith("n"))
+        facts = replace(facts, seen=not _denied(person.ask("The light flashes now. Do you see it? [Y/n] ")))
     if facts.panel.button >= 0:
         pressed.clear()
         person.tell(f"Press the button, within {PRESS_S:g} s ...")

@@ -95,4 +95,6 @@ def check_light(found: Pins) -> Finding:
 
 
 def _not_asked(found: Pins, instead: str) -> str:
+    if found.refused:
+        return f"not tried: {found.refused}"
     return f"not tried: the box has the pins; {instead}" if found.by_box else "not tried"

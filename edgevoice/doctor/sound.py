@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 
 from edgevoice.audio.findings import LOUD_ROOM_DBFS, SILENT_DBFS
-from edgevoice.doctor.facts import Cancelling, Control, Holder, KernelCard, Sound, Sounding
+from edgevoice.audio.measurement import Sounding
+from edgevoice.doctor.facts import Cancelling, Control, Holder, KernelCard, Sound
 from edgevoice.doctor.finding import Finding, Level, absent, failed, ok, warning
 
 OFFSET = 0.03  # of full scale: a microphone without its capacitor; a canceller copes, a level meter does not
 OVERLAY = "for a HAT: its dtoverlay in /boot/firmware/config.txt, then reboot; for USB: lsusb, another port"
 HAT_ADVICE = "is device.hat the right one? edgevoice devices names the profiles that fit"
 BUSY = "held by another program"  # what opening a card says of one that is taken
+CALIBRATE = "stop the service, then edgevoice calibrate"
+TOO_NOISY = "too noisy"  # so the box's words begin then
 SOUND_SERVERS = ("pipewire", "wireplumber", "pulseaudio")
 
 
@@ -165,7 +168,7 @@ def check_automatic_gain(sound: Sound) -> tuple[Finding, ...]:
 def check_microphone(sound: Sound) -> Finding:
     """Is the microphone alive?"""
     name = "microphone"
-    if sound.by_box:
+    if sound.by_box and sound.sounding is None:
         return _as_the_box_hears_it(sound)
     if sound.sounding is None:
         if sound.sounding_trouble:
@@ -194,30 +197,34 @@ def _as_the_box_hears_it(sound: Sound) -> Finding:
     if sound.microphone_dbfs is None:
         return absent("microphone", "the box has no card now")
     if sound.microphone_dbfs < SILENT_DBFS:
-        advice = "alsamixer, F4; or stop the service and ask again: then it is listened to closely"
+        advice = "alsamixer, F4; or ask again when the box is idle: then it listens closely"
         return warning("microphone", f"the box hears {sound.microphone_dbfs:.0f} dBFS, which is silence", advice)
-    return ok("microphone", f"the box hears {sound.microphone_dbfs:.0f} dBFS now")
+    why = f"; {sound.refused}" if sound.refused else ""
+    return ok("microphone", f"the box hears {sound.microphone_dbfs:.0f} dBFS now{why}")
 
 
 def check_echo(sound: Sound) -> Finding:
     """Does the microphone hear the loudspeaker?"""
     name = "loudspeaker"
-    if sound.by_box:
-        return _of_the_last_night(sound.self_test)
+    if sound.by_box and (sound.sounding is None or not sound.sounding.aloud):
+        return _of_the_last_night(sound.self_test, sound.refused)
     if sound.sounding is None:
         return absent(name, "not played: the card does not open")
     figures = sound.sounding.figures
     if _dead(sound.sounding):
         return absent(name, "not known: the microphone is silent")
-    if figures.heard is not None:
-        return ok(
-            name, f"heard by the microphone: {figures.heard.echo_db:.0f} dB, {figures.heard.delay_ms:.0f} ms late"
-        )
+    if not sound.sounding.aloud:
+        return absent(name, "not played: it was to be silent")
+    if figures.heard is not None and not sound.changed:
+        words = f"heard by the microphone: {figures.heard.echo_db:.0f} dB, {figures.heard.delay_ms:.0f} ms late"
+        return ok(name, sound.judged or words)
     if sound.sounding.disturbed:
         words = "not known: the card lost frames whenever it was tried"
         return warning(name, words, "this machine is too busy (top), or card.buffer_ms is too small")
-    if figures.noise_dbfs > LOUD_ROOM_DBFS:
+    if figures.noise_dbfs > LOUD_ROOM_DBFS or sound.judged.startswith(TOO_NOISY):
         return warning(name, "it is too noisy to hear a chirp", "ask again when it is quiet")
+    if sound.changed:
+        return warning(name, sound.judged, CALIBRATE)
     muted = sound.mixer.muted if sound.mixer else ()
     switched = f"; muted in the mixer: {', '.join(muted)}" if muted else ""
     return warning(
@@ -227,15 +234,15 @@ def check_echo(sound: Sound) -> Finding:
     )
 
 
-def _of_the_last_night(words: str) -> Finding:
+def _of_the_last_night(words: str, refused: str) -> Finding:
     if not words:
-        return absent("loudspeaker", "the box has not tested itself yet: it does so at night")
+        return absent("loudspeaker", refused or "the box has not tested itself yet: it does so at night")
     if words.startswith("loudspeaker and microphone hear each other") and "calibrate again" not in words:
         if "covered" not in words:
             return ok("loudspeaker", words)
-    elif words.startswith("too noisy"):
+    elif words.startswith(TOO_NOISY):
         return ok("loudspeaker", words)
-    return warning("loudspeaker", words, "stop the service, then edgevoice calibrate")
+    return warning("loudspeaker", words, CALIBRATE)
 
 
 def check_canceller(found: Cancelling) -> Finding:

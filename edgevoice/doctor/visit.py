@@ -63,6 +63,7 @@ class Visit:
     as_json: bool = False
     interaction: bool = True
     fix: bool = False
+    aloud: bool = True  # a chirp may be played
     parts: tuple[str, ...] = ORDER
 
 
@@ -157,7 +158,7 @@ def _sound(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Fi
         return (absent("card", "none is wanted: the phone lines are answered by an agent"),)
     if silent:
         return (absent("card", "not looked at: the box may have it, and does not say"),)
-    found = listening.sound(config, box, visit.open_card)
+    found = listening.sound(config, box, visit.open_card, aloud=visit.aloud)
     return *check_sound(found), check_canceller(listening.cancelling(config, box))
 
 

@@ -3,7 +3,7 @@
     {"do": "status"} | {"do": "press"} | {"do": "release"} | {"do": "call", "target": "parrot"} | {"do": "hangup"}
     | {"do": "mute", "on": true | false | null} | {"do": "volume", "percent": 0..100}
     | {"do": "say", "path": "/a/file.wav", "to": "card", "now": false, "loop": false} | {"do": "hush", "to": "card"}
-    | {"do": "keys", "keys": "1#", "to": "sip-3"}
+    | {"do": "keys", "keys": "1#", "to": "sip-3"} | {"do": "chirp", "aloud": true} | {"do": "try", "within_s": 10}
     -> {"ok": true, ...} | {"ok": false, "error": "a sentence"}
 
 The socket's mode is 0600 from the moment it exists: who may open it is the user it belongs to, and root.
@@ -92,7 +92,19 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="d
     to: str = ""
 
 
-Request: TypeAlias = Status | Press | Release | Call | HangUp | Mute | Volume | Say | Hush | Keys
+class Chirp(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="chirp"):
+    """Play the faint chirp of the night now and tell what the microphone hears; not `aloud`: only listen."""
+
+    aloud: bool = True
+
+
+class Try(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="try"):
+    """Flash the light and tell whether the button is pressed meanwhile, which calls nobody."""
+
+    within_s: Annotated[float, msgspec.Meta(ge=1, le=15)] = 10.0
+
+
+Request: TypeAlias = Status | Press | Release | Call | HangUp | Mute | Volume | Say | Hush | Keys | Chirp | Try
 Answer: TypeAlias = Callable[[Request], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
 
 _decode = msgspec.json.Decoder(Request).decode

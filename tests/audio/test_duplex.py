@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgevoice.audio.duplex import ECHO_TAIL_MS, Duplex, cycle
 from edgevoice.audio.echo import Through, load
-from edgevoice.audio.measurement import Figures
+from edgevoice.audio.measurement import Sounding
 from edgevoice.audio.tones import TONES, tone
 from edgevoice.drivers.room import Room, RoomCard, VirtualClock
 from edgevoice.events import (
@@ -325,7 +325,7 @@ def test_whatever_is_ordered_the_rules_hold(steps: list[tuple[list[str], bool, i
                 assert not any(span.response for span in story.duplex.playout._spans), "what was dropped goes on"
 
 
-def in_a_room_at_night(*commands: Command) -> Figures | None:
+def in_a_room_at_night(*commands: Command) -> Sounding | None:
     """Return what the self-test finds in a room whose echo is 20 dB fainter and 20 ms late, `commands` following."""
     echo = np.zeros(961, np.float32)
     echo[-1] = 0.1
@@ -340,15 +340,16 @@ def in_a_room_at_night(*commands: Command) -> Figures | None:
         if period == 40:
             queue.extend(commands)
         cycle(card, duplex, queue)
-    return duplex.self_test.figures()
+    return duplex.self_test.sounding()
 
 
 def test_at_night_loudspeaker_and_microphone_hear_each_other() -> None:
-    figures = in_a_room_at_night()
-    assert figures
-    assert figures.heard
-    assert figures.heard.echo_db == pytest.approx(-20, abs=1)
-    assert figures.heard.delay_ms == pytest.approx(20, abs=0.5)
+    found = in_a_room_at_night()
+    assert found
+    assert found.figures.heard
+    assert found.figures.heard.echo_db == pytest.approx(-20, abs=1)
+    assert found.figures.heard.delay_ms == pytest.approx(20, abs=0.5)
+    assert (found.still, found.aloud) == (False, True)
 
 
 def test_a_call_comes_before_the_self_test() -> None:

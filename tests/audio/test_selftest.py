@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgevoice import scenery
 from edgevoice.audio.echo import load
 from edgevoice.audio.hearing import Hearing
-from edgevoice.audio.measurement import Figures
+from edgevoice.audio.measurement import Figures, Sounding
 from edgevoice.audio.reference import LEAD_MS, Reference
 from edgevoice.audio.selftest import CHIRP_DBFS, WHOLE_S, SelfTest
 from edgevoice.drivers.room import Room, RoomCard, VirtualClock
@@ -27,8 +27,8 @@ class Box:
         self.test = SelfTest(room.rate, late_ms=max(0.0, delay_ms - LEAD_MS))
         self._queue: Samples = np.zeros(0, np.int16)
 
-    def begin(self) -> None:
-        self._queue = self.test.begin()
+    def begin(self, *, aloud: bool = True) -> None:
+        self._queue = self.test.begin(aloud=aloud)
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds * 100)):
@@ -37,6 +37,7 @@ class Box:
                 self.reference.anchor(self.card.position(), self.card.restarts)
             for block in self.hearing.hear(captured, self.reference.take(len(captured))):
                 self.test.hear(block.captured, block.played)
+            self.test.listen(captured)
             wanted = max(0, self.card.ahead - held)
             piece, self._queue = self._queue[:wanted], self._queue[wanted:]
             piece = np.pad(piece, (0, wanted - len(piece)))
@@ -50,7 +51,8 @@ def chirped(room: Room, **options: float) -> Figures | None:
     box.begin()
     box.run(WHOLE_S + 0.02)
     assert not box.test.running
-    return box.test.figures()
+    found = box.test.sounding()
+    return found.figures if found else None
 
 
 def living_room(rate: int, *, delay_ms: float = 34.0, gain_db: float = -12.0, noise_dbfs: float = -60.0) -> Room:
@@ -101,13 +103,59 @@ def test_a_call_that_begins_abandons_the_test() -> None:
     assert box.test.running
     box.test.abandon()
     box.run(WHOLE_S)
-    assert (box.test.running, box.test.figures()) == (False, None)
+    assert (box.test.running, box.test.sounding()) == (False, None)
 
 
 def test_the_recording_is_forgotten_when_it_is_read_off() -> None:
     box = Box(living_room(16_000))
     box.begin()
-    assert box.test.figures() is None, "not yet"
+    assert box.test.sounding() is None, "not yet"
     box.run(WHOLE_S + 0.02)
-    assert box.test.figures() is not None
-    assert box.test.figures() is None
+    assert box.test.sounding() is not None
+    assert box.test.sounding() is None
+
+
+def listened(microphone: Samples) -> Sounding:
+    """Let a test run, nothing being played, over a microphone that delivers these samples, period by period."""
+    test = SelfTest(48_000)
+    assert not test.begin(aloud=False).any()
+    hearing = Hearing(48_000, load("none", noise_suppression=True)[0])
+    for period in microphone.reshape(-1, 480):
+        test.listen(period)
+        for block in hearing.hear(period, np.zeros(480, np.int16)):
+            test.hear(block.captured, block.played)
+    found = test.sounding()
+    assert found is not None
+    return found
+
+
+def whole(level: float, offset: float = 0.0) -> Samples:
+    """Return a hum of 100 Hz at 48 kHz, for as long as a test lasts."""
+    at = np.arange(round((WHOLE_S + 0.02) * 48_000))
+    return np.clip(np.rint(level * np.sin(2 * np.pi * at / 480) + offset), -32768, 32767).astype(np.int16)
+
+
+def test_flat_tops_are_counted_as_the_card_delivers_them() -> None:
+    assert listened(whole(40_000)).figures.clipped > 1000
+    assert listened(whole(20_000)).figures.clipped == 0
+
+
+def test_an_offset_and_a_microphone_that_stands_still_are_told_apart() -> None:
+    humming = listened(whole(300, offset=3000))
+    assert (round(humming.offset, 2), humming.still) == (0.09, False)
+    assert listened(whole(0, offset=3000)).still
+
+
+def test_who_only_listens_hears_no_loudspeaker() -> None:
+    found = listened(whole(300))
+    assert (found.aloud, found.figures.heard) == (False, None)
+    assert found.figures.peak_dbfs == pytest.approx(-40.8, abs=0.2)
+
+
+def test_a_test_that_only_listens_plays_nothing_in_the_room() -> None:
+    box = Box(living_room(16_000))
+    box.begin(aloud=False)
+    box.run(WHOLE_S + 0.02)
+    found = box.test.sounding()
+    assert found is not None
+    assert (found.figures.heard, found.figures.noise_dbfs) == (None, pytest.approx(-60, abs=2))

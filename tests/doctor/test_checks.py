@@ -100,6 +100,9 @@ def test_a_press_that_does_not_arrive_says_how_the_button_is_wired() -> None:
 def test_without_somebody_to_press_nothing_is_said_against_the_button() -> None:
     assert told(check_button(CLAIMED)) == (ABSENT, "not tried")
     assert check_button(replace(CLAIMED, by_box=True)).sentence.startswith("not tried: the box has the pins")
+    busy = replace(CLAIMED, by_box=True, refused="the box is in call")
+    assert told(check_button(busy)) == (ABSENT, "not tried: the box is in call")
+    assert told(check_light(busy)) == (ABSENT, "not tried: the box is in call")
     assert told(check_button(replace(CLAIMED, panel=Panel(button=-1)))) == (ABSENT, "none is configured")
 
 

@@ -6,22 +6,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgevoice.audio.measurement import Sounding
 from edgevoice.audio.recording import Recorder
 from edgevoice.audio.reference import Reference
 from edgevoice.calibrate import run_a_period
 from edgevoice.doctor.chirp import chirp, sounding
-from edgevoice.doctor.facts import Sounding
 from edgevoice.drivers.room import Room, RoomCard, VirtualClock
 
 RATE = 16_000
 
 
-def chirped(*, gain_db: float | None = -12.0, noise_dbfs: float = -62.0) -> tuple[Sounding, Recorder]:
+def chirped(
+    *, gain_db: float | None = -12.0, noise_dbfs: float = -62.0, aloud: bool = True
+) -> tuple[Sounding, Recorder]:
     """Play it in a room with one reflection, 20 ms late; None is no way from loudspeaker to microphone."""
     echo = np.zeros(RATE // 50 + 1, np.float32)
     echo[-1] = 0.0 if gain_db is None else 10 ** (gain_db / 20)
     card = RoomCard(Room(RATE, echo=echo, noise_dbfs=noise_dbfs), VirtualClock())
-    recorder, reference = chirp(card.rate, card.ahead), Reference(card.rate)
+    recorder, reference = chirp(card.rate, card.ahead, aloud=aloud), Reference(card.rate)
     while not recorder.full:
         run_a_period(card, reference, recorder)
     return sounding(recorder), recorder
@@ -43,6 +45,13 @@ def test_a_loudspeaker_that_is_not_connected_is_not_heard() -> None:
 
 def test_a_faint_loudspeaker_is_heard_in_the_noise_of_a_fan() -> None:
     assert chirped(gain_db=-20.0, noise_dbfs=-50.0)[0].figures.heard is not None
+
+
+def test_nothing_is_played_where_it_is_to_be_silent_and_the_microphone_is_listened_to() -> None:
+    found, recorder = chirped(aloud=False)
+    assert not recorder.recording.played.any()
+    assert (found.aloud, found.figures.heard) == (False, None)
+    assert found.figures.noise_dbfs == pytest.approx(-62.0, abs=1.0)
 
 
 def hear_only(samples: NDArray[np.int16]) -> Sounding:

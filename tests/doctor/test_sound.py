@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from edgevoice.audio.measurement import Figures, Heard
-from edgevoice.doctor.facts import Cancelling, Control, Holder, KernelCard, MixerLook, Obtained, Sound, Sounding
+from edgevoice.audio.measurement import Figures, Heard, Sounding
+from edgevoice.doctor.facts import Cancelling, Control, Holder, KernelCard, MixerLook, Obtained, Sound
 from edgevoice.doctor.finding import Level
 from edgevoice.doctor.sound import (
     card_id,
@@ -210,6 +210,11 @@ def sounding(offset: float = 0.0, *, still: bool = False, **figures: object) -> 
         (replace(SHUT, by_box=True), Level.ABSENT, "the box has no card now"),
         (replace(SHUT, by_box=True, microphone_dbfs=-96.0), Level.WARNING, "-96 dBFS, which is silence"),
         (replace(SHUT, by_box=True, microphone_dbfs=-55.0), Level.OK, "the box hears -55 dBFS now"),
+        (replace(SHUT, by_box=True, microphone_dbfs=-55.0, refused="it is in call"), Level.OK, "now; it is in call"),
+        (replace(sounding(still=True), by_box=True), Level.FAILED, "nothing but silence"),
+        (replace(sounding(clipped=12), by_box=True), Level.WARNING, "it clips (12 samples)"),
+        (replace(sounding(offset=0.05), by_box=True), Level.WARNING, "an offset of 5 % of full scale"),
+        (replace(sounding(noise_dbfs=-30.0), by_box=True), Level.WARNING, "it is noisy: -30 dBFS"),
     ],
 )
 def test_what_is_wrong_with_a_microphone_is_told(sound: Sound, level: Level, words: str) -> None:
@@ -251,8 +256,59 @@ def test_in_a_loud_room_nothing_is_said_about_the_loudspeaker() -> None:
         ("the microphone delivers nothing but silence: it is dead, or switched off; 2 nights ago", Level.WARNING),
     ],
 )
-def test_a_running_box_is_asked_for_its_last_self_test(self_test: str, level: Level) -> None:
-    assert check_echo(replace(HEALTHY, by_box=True, self_test=self_test)).level is level
+def test_a_running_box_that_does_not_chirp_now_is_asked_for_its_last_self_test(self_test: str, level: Level) -> None:
+    assert check_echo(replace(HEALTHY, by_box=True, sounding=None, self_test=self_test)).level is level
+
+
+HEARS = "loudspeaker and microphone hear each other: echo -18 dB, 20 ms"
+UNHEARD = replace(FIGURES, heard=None)
+
+
+@pytest.mark.parametrize(
+    ("sounding", "judged", "changed", "level", "words"),
+    [
+        (Sounding(FIGURES, 0.0, False), HEARS, False, Level.OK, HEARS),
+        (Sounding(FIGURES, 0.0, False), "moved: calibrate again", True, Level.WARNING, "moved: calibrate again"),
+        (
+            Sounding(replace(FIGURES, noise_dbfs=-30.0), 0.0, False),
+            "12 dB louder: calibrate again",
+            True,
+            Level.WARNING,
+            "it is too noisy to hear a chirp",
+        ),
+        (Sounding(UNHEARD, 0.0, False), "not any more: dead", True, Level.WARNING, "not any more: dead"),
+        (Sounding(UNHEARD, 0.0, False), "does not hear", False, Level.WARNING, "the microphone does not hear it"),
+        (Sounding(UNHEARD, 0.0, False), "too noisy to tell", False, Level.WARNING, "it is too noisy to hear a chirp"),
+        (
+            Sounding(FIGURES, 0.0, False, disturbed=True),
+            "moved: calibrate again",
+            True,
+            Level.WARNING,
+            "not known: the card lost frames whenever it was tried",
+        ),
+        (Sounding(UNHEARD, 0.0, True), "it is dead", True, Level.ABSENT, "not known: the microphone is silent"),
+        (Sounding(UNHEARD, 0.0, False, aloud=False), "", False, Level.OK, f"{HEARS}; last night"),
+        (None, "", False, Level.OK, f"{HEARS}; last night"),
+    ],
+)
+def test_a_running_box_says_what_its_chirp_means(
+    sounding: Sounding | None, judged: str, changed: bool, level: Level, words: str
+) -> None:
+    night = f"{HEARS}; last night"
+    box = replace(HEALTHY, by_box=True, sounding=sounding, judged=judged, changed=changed, self_test=night)
+    found = check_echo(box)
+    assert (found.level, found.sentence) == (level, words)
+
+
+def test_a_box_that_refuses_to_chirp_and_has_no_night_behind_it_says_why() -> None:
+    found = check_echo(replace(SHUT, by_box=True, refused="it is in call"))
+    assert (found.level, found.sentence) == (Level.ABSENT, "it is in call")
+
+
+def test_a_card_that_is_to_be_silent_says_nothing_about_the_loudspeaker() -> None:
+    silent = replace(HEALTHY, sounding=Sounding(UNHEARD, 0.0, False, aloud=False))
+    assert check_echo(silent).sentence == "not played: it was to be silent"
+    assert check_microphone(silent).level is Level.OK
 
 
 def test_a_canceller_that_is_asked_for_and_does_not_load_fails() -> None:

@@ -18,7 +18,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice.drivers import control
-from edgevoice.drivers.control import Call, HangUp, Mute, Press, Release, Request, Status, Volume, ask, serve
+from edgevoice.drivers.control import (
+    Call,
+    Chirp,
+    HangUp,
+    Mute,
+    Press,
+    Release,
+    Request,
+    Status,
+    Try,
+    Volume,
+    ask,
+    serve,
+)
 from edgevoice.errors import DeviceError
 
 Reply = dict[str, Any]
@@ -75,6 +88,10 @@ async def talk(taken: str, *lines: bytes) -> list[Reply]:
         (b'{"do": "mute", "on": true}', Mute(True)),
         (b'{"do": "volume", "percent": 0}', Volume(0)),
         (b'{"do": "volume", "percent": 100}', Volume(100)),
+        (b'{"do": "chirp"}', Chirp(True)),
+        (b'{"do": "chirp", "aloud": false}', Chirp(False)),
+        (b'{"do": "try"}', Try(10.0)),
+        (b'{"do": "try", "within_s": 15}', Try(15.0)),
     ],
 )
 def test_every_request_reaches_the_box(path: str, line: bytes, request_: Request) -> None:
@@ -134,6 +151,9 @@ def test_what_the_box_refuses_is_an_error_in_the_answer(path: str) -> None:
         (b'{"do": "call"}', "missing required field `target`"),
         (b'{"do": "status", "verbose": 1}', "unknown field `verbose`"),
         (b'{"do": "volume", "percent": 101}', "<= 100"),
+        (b'{"do": "try", "within_s": 16}', "<= 15"),
+        (b'{"do": "try", "within_s": 1e999}', ""),
+        (b'{"do": "chirp", "aloud": 1}', "Expected `bool`"),
         (b'{"do": "volume", "percent": "loud"}', "Expected `int`"),
     ],
 )

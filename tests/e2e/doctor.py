@@ -57,9 +57,11 @@ def doctor(
     )
 
 
-def examined(configuration: Path, env: Mapping[str, str], before: tuple[str, ...] = ()) -> tuple[int, Rows]:
+def examined(
+    configuration: Path, env: Mapping[str, str], *options: str, before: tuple[str, ...] = ()
+) -> tuple[int, Rows]:
     """Run it for a program; return the exit code, and level and sentence of each finding by its name."""
-    done = doctor(configuration, env, "--json", before=before)
+    done = doctor(configuration, env, "--json", *options, before=before)
     assert done.stderr == ""
     said: dict[str, Any] = json.loads(done.stdout)
     assert said["ok"] is (done.returncode == 0)

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgevoice.drivers.sound_holders import kernel_cards
 from tests.doctor.certificates import certificate
@@ -22,6 +24,7 @@ from tests.fakes import noise
 from tests.lab.labcard.labcard import World
 
 RATE = 48_000
+QUIET_AT_16_KHZ = "alive, -66 dBFS while nothing is said"  # 5 dB of the noise is above what the box hears
 YEAR_S = 365 * 86_400
 LINES = """
 [lines]
@@ -241,12 +244,69 @@ def test_a_running_box_is_asked_and_goes_on_undisturbed(world: World, tmp_path: 
     assert failures(rows) == {}
     assert rows["held by"] == ("ok", "edgevoice")
     assert rows["rates"] == ("ok", "48000 Hz, 10 ms periods, 1 in, 1 out, 80 ms ahead")
-    assert rows["microphone"][1].startswith("the box hears -")
+    assert rows["microphone"] == ("ok", QUIET_AT_16_KHZ)
+    assert rows["loudspeaker"][0] == "ok"
+    assert rows["loudspeaker"][1].startswith("loudspeaker and microphone hear each other: echo -10 dB, ")
     assert rows["pins"][1].startswith("the box has them: button GPIO17, light GPIO25")
     assert rows["port"] == ("ok", f"the box listens on 127.0.0.1:{port}")
     assert rows["address"] == ("ok", f"https://localhost:{port} leads to this box, seen from here")
     assert rows["service"][1] == "edgevoice runs, but not as a service"
     assert code == 0
+
+
+def test_a_running_box_finds_its_microphone_dead_and_its_loudspeaker_silent(world: World, tmp_path: Path) -> None:
+    with RunningBox(world) as box:
+        box.wait_until_awake()
+        world.mute(speaker=True)
+        _, rows = examined(box.configuration, box_env(world))
+        assert rows["loudspeaker"] == ("warning", "the microphone does not hear it")
+        assert rows["microphone"][0] == "ok"
+        world.mute(mic=True)
+        code, rows = examined(box.configuration, box_env(world))
+    assert failures(rows) == {"microphone": "it delivers nothing but silence"}
+    assert rows["loudspeaker"] == ("absent", "not known: the microphone is silent")
+    assert code == 1
+
+
+@pytest.mark.parametrize(
+    ("air", "words"),
+    [
+        (np.clip(np.rint(60_000 * np.sin(2 * np.pi * np.arange(RATE) / 480)), -32767, 32767), "it clips ("),
+        (3000 + noise(RATE, -60.0), "it has an offset of 9 % of full scale"),
+    ],
+    ids=["clipping", "offset"],
+)
+def test_a_running_box_hears_what_is_wrong_with_its_microphone(world: World, air: NDArray[Any], words: str) -> None:
+    with RunningBox(world) as box:
+        box.wait_until_awake()
+        world.air[:] = np.resize(air.astype(np.int16), len(world.air))
+        code, rows = examined(box.configuration, box_env(world))
+    assert rows["microphone"][0] == "warning"
+    assert rows["microphone"][1].startswith(words)
+    assert code == 0
+
+
+def test_a_running_box_that_is_to_be_silent_plays_nothing_and_listens(world: World) -> None:
+    with RunningBox(world) as box:
+        box.wait_until_awake()
+        since = world.now()
+        _, rows = examined(box.configuration, box_env(world), "--silent")
+        assert not box.speaker(since).any()
+        assert rows["microphone"] == ("ok", QUIET_AT_16_KHZ)
+        assert rows["loudspeaker"] == ("absent", "the box has not tested itself yet: it does so at night")
+        examined(box.configuration, box_env(world))
+        assert box.speaker(since).any()
+
+
+def test_a_running_box_in_a_call_is_not_disturbed_and_says_why_it_was_not_listened_to(world: World) -> None:
+    with RunningBox(world) as box:
+        box.wait_until_awake()
+        box.call()
+        _, rows = examined(box.configuration, box_env(world))
+        assert box.status()["state"] == "in call"
+    why = "the box cannot listen to itself now: it is in call"
+    assert rows["microphone"][1].endswith(f"dBFS now; {why}")
+    assert rows["loudspeaker"] == ("absent", why)
 
 
 def test_the_fault_of_a_running_box_is_repeated(world: World, tmp_path: Path) -> None:

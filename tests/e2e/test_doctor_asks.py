@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.box import LED
+from tests.e2e.box import LED, RunningBox
 from tests.e2e.doctor import Terminal, configured, quiet_room, with_a_clock_that_nobody_sets
 from tests.lab.apa102 import read
 from tests.lab.labcard.labcard import World
@@ -95,3 +95,59 @@ def test_a_light_that_the_person_does_not_see_is_a_failure(terminal: tuple[Termi
     press(pins)
     assert seen.read_to_the_end() == 1
     assert "nobody saw it" in seen.shown
+
+
+# ------------------------------------------------------------------------------------------------- the running box
+
+
+@pytest.fixture
+def running(world: World) -> Iterator[tuple[RunningBox, Terminal]]:
+    with RunningBox(world) as box:
+        box.wait_until_awake()
+        env = {name: value for name, value in world.env().items() if name != "XDG_RUNTIME_DIR"}
+        terminal = Terminal([sys.executable, "-m", "edgevoice", "doctor", "-c", str(box.configuration)], env)
+        yield box, terminal
+        terminal.close()
+
+
+def test_a_running_box_flashes_and_the_press_is_told_to_the_doctor_and_calls_nobody(
+    running: tuple[RunningBox, Terminal],
+) -> None:
+    box, seen = running
+    seen.read_until("to see its light flash and press its button within 10 s? [Y/n] ")
+    seen.type("\n")
+    seen.read_until("Press the button ...")
+    assert box.wait_for_state("being tried", within_s=5)["light"] == "two flashes a second"
+    for level in (1, 0, 1):
+        assert box.pins.wait(LED, level, 5.0), "the light flashes"
+    box.tap()
+    seen.read_until("Did the light flash? [Y/n] ")
+    assert box.status()["state"] == "idle", "nobody was called"
+    seen.type("y\n")
+    assert seen.read_to_the_end() == 0
+    assert "a press arrived" in seen.shown
+    assert "it was seen to be lit" in seen.shown
+    box.call()
+
+
+def test_a_running_box_whose_button_is_dead_and_whose_light_nobody_sees_has_two_failures(
+    running: tuple[RunningBox, Terminal],
+) -> None:
+    box, seen = running
+    seen.read_until("within 10 s? [Y/n] ")
+    seen.type("y\n")
+    seen.read_until("Did the light flash? [Y/n] ", within_s=15)
+    seen.type("n\n")
+    assert seen.read_to_the_end() == 1
+    assert "no press arrived" in seen.shown
+    assert "nobody saw it" in seen.shown
+    assert box.status()["state"] == "idle"
+
+
+def test_where_nobody_stands_at_the_running_box_neither_is_tried(running: tuple[RunningBox, Terminal]) -> None:
+    box, seen = running
+    seen.read_until("within 10 s? [Y/n] ")
+    seen.type("n\n")
+    assert seen.read_to_the_end() == 0
+    assert "not tried: the box has the pins" in " ".join(seen.shown.split())
+    assert "being tried" not in box.journal

@@ -500,6 +500,8 @@ CONTROL = [
     '{"do":"say","path":"/a.wav","to":"card","now":false,"loop":true}',
     '{"do":"hush","to":""}',
     '{"do":"keys","keys":"1#","to":"sip-3"}',
+    '{"do":"chirp","aloud":false}',
+    '{"do":"try","within_s":10}',
 ]
 POSTS: list[Input] = [
     b"POST /twilio/voice HTTP/1.1\r\nHost: box.example.com\r\nX-Twilio-Signature: abc=\r\n"
