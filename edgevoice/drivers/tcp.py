@@ -9,6 +9,7 @@ after it waits for. Source: resolv.conf(5) (timeout, attempts).
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import threading
@@ -71,7 +72,7 @@ async def connected(host: str, port: int, within_s: float) -> socket.socket:
             except TimeoutError:
                 pass
             except OSError as error:
-                trouble = error.strerror or str(error)
+                trouble = os.strerror(error.errno) if error.errno else str(error)
     raise Unreached(trouble)
 
 

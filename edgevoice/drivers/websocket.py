@@ -141,13 +141,13 @@ class WebSocketLeg:
         except InvalidStatus as error:
             body = error.response.body or b""
             return self._wire.closed(error.response.status_code, bytes(body).decode(errors="replace"), at())
+        except Unreached as error:
+            return replace(self._wire.closed(0, str(error), at()), unreached=True)
+        except (OSError, InvalidHandshake) as error:  # a certificate that is not trusted is a ValueError, too
+            return self._wire.closed(0, words(error), at())
         except (ValueError, InvalidURI, InvalidProxy) as error:  # ValueError: a port or a name that cannot be
             why = "" if secret else f": {error}"
             return Closed(End.REFUSED, f"the address of the service, or of the proxy, is wrong{why}")
-        except Unreached as error:
-            return replace(self._wire.closed(0, str(error), at()), unreached=True)
-        except (OSError, InvalidHandshake) as error:
-            return self._wire.closed(0, words(error), at())
 
     async def _asked_for(self) -> Request | Closed:
         """Return the socket's address, which some services must be asked for. Raises Unreached."""
