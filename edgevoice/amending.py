@@ -32,8 +32,8 @@ def amended(text: str, values: Mapping[Key, str | int], source: str) -> str:
     except TOMLKitError as error:
         raise ConfigError([f"{source}: {error}"]) from error
     except tomllib.TOMLDecodeError as error:  # of dotted keys the library makes what is none
-        sections = ", ".join(sorted({f"[{'.'.join(sections)}]" for *sections, _ in values}))
-        raise ConfigError([f"{source}: cannot be changed as it is written: expected {sections} as sections"]) from error
+        wanted = ", ".join(sorted({f"[{'.'.join(key[:-1])}]" for key in values}))
+        raise ConfigError([f"{source}: cannot be changed as it is written: expected {wanted} as sections"]) from error
 
 
 def _with(document: TOMLDocument, names: Sequence[str]) -> TOMLDocument:

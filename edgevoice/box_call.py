@@ -134,7 +134,9 @@ class BoxCall:
             words += f", {xruns} xruns"
         again = self._box.failures and self._box.call_since is None  # it was never there, once more
         level = logging.DEBUG if again else logging.INFO
-        log.log(level, "call to %s over after %.1f s: %s (%s); %s", name, lasted, closed.reason, closed.end.value, words)
+        log.log(
+            level, "call to %s over after %.1f s: %s (%s); %s", name, lasted, closed.reason, closed.end.value, words
+        )
         self._bridge = self._visitor = None
         self._post(CallEnded(closed))
 

@@ -87,5 +87,5 @@ def test_what_cannot_be_changed_is_said(text: str) -> None:
 
 def test_what_cannot_be_changed_as_it_is_written_is_told_and_no_broken_file_is_made() -> None:
     """Of dotted keys that are deep, on a last line without an end, the library makes what is no TOML."""
-    with pytest.raises(ConfigError, match=r"f: cannot be changed as it is written: expected \[call\], \[panel\]"):
-        amended("call.a.b.c = 'x'", {("call", "button"): "parrot", ("panel", "button"): 5}, "f")
+    with pytest.raises(ConfigError, match=r"f: cannot be changed as it is written: expected \[call\] as sections"):
+        amended("call.a.b.c = 'x'", {("call", "button"): "parrot"}, "f")
