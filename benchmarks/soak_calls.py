@@ -4,8 +4,9 @@
     python -m benchmarks.soak_calls --minutes 10        `edgevoice run` on the virtual card, with a fake service
 
 What is looked at: the memory of the process, its threads, descriptors and sockets (real time) or objects (virtual
-time), and whether what the box says was heard of a response drifts from what the card has played of it. The exit code
-is 1 when something grew or drifted beyond the bounds below.
+time); whether what the box says was heard of a response is what the card has played of it, each time, and does not
+drift; and, in real time, the light (`tests/faults/seen.py`). The exit code is 1 when something grew, when it drifted,
+or when the promise is not kept: HEARD_MS at p99.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import argparse
 import gc
 import os
 import random
+import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -38,7 +41,8 @@ from edgevoice.happenings import HangUpAsked
 from edgevoice.light import Box, Turn
 from edgevoice.simulation import Simulation
 from tests.e2e.agent_service import OPENAI, AgentService
-from tests.e2e.box import TRUSTING, RunningBox, first_word, last_sound, voice
+from tests.e2e.box import TRUSTING, RunningBox, first_word, voice
+from tests.faults.seen import Watch
 from tests.lab.labcard.labcard import World
 
 Samples = NDArray[np.int16]
@@ -46,6 +50,9 @@ Samples = NDArray[np.int16]
 A_MINUTE = 5  # interruptions
 GROWN_MB, GROWN_OBJECTS = 1.0, 500  # in the second half: what leaks does so all the time, pools fill in the first
 JUST_NOW = 2  # a connection that is being closed, and the one that asks
+HEARD_MS = 10.0  # at p99: the promise
+LEAST_WEIGHTS = 4
+GAP_MS = 1.0  # of silence in the middle of speech is none of the speaker's: the card had nothing to play
 DRIFT_MS = 1.0  # between the medians of the first and the last tenth
 CARD_RATE = 48_000
 TRUNCATED = ("client", "conversation.item.truncate")
@@ -60,23 +67,39 @@ class Findings:
     calls: int = 0
 
     def tell(self) -> int:
-        """Print what grew; return the exit code."""
+        """Print what grew, and how well the box knows what was heard; return the exit code."""
+        broken = [*self._growth(), *self._errors()]
+        for sentence in broken:
+            print(f"BROKEN: {sentence}")
+        return int(bool(broken))
+
+    def _growth(self) -> Iterator[str]:
+        """Print what the process weighs in the middle and at the end; yield what has grown."""
+        if len(self.weights) < LEAST_WEIGHTS:
+            print(f"weighed {len(self.weights)} times, expected {LEAST_WEIGHTS} and more: too short to see growth")
+            return
         first, last = self.weights[len(self.weights) // 2], self.weights[-1]
         bounds = {"rss_mb": GROWN_MB, "objects": GROWN_OBJECTS, "descriptors": JUST_NOW, "sockets": JUST_NOW}
-        failed = False
         for name, before in first.items():
-            grown = last[name] - before > bounds.get(name, 0)
-            failed |= grown
-            print(f"{name:12} {before:10.6g} -> {last[name]:10.6g}  {'GROWN' if grown else 'ok'}")
+            print(f"{name:12} {before:10.6g} -> {last[name]:10.6g}")
+            if last[name] - before > bounds.get(name, 0):
+                yield f"{name} has grown in the second half"
+
+    def _errors(self) -> Iterator[str]:
+        """Print how far what was said to be heard is from what was played; yield what was promised otherwise."""
+        if not self.errors_ms:
+            yield "nothing was interrupted"
+            return
         few = max(1, len(self.errors_ms) // 10)
         drift = statistics.median(self.errors_ms[-few:]) - statistics.median(self.errors_ms[:few])
-        failed |= abs(drift) > DRIFT_MS
         shown = sorted(abs(error) for error in self.errors_ms)
+        p50, p99 = shown[len(shown) // 2], shown[int(len(shown) * 0.99)]
         print(f"{self.calls} calls, {len(shown)} interruptions; heard against played: drift {drift:+.2f} ms,", end=" ")
-        print(
-            f"error p50 {shown[len(shown) // 2]:.2f}, p99 {shown[int(len(shown) * 0.99)]:.2f}, most {shown[-1]:.2f} ms"
-        )
-        return int(failed)
+        print(f"error p50 {p50:.2f}, p99 {p99:.2f}, most {shown[-1]:.2f} ms")
+        if abs(drift) > DRIFT_MS:
+            yield f"what is told of what was heard drifts by {drift:+.2f} ms"
+        if p99 > HEARD_MS:
+            yield f"what was heard is told wrong by {p99:.1f} ms at p99, promised are {HEARD_MS:g}"
 
 
 # ----------------------------------------------------------------------------------------------------- virtual time
@@ -160,45 +183,80 @@ def _weight() -> dict[str, float]:
 def minutes(length: float) -> Findings:
     """Do the same with the program itself, a card that takes its time, and a service in a process of its own."""
     found = Findings()
-    question, over_it = voice("question", CARD_RATE), voice("interruption", CARD_RATE)
+    with a_box(60 * length + 120) as (box, service), Watch(box) as watch:
+        box.wait_until_awake()
+        until = time.monotonic() + 60 * length
+        while time.monotonic() < until:
+            box.call()
+            found.calls += 1
+            for _ in range(A_MINUTE):
+                began = time.monotonic()
+                found.errors_ms.append(interrupt(box, service))
+                box.wait_for_turn("speaking", within_s=20)  # it answers the interruption
+                box.pause(0.3)
+                box.ask(do="press")
+                box.wait_for_turn("listening", within_s=20)
+                box.pause(max(0.2, 60 / A_MINUTE - (time.monotonic() - began) - 1))
+            box.ask(do="hangup")
+            box.wait_for_state("idle")
+            found.weights.append(_process(box.process.pid))
+            print(f"{found.weights[-1]} {found.errors_ms[-1]:+.1f} ms", file=sys.stderr, flush=True)
+    print(f"the light was right for {watch.words}")
+    return found
+
+
+@contextmanager
+def a_box(seconds: float) -> Iterator[tuple[RunningBox, AgentService]]:
+    """A box on the virtual card, and the service that its button calls."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        World(rate=CARD_RATE, seconds=60 * length + 120) as world,
+        World(rate=CARD_RATE, seconds=seconds) as world,
         AgentService(OPENAI, Path(folder), voice("story", 24_000)) as service,
     ):
-        dark = "[panel]\nlight = []\n"  # the pins of the lab keep every change of a light, and would grow
-        box = RunningBox(world, f"{TRUSTING}\n{dark}\n{service.configuration()}")
+        box = RunningBox(world, f"{TRUSTING}\n{service.configuration()}")
         (box.folder / "key").write_text("sk-x")
         with box:
-            box.wait_until_awake()
-            until = time.monotonic() + 60 * length
-            while time.monotonic() < until:
-                box.call()
-                found.calls += 1
-                for _ in range(A_MINUTE):
-                    began = time.monotonic()
-                    said_at = box.say(question)
-                    replied_at = box.wait_for_sound(said_at + len(question), within_s=20)
-                    taken_back = box.status()["echo"]["taken_back"]
-                    box.pause(1.5)
-                    before = len(service.lines(*TRUNCATED))
-                    first = box.say(over_it) + first_word(over_it, CARD_RATE)
-                    told = service.wait_for(*TRUNCATED, before + 1)
-                    box.pause(0.2)
-                    silent_at = replied_at + last_sound(world.spk[replied_at : first + CARD_RATE])
-                    if box.status()["echo"]["taken_back"] == taken_back:  # else there is a pause in what was played
-                        played_ms = (silent_at + 1 - replied_at) * 1000 / CARD_RATE
-                        found.errors_ms.append(told["audio_end_ms"] - played_ms)
-                    box.wait_for_turn("speaking", within_s=20)  # it answers the interruption
-                    box.pause(0.3)
-                    box.ask(do="press")
-                    box.wait_for_turn("listening", within_s=20)
-                    box.pause(max(0.2, 60 / A_MINUTE - (time.monotonic() - began) - 1))
-                box.ask(do="hangup")
-                box.wait_for_state("idle")
-                found.weights.append(_process(box.process.pid))
-                print(f"{found.weights[-1]} {found.errors_ms[-1]:+.1f} ms", file=sys.stderr, flush=True)
-    return found
+            yield box, service
+
+
+def interrupt(box: RunningBox, service: AgentService, *, stopped_s: float = 0.0) -> float:
+    """Ask, and talk over the answer; return by how many ms what the service is told was heard is more than was played.
+
+    `stopped_s`: for so long the process stands still in the middle of the answer, and the card runs dry.
+    """
+    question, over_it = voice("question", CARD_RATE), voice("interruption", CARD_RATE)
+    said_at = box.say(question)
+    replied_at = box.wait_for_sound(said_at, within_s=20)
+    box.pause(0.5)
+    if stopped_s:
+        box.process.send_signal(signal.SIGSTOP)
+        box.pause(stopped_s)
+        box.process.send_signal(signal.SIGCONT)
+    box.pause(1.0)
+    before = len(service.lines(*TRUNCATED))
+    first = box.say(over_it) + first_word(over_it, CARD_RATE)
+    told_ms = service.wait_for(*TRUNCATED, before + 1)["audio_end_ms"]
+    box.pause(0.2)
+    played_ms, gaps_ms = sounded(box.world.spk[replied_at : first + CARD_RATE])
+    if abs(told_ms - played_ms) > HEARD_MS:
+        asked_s, talked_s = (replied_at - said_at) / CARD_RATE, (first - replied_at) / CARD_RATE
+        print(
+            f"told {told_ms} ms, played {played_ms:.1f}, gaps {gaps_ms}; the answer began {asked_s:.2f} s after the "
+            f"question did, and was talked over {talked_s:.2f} s later; {box.status()}",
+            file=sys.stderr,
+        )
+    return float(told_ms - played_ms)
+
+
+def sounded(speaker: Samples) -> tuple[float, list[float]]:
+    """Return for how many ms a response sounded that begins with `speaker`, and the gaps in it (ms).
+
+    A gap is the card's that ran dry, or a suspicion that was taken back: nothing of the response is missing there.
+    """
+    at = np.flatnonzero(speaker)
+    gaps = np.diff(at) - 1
+    long = gaps[gaps > GAP_MS * CARD_RATE / 1000]
+    return (at[-1] + 1 - long.sum()) * 1000 / CARD_RATE, [round(gap * 1000 / CARD_RATE, 1) for gap in long.tolist()]
 
 
 def _process(pid: int) -> dict[str, float]:

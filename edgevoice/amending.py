@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
@@ -25,9 +26,14 @@ def amended(text: str, values: Mapping[Key, str | int], source: str) -> str:
         for (*sections, key), value in values.items():
             document = _with(document, sections)
             _set(_section(document, sections), key, value)
-        return tomlkit.dumps(document)
+        after = tomlkit.dumps(document)
+        tomllib.loads(after)
+        return after
     except TOMLKitError as error:
         raise ConfigError([f"{source}: {error}"]) from error
+    except tomllib.TOMLDecodeError as error:  # of dotted keys the library makes what is none
+        wanted = ", ".join(sorted({f"[{'.'.join(key[:-1])}]" for key in values}))
+        raise ConfigError([f"{source}: cannot be changed as it is written: expected {wanted} as sections"]) from error
 
 
 def _with(document: TOMLDocument, names: Sequence[str]) -> TOMLDocument:

@@ -52,7 +52,7 @@ from edgevoice.happenings import (
     TurnChanged,
 )
 from edgevoice.light import Box, Pattern, Turn, pattern
-from edgevoice.redial import REACH_S, Redial
+from edgevoice.redial import REACH_S, STEADY_S, Redial
 from edgevoice.tools import NO_TOOLS, Toolbox
 
 FAULT_SHOWN_S = 30.0  # the light tells why a call failed for so long
@@ -94,6 +94,7 @@ class Appliance:
         self.cause: End | None = None  # of a fault that a call left behind
         self.instead = ""  # why the fallback is called, or talked with
         self.call_since: float | None = None
+        self.failures = 0  # tries in a row to have the same call that came to nothing
         self._button = button
         self._at_start = at_start
         self._redial = Redial(at_start=at_start, fallback=fallback)
@@ -256,6 +257,7 @@ class Appliance:
     def _want(self, target: str, at: float) -> Effects:
         """Call whom somebody wants, or always wants."""
         self._redial.begin(target, at)
+        self.failures = 0
         return self._place(target, at)
 
     def _place(self, target: str, at: float, state: Box = Box.CONNECTING) -> Effects:
@@ -303,6 +305,8 @@ class Appliance:
     def _call_ended(self, closed: Closed, at: float) -> Effects:
         lasted_s = None if self.call_since is None else at - self.call_since
         self.call_since = None
+        if lasted_s is not None and lasted_s >= STEADY_S:
+            self.failures = 0
         wanted, self._ending = self._ending, False
         unreached, self._unreached = self._unreached, ""
         if self._stopping:
@@ -321,7 +325,7 @@ class Appliance:
                 self._redial.forget()
                 return [Sound("ended"), *self._rest(at)]
             case End.LINK_LOST | End.BROKEN:
-                return [Sound("trouble"), *self._try_on(closed.reason, lasted_s, at)]
+                return [Sound("trouble"), *self._try_on(closed, lasted_s, at)]
             case End.CARD_LOST:  # and is back already
                 return self._rest(at)
             case _:  # REFUSALS
@@ -331,6 +335,7 @@ class Appliance:
     def _rest(self, at: float) -> Effects:
         """Nothing is wanted of the box, unless it is one that is always in a call."""
         self.instead = ""
+        self.failures = 0
         if not self._at_start:
             self._enter(Box.IDLE)
             return []
@@ -341,17 +346,19 @@ class Appliance:
         self._wake = self._redial.at_rest(at)
         return []
 
-    def _try_on(self, reason: str, lasted_s: float | None, at: float) -> Effects:
-        again_at = self._redial.again(self.target, at, lasted_s=lasted_s)
+    def _try_on(self, closed: Closed, lasted_s: float | None, at: float) -> Effects:
+        again_at = self._redial.again(self.target, at, lasted_s=lasted_s, unreached=closed.unreached)
         if again_at is None:
-            return self._fall_back(reason, at)
+            return self._fall_back(closed.reason, at)
+        self.failures += 1
         self._enter(Box.WAITING_TO_RETRY)
-        self.fault = reason
+        self.fault = closed.reason
         self._wake = again_at
         return []
 
     def _fall_back(self, reason: str, at: float, cause: End | None = None) -> Effects:
         """Call somebody else instead, once; else show what is wrong."""
+        self.failures = 0
         if fallback := self._redial.instead(self.target):
             self.instead = reason
             return self._place(fallback, at, Box.FALLING_BACK)

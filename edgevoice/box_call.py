@@ -132,7 +132,11 @@ class BoxCall:
         counted = Counter(self._sound.counters()) - before
         if xruns := counted["capture_xruns"] + counted["playback_xruns"]:
             words += f", {xruns} xruns"
-        log.info("call to %s over after %.1f s: %s (%s); %s", name, lasted, closed.reason, closed.end.value, words)
+        again = self._box.failures and self._box.call_since is None  # it was never there, once more
+        level = logging.DEBUG if again else logging.INFO
+        log.log(
+            level, "call to %s over after %.1f s: %s (%s); %s", name, lasted, closed.reason, closed.end.value, words
+        )
         self._bridge = self._visitor = None
         self._post(CallEnded(closed))
 

@@ -66,7 +66,12 @@ class BoxPanel:
         if (box.state, box.fault or box.instead) == self._told:
             return
         self._told = (box.state, box.fault or box.instead)
-        log.log(logging.WARNING if box.state is Box.FAULT else logging.INFO, "box: %s", self._words)
+        level = logging.WARNING if box.state is Box.FAULT else logging.INFO
+        if box.failures:  # of the tries to have one call the journal has the first, and that it is there at last
+            first = box.state is Box.WAITING_TO_RETRY and box.failures == 1
+            level = logging.WARNING if first or box.state is Box.IN_CALL else logging.DEBUG
+        tries = f", after {box.failures} tries" if box.failures and box.state is Box.IN_CALL else ""
+        log.log(level, "box: %s%s", self._words, tries)
         systemd.status(self._words)
 
     def ready(self) -> None:

@@ -205,6 +205,7 @@ class Closed:
 
     end: End
     reason: str
+    unreached: bool = False  # there was no way to the service: another try, soon, costs nobody anything
 
 
 Event: TypeAlias = (

@@ -12,6 +12,7 @@ import binascii
 import itertools
 import json
 import math
+import ssl
 import time
 import wave
 from collections.abc import Callable, Iterator
@@ -251,6 +252,7 @@ def parser(description: str | None, rate: int) -> argparse.ArgumentParser:
     """Return a parser of the options that all stand-ins have; the voice is at `rate` Hz."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="serve over TLS")
     parser.add_argument("--log", help="JSON lines")
     parser.add_argument("--record", help="the person's sound, raw; a second conversation's beside it as NAME-2")
     parser.add_argument("--voice", action="append", default=[], help=f"WAV, {rate} Hz mono; several are used in turn")
@@ -267,12 +269,21 @@ def parser(description: str | None, rate: int) -> argparse.ArgumentParser:
 def run(make: Callable[[Common], Server], options: argparse.Namespace, rate: int) -> None:
     """Be the process: print the port, and serve until somebody ends it. The voice is at `rate` Hz."""
     with open(options.log, "w") if options.log else nullcontext() as file:
-        asyncio.run(_serve(make(Common(options, Log(file), rate)), options.port))
+        asyncio.run(_serve(make(Common(options, Log(file), rate)), options.port, _secured(options.tls)))
 
 
-async def _serve(server: Server, port: int) -> None:
+def _secured(files: tuple[str, str] | None) -> ssl.SSLContext | None:
+    """Return what serves over TLS, of the files of a certificate and its key."""
+    if files is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    return context
+
+
+async def _serve(server: Server, port: int, context: ssl.SSLContext | None) -> None:
     async with serve(
-        server.connect, "127.0.0.1", port, process_request=server.admit, max_size=None, compression=None
+        server.connect, "127.0.0.1", port, process_request=server.admit, max_size=None, compression=None, ssl=context
     ) as listening:
         print(json.dumps({"port": next(iter(listening.sockets)).getsockname()[1]}), flush=True)
         await listening.serve_forever()

@@ -83,3 +83,9 @@ def test_no_text_gets_out_of_its_quotes(text: str) -> None:
 def test_what_cannot_be_changed_is_said(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^(f: |\$\.call: )"):
         amended(text, {("call", "button"): "openai"}, "f")
+
+
+def test_what_cannot_be_changed_as_it_is_written_is_told_and_no_broken_file_is_made() -> None:
+    """Of dotted keys that are deep, on a last line without an end, the library makes what is no TOML."""
+    with pytest.raises(ConfigError, match=r"f: cannot be changed as it is written: expected \[call\] as sections"):
+        amended("call.a.b.c = 'x'", {("call", "button"): "parrot"}, "f")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -48,7 +50,7 @@ from edgevoice.happenings import (
     TurnVolume,
 )
 from edgevoice.light import Box, Turn
-from edgevoice.redial import REACH_S, REFUSED_S, RETRY_S
+from edgevoice.redial import AWAY_AGAIN_S, AWAY_S, REACH_S, REFUSED_S, RETRY_S
 from edgevoice.tools import Toolbox
 
 TOOLS = {
@@ -58,6 +60,7 @@ TOOLS = {
 HUNG_UP = CallEnded(Closed(End.HUNG_UP, "hung up"))
 LINK_LOST = CallEnded(Closed(End.LINK_LOST, "the network went away"))
 REFUSED = CallEnded(Closed(End.REFUSED, "the key is wrong"))
+NO_WAY = CallEnded(Closed(End.LINK_LOST, "no route to host", unreached=True))
 
 
 class Story:
@@ -275,6 +278,57 @@ def test_the_network_coming_back_is_nothing_to_a_box_that_rests_or_was_refused()
     always_on(HUNG_UP)
     assert always_on.state is Box.WAITING_TO_RETRY
     assert always_on(NetworkBack()) == []
+
+
+def never_there(story: Story) -> None:
+    pass
+
+
+def calling(story: Story) -> None:
+    story(LINK_LOST, after=0.0)
+    story.wait()
+
+
+def connected(story: Story) -> None:
+    story(CallOpened())
+
+
+def talked(story: Story) -> None:
+    story(CallOpened())
+    story.at += 100.0
+
+
+@pytest.mark.parametrize("before", [never_there, calling, connected, talked])
+def test_ten_minutes_without_a_network_end_within_5_s_for_a_box_that_is_always_on(
+    before: Callable[[Story], None],
+) -> None:
+    story = Story(at_start="openai", fallback="parrot")
+    story(CardReady())
+    before(story)
+    if story.state is Box.IN_CALL:
+        story(LINK_LOST)
+        story.wait()
+    began, tried = story.at, []
+    while story.at < began + 600.0:
+        story(NO_WAY, after=0.0)
+        assert PlaceCall("openai") in story.wait()
+        tried.append(story.at)
+    assert {round(b - a, 6) for a, b in pairwise(tried)} == {AWAY_AGAIN_S}
+    assert story.box.failures >= 600 / AWAY_AGAIN_S
+    story(CallOpened())
+    assert story.state is Box.IN_CALL
+
+
+def test_who_pressed_the_button_is_called_for_a_minute_then_told_and_calls_at_once_with_the_next_press() -> None:
+    story = idle(button="openai")
+    story.press()
+    began = story.at
+    while story.state is not Box.FAULT:
+        story(NO_WAY, after=0.0)
+        if story.state is Box.WAITING_TO_RETRY:
+            story.wait()
+    assert AWAY_S <= story.at - began < AWAY_S + AWAY_AGAIN_S
+    assert story.press() == [PlaceCall("openai")]
 
 
 def test_a_server_that_closes_at_once_makes_no_hot_loop() -> None:

@@ -97,6 +97,7 @@ LAYERS: list[list[str]] = [
         "drivers.sip_door",
         "drivers.commands",
     ],
+    ["drivers.tcp"],
     ["drivers.http", "drivers.alarm", "drivers.real_time", "drivers.relay", "drivers.lamp", "drivers.runtime"],
     ["drivers.reach", "drivers.sip_accounts", "drivers.sip_call", "drivers.sip_media", "drivers.sip_threads"],
     ["drivers.sip_calls"],

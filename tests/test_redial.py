@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.redial import REACH_S, RETRY_S, STEADY_S, Redial
+from edgevoice.redial import AWAY_AGAIN_S, AWAY_S, REACH_S, RETRY_S, STEADY_S, Redial
 
 TARGETS = ["openai", "parrot", "sip:help"]
 
@@ -64,3 +64,26 @@ def test_whatever_fails_nobody_waits_in_vain_and_nobody_is_called_for_ever(
         if target != at_start:
             redial.begin(target, at)
             assert len(fails_until_given_up(redial, target, at)) <= len(RETRY_S)
+
+
+def test_where_there_is_no_way_a_try_is_never_far_for_a_minute_or_for_ever() -> None:
+    redial = Redial(at_start="", fallback="")
+    redial.begin("openai", 100.0)
+    at, last = 100.0, 100.0
+    while (again := redial.again("openai", at, lasted_s=None, unreached=True)) is not None:
+        assert again - at == AWAY_AGAIN_S
+        at, last = again + 4.0, again
+    assert AWAY_S - 4.0 - AWAY_AGAIN_S <= last - 100.0 < AWAY_S + AWAY_AGAIN_S
+    always = Redial(at_start="openai", fallback="")
+    assert {always.again("openai", 10.0 * i, lasted_s=None, unreached=True) for i in range(1000)} == {
+        10.0 * i + AWAY_AGAIN_S for i in range(1000)
+    }
+
+
+def test_a_service_that_answers_with_a_refusal_is_asked_less_and_less_often_whatever_the_network_did_before() -> None:
+    redial = Redial(at_start="openai", fallback="")
+    for _ in range(100):
+        redial.again("openai", 0.0, lasted_s=None, unreached=True)
+    assert [redial.again("openai", 0.0, lasted_s=None) for _ in range(7)] == [*RETRY_S, RETRY_S[-1], RETRY_S[-1]]
+    assert redial.again("openai", 0.0, lasted_s=None, unreached=True) == AWAY_AGAIN_S
+    assert redial.again("openai", 0.0, lasted_s=None) == RETRY_S[-1], "a service that is overloaded is not asked anew"

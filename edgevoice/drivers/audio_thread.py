@@ -22,7 +22,8 @@ from edgevoice.drivers import real_time
 from edgevoice.errors import DeviceError, DeviceHung
 from edgevoice.events import Answer, BargeIn, Closed, Command, End, Event, HangUp, Opened
 
-REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # each failed opening prints a line of alsa-lib's to the journal
+REOPEN_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # a card that hangs: a process more may help it, haste does not
+MISSING_S = 1.0  # and no longer for one that is not there: who puts it back waits for it; a try takes no time
 STEADY_S = 5.0  # a card that worked for so long is opened again at once
 WAIT_S = 1.0  # how often waiting counts as progress: the watchdog looks every few seconds
 LEAVE_S = 1.0  # a thread that does not end by then is left behind: the process ends anyway
@@ -147,14 +148,20 @@ class SoundCard:
             try:
                 card = self._open_card()
             except DeviceError as error:
-                self._call(self._lost, str(error), isinstance(error, DeviceHung))
+                longest_s = self._give_up(error)
             else:
                 began = time.monotonic()
-                self._play(card)
+                longest_s = self._play(card)
                 if time.monotonic() - began > STEADY_S:
                     failures = 0
-            self._wait(REOPEN_S[min(failures, len(REOPEN_S) - 1)])
+            self._wait(min(longest_s, REOPEN_S[min(failures, len(REOPEN_S) - 1)]))
             failures += 1
+
+    def _give_up(self, error: DeviceError) -> float:
+        """Tell that there is no card; return how long to wait at most before the next attempt."""
+        hung = isinstance(error, DeviceHung)
+        self._call(self._lost, str(error), hung)
+        return REOPEN_S[-1] if hung else MISSING_S
 
     def _wait(self, seconds: float) -> None:
         """Wait before the next attempt; a box that waits for its card is alive."""
@@ -162,8 +169,8 @@ class SoundCard:
         while (left := until - time.monotonic()) > 0 and not self._stop.wait(min(left, WAIT_S)):
             self.progress += 1
 
-    def _play(self, card: OpenedCard) -> None:
-        """Run periods until the card is lost or the program ends."""
+    def _play(self, card: OpenedCard) -> float:
+        """Run periods until the card is lost or the program ends; return how long to wait at most then."""
         duplex = self._duplex(card.rate)
         self.commands.clear()  # meant for the card that was lost
         self._call(self._ready, card, duplex)
@@ -177,8 +184,9 @@ class SoundCard:
                 if duplex.trouble != trouble:
                     trouble = duplex.trouble
                     self._call(self._on_trouble, trouble)
+            return 0.0
         except DeviceError as error:
-            self._call(self._lost, str(error), isinstance(error, DeviceHung))
+            return self._give_up(error)
         finally:
             card.close()
 

@@ -8,7 +8,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
+
+from edgevoice.drivers.tcp import aside, words
 
 TIMEOUT_S = 5.0  # for each step
 WHOLE_S = 10.0  # for all of them: an answer that comes byte by byte has no end
@@ -20,7 +23,7 @@ async def ask(method: str, url: str, headers: Mapping[str, str], form: Sequence[
     """Return the status and the body of the answer; status 0: it could not be reached, and why."""
     try:
         async with asyncio.timeout(WHOLE_S):
-            return await asyncio.to_thread(_ask, method, url, headers, form)
+            return await aside(partial(_ask, method, url, headers, form))
     except TimeoutError:
         return 0, b"no whole answer in time"
 
@@ -32,7 +35,8 @@ def _ask(method: str, url: str, headers: Mapping[str, str], form: Sequence[tuple
         with _open(request) as answer:
             return answer.status, answer.read(LARGEST)
     except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: what cannot be an address
-        return 0, str(getattr(error, "reason", error)).encode()
+        reason = getattr(error, "reason", error)
+        return 0, (words(reason) if isinstance(reason, Exception) else str(reason)).encode()
 
 
 def _open(request: urllib.request.Request) -> Any:

@@ -15,10 +15,10 @@ import time
 from email.utils import parsedate_to_datetime
 
 from edgevoice.doctor.facts import Reached
+from edgevoice.drivers.tcp import dates_wrong
 
 DNS_S = 4.0
 CONNECT_S = 4.0
-EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
 
 
 def reach(host: str, port: int, *, tls: bool) -> Reached:
@@ -114,11 +114,6 @@ def _unverified_time(host: str, port: int) -> float | None:
         return _ask_the_time(host, port, context)[1]
     except (OSError, http.client.HTTPException):
         return None
-
-
-def dates_wrong(error: ssl.SSLCertVerificationError) -> bool:
-    """Tell whether a certificate is refused for its dates, and so perhaps for our clock."""
-    return error.verify_code in (EXPIRED, NOT_YET_VALID)
 
 
 def words(error: Exception) -> str:

@@ -11,7 +11,8 @@ import socket
 import ssl
 
 from edgevoice.doctor.facts import Registrar
-from edgevoice.drivers.reach import dates_wrong, resolve, words
+from edgevoice.drivers.reach import resolve, words
+from edgevoice.drivers.tcp import dates_wrong
 
 PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}
 ANSWER_S = 3.0

@@ -15,20 +15,24 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
+from websockets.proxy import get_proxy
+from websockets.uri import parse_uri
 
 from edgevoice.drivers.alarm import Alarm
 from edgevoice.drivers.http import ask
 from edgevoice.drivers.outbox import Outbox, let_go
+from edgevoice.drivers.tcp import Unreached, connected, look_up, words
 from edgevoice.events import Closed, Command, End, Event, HangUp, LinkDown, Resumed
 from edgevoice.link import RESUME_S, Link
 from edgevoice.wire import Reply, Request, Wire
 
 log = logging.getLogger(__name__)
 
-OPEN_S = 10.0  # TLS and the upgrade on a slow link
+OPEN_S = 10.0  # name, connection, TLS and the upgrade on a slow link
 REOPEN_S = 4.0  # the same for a link that was lost: the next attempt may find the network back
 CLOSE_S = 1.0  # politeness towards a service that does not answer our goodbye
 OUTBOX_S = 10.0  # nobody wants an answer to what was said longer ago
@@ -109,18 +113,23 @@ class WebSocketLeg:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, open_s: float = OPEN_S) -> ClientConnection | Closed:
-        request = await self._asked_for()
-        if isinstance(request, Closed):
-            return request
-        self._alone = request.alone
         at = self._loop.time
+        secret = False
         try:
+            request = await self._asked_for()
+            if isinstance(request, Closed):
+                return request
+            self._alone, secret = request.alone, request.secret
+            give_up = at() + open_s
+            service = _direct(request.url)
+            way = None if service is None else await connected(*service, open_s)
             connection = await _Connect(
                 request.url,
                 additional_headers=dict(request.headers),
                 create_connection=_Connection,
                 compression=None,  # a third of the time and a tenth of the memory of deflate, and sound does not shrink
-                open_timeout=open_s,
+                sock=way,
+                open_timeout=give_up - at(),
                 close_timeout=CLOSE_S,
                 max_size=LARGEST,
                 ping_interval=PING_S,
@@ -132,18 +141,22 @@ class WebSocketLeg:
         except InvalidStatus as error:
             body = error.response.body or b""
             return self._wire.closed(error.response.status_code, bytes(body).decode(errors="replace"), at())
+        except Unreached as error:
+            return replace(self._wire.closed(0, str(error), at()), unreached=True)
+        except (OSError, InvalidHandshake) as error:  # a certificate that is not trusted is a ValueError, too
+            return self._wire.closed(0, words(error), at())
         except (ValueError, InvalidURI, InvalidProxy) as error:  # ValueError: a port or a name that cannot be
-            why = "" if request.secret else f": {error}"
+            why = "" if secret else f": {error}"
             return Closed(End.REFUSED, f"the address of the service, or of the proxy, is wrong{why}")
-        except (OSError, TimeoutError, InvalidHandshake) as error:
-            return self._wire.closed(0, str(error) or type(error).__name__, at())
 
     async def _asked_for(self) -> Request | Closed:
-        """Return the socket's address, which some services must be asked for."""
+        """Return the socket's address, which some services must be asked for. Raises Unreached."""
         request = self._wire.request()
         assert request is not None, "a wire without a request has no use for a socket"
         if request.leads_to is None:
             return request
+        if service := _direct(request.url.replace("http", "ws", 1)):
+            await look_up(*service)
         return request.leads_to(*await ask("GET", request.url, request.headers, ()))
 
     async def _open(self) -> None:
@@ -314,3 +327,9 @@ class WebSocketLeg:
         if self._socket:
             self._socket.transport.abort()
         self._deliver(closed, self._loop.time())
+
+
+def _direct(url: str) -> tuple[str, int] | None:
+    """Return whom to connect to, None where that is a proxy's business. Raises InvalidURI, ValueError."""
+    service = parse_uri(url)
+    return None if get_proxy(service) else (service.host, service.port)

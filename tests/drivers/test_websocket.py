@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -17,6 +19,7 @@ from websockets.http11 import Response
 from edgevoice.drivers.websocket import WebSocketLeg
 from edgevoice.events import Closed, Command, End, Event, HangUp, Interrupt, LinkDown, Opened, Play, Resumed
 from edgevoice.wire import NOTHING, Reply, Request
+from tests.drivers.certificates import make
 
 Service = Callable[[ServerConnection], Awaitable[None]]
 
@@ -265,6 +268,54 @@ def test_a_refused_upgrade_is_told_with_its_status_and_body() -> None:
 
 def test_a_service_that_cannot_be_reached_is_told() -> None:
     assert asyncio.run(outcome(CountingWire(9))).reason.startswith("0 ")
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "sentence"),
+    [
+        ("20200101000000Z", "20210101000000Z", "0 its certificate has expired, by the clock of this box ("),
+        ("20900101000000Z", "20910101000000Z", "0 its certificate is not valid yet, by the clock of this box ("),
+    ],
+)
+def test_a_certificate_that_our_clock_does_not_like_is_tried_again_for_the_clock_may_be_wrong(
+    begins: str, ends: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = make(tmp_path / "certificate", begins=begins, ends=ends)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    class Secured(CountingWire):
+        def request(self) -> Request:
+            return Request(f"wss://127.0.0.1:{self._port}/")
+
+    async def story() -> None:
+        async with serve(lambda socket: socket.wait_closed(), "127.0.0.1", 0, ssl=context) as server:
+            call = Call(WebSocketLeg(Secured(next(iter(server.sockets)).getsockname()[1])))
+            await call.run()
+            (closed,) = call.events
+            assert isinstance(closed, Closed)
+            assert (closed.end, closed.unreached) == (End.LINK_LOST, False)
+            assert closed.reason.startswith(sentence)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("port", "why"), [(9, "refused"), (None, "there is no such name")])
+def test_where_there_is_no_way_to_the_service_that_is_told(port: int | None, why: str) -> None:
+    class Nowhere(CountingWire):
+        def request(self) -> Request:
+            return super().request() if port else Request("ws://nobody.invalid/")
+
+    async def story() -> None:
+        call = Call(WebSocketLeg(Nowhere(port or 0)))
+        await call.run()
+        (closed,) = call.events
+        assert isinstance(closed, Closed)
+        assert closed.unreached
+        assert why in closed.reason.lower()
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("url", ["ws://my..server/", "ws://127.0.0.1:99999/", "ws://127.0.0.1:0x/", "ws://[::1/"])

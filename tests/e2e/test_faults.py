@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.e2e.agent_service import OPENAI, AgentService
 from tests.e2e.box import LED, ROOT, RunningBox, last_sound, voice
 from tests.lab.labcard.labcard import World
 
@@ -257,3 +259,26 @@ def test_a_process_that_the_watchdog_ends_says_where_it_stood() -> None:
         box.process.wait(10)
         box.wait_for_line("Fatal Python error: Aborted")
         box.wait_for_line("audio_thread.py")
+
+
+def test_the_journal_has_two_lines_of_a_service_that_was_away_however_often_it_was_tried(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    url = f'[agent.openai]\napi_key_file = "key"\nurl = "ws://127.0.0.1:{port}/v1/realtime"\n'
+    with World(rate=RATE) as world:
+        box = RunningBox(world, f'[call]\nat_start = "openai"\n{url}')
+        (box.folder / "key").write_text("sk-x")
+        with box:
+            box.wait_for_state("waiting to retry")
+            box.pause(7)  # tried every two seconds
+            with AgentService(OPENAI, tmp_path, voice("story", 24_000), "--port", str(port)):
+                box.wait_for_state("in call")
+            box.wait_for_line("box: in call, after ")
+            told = [re.sub(r".* edgevoice\.\w+: ", "", line) for line in box.journal.splitlines()]
+    told = [line for line in told if line.startswith(("box: ", "call to"))]
+    assert told[0] == "box: connecting"
+    assert told[1].startswith("call to openai over after 0.0 s: 127.0.0.1 cannot be reached: Connection refused")
+    assert told[2] == "box: waiting to retry: 127.0.0.1 cannot be reached: Connection refused"
+    tries = re.fullmatch(r"box: in call, after (\d+) tries", told[3])
+    assert tries
+    assert int(tries[1]) >= 3

@@ -31,11 +31,11 @@ class _Way:
 
 
 class Cable:
-    """Listens on `port` and leads to `to` on this machine, in a thread of its own."""
+    """Listens on `port` of an address of this machine and leads to `to` on loopback, in a thread of its own."""
 
-    def __init__(self, to: int) -> None:
+    def __init__(self, to: int, address: str = "127.0.0.1") -> None:
         self._to = to
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((address, 0))
         self._listener.setblocking(False)
         self.port = int(self._listener.getsockname()[1])
         self.taken = 0  # connections
@@ -63,7 +63,7 @@ class Cable:
             end.close()
 
     def cut(self) -> None:
-        """From now on nothing arrives, and nobody is told. New connections are not answered either."""
+        """From now on nothing arrives, and nobody is told. The kernel takes new connections; they are not answered."""
         self._cut = True
 
     def mend(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,19 +15,22 @@ from tests.e2e.agent_service import OPENAI, AgentService
 from tests.e2e.box import TRUSTING, RunningBox, voice
 from tests.faults.cable import Cable
 from tests.faults.conftest import Told
-from tests.faults.seen import Watch
+from tests.faults.seen import seen
+from tests.faults.space import root_only, run_by, silent_name_server
 from tests.lab.labcard.labcard import World
+from tests.network.lab import HERE
+from tests.network.lab import Cable as Link
 
 RATE = 48_000
 STORY, QUESTION = voice("story", RATE), voice("question", RATE)
 NOTICED_S = 20.0  # PING_S and PONG_S of the socket, and the end of the call
-BACK_S = 5.0  # from the network to a call again, unless the box waits longer between its tries by then
-LONGEST_WAIT_S = 30.0 + 10.0  # between two tries, and for one that began before the network was back
+BACK_S = 5.0  # from the network to a call again
+ENDS_S = 4.0  # DRAIN_S of the box, and what Python needs to end
 
 
 @contextmanager
 def at_the_end_of_a_cable(
-    folder: Path, *options: str, seconds: float = 120, always_on: bool = False, more: str = ""
+    folder: Path, *options: str, seconds: float = 120
 ) -> Iterator[tuple[RunningBox, Cable, AgentService]]:
     """A box, a cable and a service at its other end."""
     with ExitStack() as stack:
@@ -33,9 +38,7 @@ def at_the_end_of_a_cable(
         cable = stack.enter_context(Cable(service.port))
         world = stack.enter_context(World(rate=RATE, seconds=seconds))
         configuration = service.configuration().replace(f":{service.port}/", f":{cable.port}/")
-        if always_on:
-            configuration = configuration.replace("[call]\n", '[call]\nat_start = "openai"\n')
-        box = RunningBox(world, f"{TRUSTING}\n{more}\n{configuration}")
+        box = RunningBox(world, f"{TRUSTING}\n{configuration}")
         (box.folder / "key").write_text("sk-x")
         yield stack.enter_context(box), cable, service
 
@@ -63,6 +66,15 @@ def speaking(box: RunningBox) -> None:
     box.pause(0.5)
 
 
+def notices(status: dict[str, Any]) -> bool:
+    """The box knows that the call's link is gone."""
+    return bool(status["state"] != "in call" or status["turn"] == "reconnecting")
+
+
+def talks(status: dict[str, Any]) -> bool:
+    return not notices(status)
+
+
 STATES = [listening, hearing, thinking, speaking]
 each_state = pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 
@@ -77,7 +89,7 @@ def answers(box: RunningBox) -> None:
 @pytest.mark.faults
 @each_state
 def test_network_cut_for_a_second(state: Callable[[RunningBox], None], tmp_path: Path, tell: Told) -> None:
-    with at_the_end_of_a_cable(tmp_path) as (box, cable, service), Watch(box):
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, service), seen(tell, box):
         state(box)
         cable.cut()
         box.pause(1)
@@ -91,7 +103,7 @@ def test_network_cut_for_a_second(state: Callable[[RunningBox], None], tmp_path:
 @pytest.mark.faults
 @pytest.mark.parametrize("seconds", [1.0, 30.0])
 def test_network_cut_while_connecting(seconds: float, tmp_path: Path, tell: Told) -> None:
-    with at_the_end_of_a_cable(tmp_path) as (box, cable, _), Watch(box):
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, _), seen(tell, box):
         box.wait_until_awake()
         cable.cut()
         box.tap()
@@ -99,7 +111,7 @@ def test_network_cut_while_connecting(seconds: float, tmp_path: Path, tell: Told
         box.pause(seconds)
         cable.mend()
         back_at = time.monotonic()
-        box.wait_for_state("in call", within_s=BACK_S + 5)
+        box.wait_until(talks, within_s=BACK_S)
         tell("back after, s", round(time.monotonic() - back_at, 1))
         box.pause(2)  # so that the light can be seen to be right
         answers(box)
@@ -108,38 +120,117 @@ def test_network_cut_while_connecting(seconds: float, tmp_path: Path, tell: Told
 @pytest.mark.faults
 @each_state
 def test_network_cut_for_30_seconds(state: Callable[[RunningBox], None], tmp_path: Path, tell: Told) -> None:
-    with at_the_end_of_a_cable(tmp_path, seconds=200) as (box, cable, service), Watch(box):
+    with at_the_end_of_a_cable(tmp_path, seconds=200) as (box, cable, service), seen(tell, box):
         state(box)
         cable.cut()
         cut_at = time.monotonic()
-        box.wait_until(lambda status: status["state"] not in ("in call", "idle"), within_s=NOTICED_S)
+        box.wait_until(notices, within_s=NOTICED_S)
         tell("noticed after, s", round(time.monotonic() - cut_at, 1))
         box.pause(max(0.0, cut_at + 30 - time.monotonic()))
         cable.mend()
         back_at = time.monotonic()
-        box.wait_for_state("in call", within_s=BACK_S + 10)
+        box.wait_until(talks, within_s=BACK_S)
         tell("back after, s", round(time.monotonic() - back_at, 1))
         answers(box)
         assert service.lines("fake", "violation") == []
 
 
+@pytest.fixture
+def link() -> Iterator[Link]:
+    """Between this machine and a network namespace, in which the box is to run."""
+    with Link() as link:
+        yield link
+
+
+@contextmanager
+def behind_a_link(folder: Path, link: Link, *, seconds: float = 200, always_on: bool = False) -> Iterator[RunningBox]:
+    """A box in a network of its own, that reaches its service by a link that can be pulled."""
+    with ExitStack() as stack:
+        service = stack.enter_context(AgentService(OPENAI, folder, voice("story", 24_000)))
+        cable = stack.enter_context(Cable(service.port, HERE))
+        world = stack.enter_context(World(rate=RATE, seconds=seconds))
+        configuration = service.configuration().replace(f"127.0.0.1:{service.port}/", f"{HERE}:{cable.port}/")
+        if always_on:
+            configuration = configuration.replace("[call]\n", '[call]\nat_start = "openai"\n')
+        box = RunningBox(world, f"{TRUSTING}\n{configuration}")
+        (box.folder / "key").write_text("sk-x")
+        stack.enter_context(run_by(folder, [*link.inside, sys.executable]))
+        yield stack.enter_context(box)
+
+
 @pytest.mark.faults
-def test_network_cut_for_10_minutes_by_a_box_that_is_always_on(tmp_path: Path, tell: Told) -> None:
-    with at_the_end_of_a_cable(tmp_path, seconds=800, always_on=True) as (box, cable, _), Watch(box):
-        box.wait_for_state("in call")
-        cable.cut()
-        box.pause(600)
-        assert box.status()["state"] in ("waiting to retry", "connecting")
-        cable.mend()
+@root_only
+@each_state
+def test_link_of_a_real_network_pulled_in_a_call(
+    state: Callable[[RunningBox], None], link: Link, tmp_path: Path, tell: Told
+) -> None:
+    with behind_a_link(tmp_path, link) as box, seen(tell, box):
+        state(box)
+        link.pull()
+        pulled_at = time.monotonic()
+        box.wait_until(notices, within_s=NOTICED_S)
+        tell("noticed after, s", round(time.monotonic() - pulled_at, 1))
+        box.pause(max(0.0, pulled_at + 30 - time.monotonic()))
+        link.plug()
         back_at = time.monotonic()
-        box.wait_for_state("in call", within_s=LONGEST_WAIT_S)
-        tell("back after, s", round(time.monotonic() - back_at, 1))
+        box.wait_until(talks, within_s=BACK_S + 10)
+        took_s = time.monotonic() - back_at
+        tell("back after, s", round(took_s, 1))
         answers(box)
+        assert took_s <= BACK_S
+
+
+@pytest.mark.faults
+@root_only
+def test_link_of_a_real_network_pulled_while_idle(link: Link, tmp_path: Path, tell: Told) -> None:
+    """Nothing happens; a press meanwhile tries, and the call is there soon after the link."""
+    with behind_a_link(tmp_path, link) as box, seen(tell, box):
+        box.wait_until_awake()
+        link.pull()
+        box.pause(5)
+        assert box.status()["state"] == "idle"
+        box.tap()
+        box.wait_for_state("waiting to retry", within_s=NOTICED_S)
+        box.pause(10)
+        link.plug()
+        back_at = time.monotonic()
+        box.wait_until(talks, within_s=BACK_S + 10)
+        took_s = time.monotonic() - back_at
+        tell("back after, s", round(took_s, 1))
+        answers(box)
+        assert took_s <= BACK_S
+
+
+@pytest.mark.faults
+@root_only
+@pytest.mark.parametrize("away_s", [60.0, 600.0])
+def test_link_of_a_real_network_pulled_for_minutes_by_a_box_that_is_always_on(
+    away_s: float, link: Link, tmp_path: Path, tell: Told
+) -> None:
+    with behind_a_link(tmp_path, link, seconds=away_s + 100, always_on=True) as box, seen(tell, box):
+        box.wait_for_turn("listening")
+        link.pull()
+        box.wait_until(lambda status: status["state"] == "waiting to retry", within_s=30)
+        box.pause(2)
+        lines = len(box.journal.splitlines())
+        box.pause(away_s - 15)
+        assert box.status()["state"] in ("waiting to retry", "connecting")
+        told = len(box.journal.splitlines()) - lines
+        link.plug()
+        back_at = time.monotonic()
+        box.wait_until(talks, within_s=BACK_S + 10)
+        took_s = time.monotonic() - back_at
+        tell("back after, s", round(took_s, 1))
+        box.wait_for_line("box: in call, after ")
+        answers(box)
+        tell("lines in the journal meanwhile", told)
+        assert took_s <= BACK_S
+        assert told == 0, "of all the tries the journal has the first, before that"
 
 
 @pytest.mark.faults
 def test_connection_reset_in_mid_sentence(tmp_path: Path, tell: Told) -> None:
-    with at_the_end_of_a_cable(tmp_path) as (box, cable, _), Watch(box):
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, _), seen(tell, box):
         speaking(box)
         cable.reset()
         reset_at = time.monotonic()
@@ -150,7 +241,7 @@ def test_connection_reset_in_mid_sentence(tmp_path: Path, tell: Told) -> None:
 
 @pytest.mark.faults
 def test_packets_late_and_lost(tmp_path: Path, tell: Told) -> None:
-    with at_the_end_of_a_cable(tmp_path) as (box, cable, service), Watch(box):
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, service), seen(tell, box):
         cable.be_slow(0.15, lost=0.05)
         box.call()
         answers(box)
@@ -162,7 +253,7 @@ def test_packets_late_and_lost(tmp_path: Path, tell: Told) -> None:
 
 @pytest.mark.faults
 def test_server_accepts_and_says_nothing(tmp_path: Path, tell: Told) -> None:
-    with at_the_end_of_a_cable(tmp_path) as (box, cable, _), Watch(box):
+    with at_the_end_of_a_cable(tmp_path) as (box, cable, _), seen(tell, box):
         cable.lead_nowhere()
         box.wait_until_awake()
         box.tap()
@@ -179,7 +270,7 @@ def test_name_that_is_not_found(tmp_path: Path, tell: Told) -> None:
     with World(rate=RATE) as world:
         box = RunningBox(world, f'{openai}api_key_file = "key"\n')
         (box.folder / "key").write_text("sk-x")
-        with box, Watch(box):
+        with box, seen(tell, box, least_s=0.5):
             box.wait_until_awake()
             box.tap()
             asked_at = time.monotonic()
@@ -193,8 +284,34 @@ def test_name_that_is_not_found(tmp_path: Path, tell: Told) -> None:
 
 
 @pytest.mark.faults
+@root_only
+def test_name_server_that_stays_silent_has_its_own_sentence_and_does_not_keep_the_box_from_ending(
+    tmp_path: Path, tell: Told
+) -> None:
+    openai = '[call]\nat_start = "openai"\n[agent.openai]\nurl = "wss://api.example.com/"\napi_key_file = "key"\n'
+    with silent_name_server(tmp_path), World(rate=RATE) as world:
+        box = RunningBox(world, openai)
+        (box.folder / "key").write_text("sk-x")
+        with box:
+            with seen(tell, box):
+                box.wait_for_state("connecting")
+                asked_at = time.monotonic()
+                status = box.wait_for_state("waiting to retry", within_s=20)
+                tell("noticed after, s", round(time.monotonic() - asked_at, 1))
+                assert "no name server answers" in status["fault"]
+                box.wait_for_state("connecting")
+                box.pause(1)
+            ended_at = time.monotonic()
+            box.process.terminate()
+            assert box.process.wait(9) == 0
+        took_s = time.monotonic() - ended_at
+        tell("ended after, s", round(took_s, 1))
+        assert took_s < ENDS_S
+
+
+@pytest.mark.faults
 def test_session_expires_in_mid_sentence(tmp_path: Path, tell: Told) -> None:
-    with at_the_end_of_a_cable(tmp_path, "--expire-s", "8") as (box, cable, _), Watch(box):
+    with at_the_end_of_a_cable(tmp_path, "--expire-s", "8") as (box, cable, _), seen(tell, box):
         speaking(box)
         box.wait_until(lambda status: cable.taken >= 2 and status["state"] == "in call", within_s=20)
         tell("sessions", cable.taken)

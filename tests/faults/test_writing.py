@@ -2,7 +2,8 @@
 
 `write_bytes` of /proc/PID/io is what a process caused to be written to a disk, counted when a page of a file becomes
 dirty; files in memory (/run, /dev/shm) do not count. Source: proc(5). Its children, those that have ended too, are
-counted with it: `cancelled_write_bytes` would be what was truncated before it got there, and is not taken off.
+counted with it: `cancelled_write_bytes` would be what was truncated before it got there, and is not taken off. What
+others write because of the box is not in it: the journal's lines, above all (in memory where `Storage=volatile`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pytest
 
 from tests.e2e.box import RunningBox, voice
 from tests.faults.conftest import Told
+from tests.faults.seen import seen
 from tests.lab.labcard.labcard import World
 
 RATE = 48_000
@@ -102,7 +104,7 @@ def test_read_only_root(tell: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/dev/shm")
     monkeypatch.setattr(sys, "executable", str(_read_only_python()))
     try:
-        with World(rate=RATE) as world, RunningBox(world) as box:
+        with World(rate=RATE) as world, RunningBox(world) as box, seen(tell, box):
             calls = converse(box, 10.0)
             mounts = (Path("/proc") / str(box.process.pid) / "mounts").read_text().splitlines()
             root = [line.split()[3].split(",") for line in mounts if line.split()[1] == "/"][-1]

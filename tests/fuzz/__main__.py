@@ -2,8 +2,9 @@
 
     python -m tests.fuzz [--inputs N] [--seconds S] [--seed N] [target ...]
 
-Each target runs until it has had its inputs, or its seconds are over. What it raises is a fault: the inputs since its
-call began are printed as a Python list, and the exit code is 1.
+Each target runs until it has had its inputs, or its seconds are over: then it says that it was cut off. What it raises
+is a fault: the inputs since its call began are printed as a Python list. The exit code is 1 after a fault, 3 when all
+that was tried went well, and not all was tried.
 """
 
 from __future__ import annotations
@@ -49,16 +50,20 @@ def main() -> int:
     parser.add_argument("target", nargs="*", choices=[[], *TARGETS], help=f"default: all of {', '.join(TARGETS)}")
     chosen = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    broken = 0
+    broken = cut_off = 0
     for name in chosen.target or TARGETS:
         began = time.monotonic()
         count, led, trace = fuzz(TARGETS[name], chosen.inputs, chosen.seconds, chosen.seed)
         took_s = time.monotonic() - began
-        print(f"{name:14} {count:>9} inputs in {took_s:6.1f} s  {'BROKEN' if trace else 'ok'}", flush=True)
+        verdict = "BROKEN" if trace else "ok" if count == chosen.inputs else f"cut off after {count}"
+        print(f"{name:14} {count:>9} inputs in {took_s:6.1f} s  {verdict}", flush=True)
+        cut_off += not trace and count < chosen.inputs
         if trace:
             broken += 1
             print(f"seed {chosen.seed}; {trace}\nthe last of them: {led[-1]!r}\nall: {led!r}", file=sys.stderr)
-    return 1 if broken else 0
+    if cut_off:
+        print(f"{cut_off} were cut off before {chosen.inputs} inputs: give them more --seconds", file=sys.stderr)
+    return 1 if broken else 3 if cut_off else 0
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ import asyncio
 import json
 import logging
 import re
+import socket
 import struct
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import ExitStack
+import tomllib
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,13 @@ from websockets.datastructures import Headers
 
 from edgevoice.agents.elevenlabs import ElevenLabs
 from edgevoice.agents.elevenlabs import Settings as ElevenLabsSettings
+from edgevoice.agents.elevenlabs_session import signed
 from edgevoice.agents.gemini import Gemini
 from edgevoice.agents.gemini import Settings as GeminiSettings
 from edgevoice.agents.openai import OpenAI, Settings
+from edgevoice.amending import Key, amended
 from edgevoice.config import load, secret
-from edgevoice.drivers import control, line_server, state
+from edgevoice.drivers import control, line_server, registrar, state
 from edgevoice.drivers.health_server import _answer as answer_health
 from edgevoice.drivers.sip import Endpoint
 from edgevoice.drivers.wav import write_wav
@@ -51,11 +55,12 @@ from edgevoice.recordings import _read as read_recording
 from edgevoice.recovery import Kept
 from edgevoice.relays import Keypad
 from edgevoice.tools import TOOLS, parse
-from edgevoice.wire import Wire
+from edgevoice.wire import Request, Wire
 from tests.fakes import LoudnessDetector
 
 ROOT = Path(__file__).parents[2]
 HATS = ROOT / "edgevoice" / "hats"
+SECRET = "sk-0123456789abcdef"
 CALL = 300  # inputs of one call: then a new one begins
 Input = str | bytes
 
@@ -138,6 +143,52 @@ def kept_state(stack: ExitStack) -> Callable[[Input], None]:
     return take
 
 
+def kept_calibration(stack: ExitStack) -> Callable[[Input], None]:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgevoice-fuzz.", dir="/dev/shm")))
+    path = folder / state.path_of("calibration", "card", "json").name
+    directory = state.directory
+
+    def take(given: Input) -> None:
+        path.write_bytes(raw(given))
+        try:
+            state.directory = lambda: folder
+            found = state.load_calibration("card")
+        finally:
+            state.directory = directory
+        assert found is None or (found.card == "card" and found.words)
+
+    return take
+
+
+def amending(stack: ExitStack) -> Callable[[Input], None]:
+    """What a person has written, and is TOML (`setup` looks), is amended: two keys have their values, nothing else has.
+
+    A file may have no place for a section, as where `call` is a number, or the library may not know how: that is said.
+    """
+    new: dict[Key, str | int] = {("call", "button"): "parrot", ("panel", "button"): 5}
+
+    def take(given: Input) -> None:
+        try:
+            before = tomllib.loads(text(given))
+        except (ValueError, RecursionError):
+            return
+        try:
+            after = tomllib.loads(amended(text(given), new, "edgevoice.toml"))
+        except ConfigError as error:
+            assert error.problems
+            return
+        for (section, key), value in new.items():
+            assert after[section].pop(key) == value
+            before.get(section, {}).pop(key, None)
+            if not before.get(section):
+                before.pop(section, None)
+            if not after[section]:
+                after.pop(section)
+        assert repr(after) == repr(before)
+
+    return take
+
+
 def recording(stack: ExitStack) -> Callable[[Input], None]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgevoice-fuzz.", dir="/dev/shm")))
     path = folder / "say.wav"
@@ -184,6 +235,45 @@ def agent(make: Callable[[], Wire], seeds: Sequence[Input]) -> Target:
         return take
 
     return Target(begin, seeds)
+
+
+def ends(stack: ExitStack) -> Callable[[Input], None]:
+    """Every close code and HTTP status, with whatever stands in its reason or its body."""
+    codes = (0, 101, 200, *range(400, 432), *range(500, 512), *range(1000, 1016), 3000, 4000, 4999)
+    count = 0
+
+    def take(given: Input) -> None:
+        nonlocal count
+        count += 1
+        for make in WITH_A_KEY + WITHOUT:
+            closed = make().closed(codes[count % len(codes)], text(given), 1.0)
+            assert closed.reason
+            assert len(closed.reason) < 500
+            assert len(closed.reason.splitlines()) == 1, "it is one line of the journal"
+            assert make in WITHOUT or SECRET not in closed.reason, (
+                "a service that repeats our key is not quoted with it"
+            )
+
+    return take
+
+
+def signed_address(stack: ExitStack) -> Callable[[Input], None]:
+    """What ElevenLabs answers to the question for a private agent's address."""
+    settings = ElevenLabsSettings(agent_id="agent_1", api_key=SECRET)
+    count = 0
+
+    def take(given: Input) -> None:
+        nonlocal count
+        count += 1
+        answer = signed(settings, (200, 200, 200, 0, 401, 404, 422, 429, 500)[count % 9], raw(given))
+        if isinstance(answer, Request):
+            assert answer.url.startswith("wss://")
+            assert answer.url not in repr(answer)
+        else:
+            assert answer.reason
+            assert SECRET not in answer.reason
+
+    return take
 
 
 def openai(dialect: Any) -> Wire:
@@ -361,6 +451,31 @@ def worker(stack: ExitStack) -> Callable[[Input], None]:
     return take
 
 
+def registrar_answer(stack: ExitStack) -> Callable[[Input], None]:
+    """What comes back from the port of a registrar that the doctor asks, over TCP."""
+    ours, theirs = stack.enter_context(_pair())
+
+    def take(given: Input) -> None:
+        nonlocal ours, theirs
+        answer = raw(given)[:60_000] or b"\0"
+        theirs.sendall(answer)
+        told = registrar._answers(ours, "tcp")
+        assert told == answer.startswith(b"SIP/2.0 ")
+        theirs.recv(65_536)
+
+    return take
+
+
+@contextmanager
+def _pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two ends of a connection over loopback; what a message is ends with it, as of a datagram."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+        with ours, theirs:
+            yield ours, theirs
+
+
 def callers(stack: ExitStack) -> Callable[[Input], None]:
     def take(given: Input) -> None:
         assert not re.search(r"[@:;<>]", caller(text(given)))
@@ -519,10 +634,49 @@ TOML = [
     '[lines]\nlisten = "0.0.0.0:8443"\n[line.elks]\npath_token_file = "t"\nallow_ip = ["192.0.2.0/24"]\n',
 ]
 
+CALIBRATION = (
+    '{"card":"card","made":"2026-11-28T12:00:00","rate":48000,"volume":40,"delay_ms":12.5,"echo_db":-20.1,'
+    '"distortion_percent":1.5,"noise_dbfs":-60.0,"peak_dbfs":-12.0,"sweep_dbfs":-20.0,"polarity":1}'
+)
+WITH_A_KEY: list[Callable[[], Wire | Line]] = [
+    lambda: OpenAI(Settings(url="wss://example.org/", dialect="ga", api_key=SECRET)),
+    lambda: ElevenLabs(ElevenLabsSettings(agent_id="agent_1", api_key=SECRET)),
+    lambda: Gemini(GeminiSettings(api_key=SECRET)),
+]
+WITHOUT: list[Callable[[], Wire | Line]] = [
+    lambda: ElevenLabs(ElevenLabsSettings(agent_id="agent_1")),
+    lambda: Line(Elks(), LoudnessDetector()),
+    lambda: Line(Twilio(), LoudnessDetector()),
+    lambda: Line(Vobiz(), LoudnessDetector()),
+    lambda: Line(Plivo(), LoudnessDetector()),
+    lambda: Line(Sip(1), LoudnessDetector()),
+]
+ENDS = [
+    '{"error":{"message":"Incorrect API key provided: sk-0123456789abcdef.","code":"invalid_api_key"}}',
+    '{"detail":{"status":"quota_exceeded","message":"This request exceeds your quota"}}',
+    '{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"quota"}}',
+    "The AI agent you are trying to reach does not exist.",
+    "<html><title>502 Bad Gateway</title></html>",
+    "insufficient_quota",
+    "",
+]
+SIGNED: list[Input] = ['{"signed_url":"wss://api.elevenlabs.io/v1/convai/conversation?token=t"}', *ENDS]
+ANSWERS: list[Input] = [
+    b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKx\r\nContent-Length: 0\r\n\r\n",
+    b"SIP/2.0 401 Unauthorized\r\n\r\n",
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"SIP/2.0",
+]
+
 TARGETS: dict[str, Target] = {
     "configuration": Target(configuration, TOML),
     "profile": Target(profile, sorted((path.read_text() for path in HATS.glob("*.toml")), key=len)[:3]),
     "secret": Target(secrets, ["sk-0123456789abcdef\n", b"\xef\xbb\xbfsk-x", "two\nlines", ""]),
+    "calibration": Target(kept_calibration, [CALIBRATION]),
+    "amending": Target(amending, [*TOML, "call.button = 'x'", "[call]\nbutton='x'#c\n\n[call.contacts]\na='b'\n"]),
+    "ends": Target(ends, ENDS),
+    "signed address": Target(signed_address, SIGNED),
+    "registrar": Target(registrar_answer, ANSWERS),
     "state": Target(kept_state, ['{"boot":"b","restarts":[1.0,2.5],"reboots":1}']),
     "recording": Target(recording, [_wav()]),
     "openai": agent(lambda: openai("ga"), OPENAI),

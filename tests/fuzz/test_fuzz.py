@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import pytest
 
 from edgevoice.catalogue import AGENTS
 from edgevoice.line_catalogue import LINES
-from tests.fuzz.__main__ import fuzz
+from tests.fuzz.__main__ import fuzz, main
 from tests.fuzz.mutation import Mutator
 from tests.fuzz.targets import TARGETS, Target
 
@@ -37,6 +38,17 @@ def test_a_parser_that_breaks_is_found() -> None:
     assert count < 50_000
     assert "1e999" in str(led[-1])
     assert "ZeroDivisionError" in trace
+
+
+def test_a_run_that_is_cut_off_says_so_and_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["fuzz", "--inputs", "1000000", "--seconds", "0.01", "tool"])
+    monkeypatch.setattr(logging, "disable", lambda level: None)
+    assert main() == 3
+    told = capsys.readouterr()
+    assert re.search(r"cut off after \d+\n", told.out)
+    assert "1 were cut off before 1000000 inputs" in told.err
 
 
 def test_the_same_seed_makes_the_same_inputs() -> None:

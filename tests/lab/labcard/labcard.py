@@ -56,6 +56,7 @@ HEADER = np.dtype(  # the same table is in world.h
         ("stalls", [("from", "i8"), ("until", "i8")], (STALLS,)),
         ("speaker_end", "i8"),
         ("uneven_frames", "u8"),
+        ("hung_pid", "u4"),
     ],
     align=True,
 )
@@ -275,6 +276,10 @@ class World:
         self._header["stalls"][int(self._header["stall_count"]) - 1]["until"] = start
         self._ring()
         return start
+
+    def hang(self, pid: int) -> None:
+        """Let no read of that process come back, as in a driver that hangs; 0: they do. Others are not concerned."""
+        self._header["hung_pid"] = pid
 
     def _ring(self) -> None:
         os.utime(self.path)  # wakes every PCM that is open, in any process

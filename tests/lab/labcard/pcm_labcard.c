@@ -123,6 +123,8 @@ static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel
         if (card->phase == RUNNING)
             speaker_sound(card, card->appl - size, card->appl);
     } else {
+        while (card->world.header->hung_pid == (uint32_t)getpid())
+            usleep(1000);
         mic_reap_dead_speaker(card);
         mic_deliver(card, areas, offset, size);
     }

@@ -12,6 +12,7 @@ a time is monotonic seconds, which all processes of a machine share.
     get 25          read any pin                   -> its level
     edges 25        read all changes of a pin      -> JSON [[time, level], ...], oldest first
     edges 25 4 2.5  the same, once there are 4     -> likewise; waits 2.5 s at most
+    take 25         read them, and forget them     -> likewise; what changed before is not told again
     wait 25 1 2.5   wait until it has this level   -> the time; 2.5 s at most
     anything else                                  -> "error: " and why
 """
@@ -80,10 +81,12 @@ class LabFactory(MockFactory):  # type: ignore[misc]
                     return self._edges(pin, 0, 0.0)
                 case ["edges", pin, count, within_s]:
                     return self._edges(pin, int(count), float(within_s))
+                case ["take", pin]:
+                    return self._take(pin)
                 case ["wait", pin, level, within_s]:
                     return self._wait(pin, float(level), float(within_s))
             raise ValueError(
-                f"{line.strip()!r} is no command, expected low|high|get|edges PIN or wait PIN LEVEL SECONDS"
+                f"{line.strip()!r} is no command, expected low|high|get|edges|take PIN or wait PIN LEVEL SECONDS"
             )
         except ValueError as error:
             return f"error: {error}"
@@ -111,6 +114,13 @@ class LabFactory(MockFactory):  # type: ignore[misc]
             if not self.changed.wait_for(lambda: len(trace) >= count, within_s):
                 raise ValueError(f"GPIO{number} changed {len(trace)} times, expected {count} within {within_s:g} s")
             return json.dumps(trace)
+
+    def _take(self, number: str) -> str:
+        pin = self._used(number)
+        with self.changed:
+            trace, pin.trace = pin.trace, []
+            pin.clear_states()  # gpiozero's own memory of the same
+        return json.dumps(trace)
 
     def _wait(self, number: str, level: float, within_s: float) -> str:
         pin = self._used(number)

@@ -51,6 +51,10 @@ class Pins:
         """
         return [Edge(at, level) for at, level in json.loads(self.ask(f"edges {pin} {at_least} {within_s:g}"))]
 
+    def take(self, pin: int) -> list[Edge]:
+        """Return the changes of the pin since the last `take`, oldest first, and let the program forget them."""
+        return [Edge(at, level) for at, level in json.loads(self.ask(f"take {pin}"))]
+
     def wait(self, pin: int, level: float, within_s: float) -> float:
         """Wait until the pin has this level and return when that was seen; raise ValueError if it never has.
 

@@ -42,6 +42,13 @@ def test_a_dimmed_light_has_a_level_between_nothing_and_all(pins: Pins) -> None:
     assert pins.wait(25, 0.25, 0) > pins.edges(25)[0].at
 
 
+def test_changes_that_were_taken_are_not_told_again(pins: Pins) -> None:
+    assert [edge.level for edge in pins.take(25)] == [0.25]
+    assert pins.take(25) == []
+    pins.press()
+    assert [edge.level for edge in pins.take(17)][-1] == 0
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
