@@ -106,25 +106,34 @@ class Findings:
 
 
 class DayCard(StepCard):
-    """The card that takes no time, with the clock that it is, and with a note of where a response began."""
+    """The card that takes no time, with the clock that it is; what it has played since `listen` is kept.
+
+    A response that is held and goes on is dropped more than once: what counts ends with the last time.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = self
-        self.sounded_at: int | None = None  # the first frame that sounds since this was None
-        self.dropped_at = 0
+        self._since: list[Samples] = []
+        self.played: Samples = np.zeros(0, np.int16)  # until the last drop, from the first frame on that sounded
 
     def now(self) -> float:
         return self._reads * PERIOD / RATE
 
+    def listen(self) -> None:
+        """Forget what was played."""
+        self._since, self.played = [], np.zeros(0, np.int16)
+
     def drop(self) -> int:
         dropped = super().drop()
-        self.dropped_at = self._written
+        whole = np.concatenate([np.zeros(0, np.int16), *self._since])
+        self._since = [whole[: -dropped or None]]
+        self.played = self._since[0][np.flatnonzero(whole)[0] :] if whole.any() else whole[:0]
         return dropped
 
     def write(self, pcm: Samples) -> None:
-        if self.sounded_at is None and len(sounding := np.flatnonzero(pcm)):
-            self.sounded_at = self._written + int(sounding[0])
+        if self._since or pcm.any():
+            self._since.append(pcm.copy())
         super().write(pcm)
 
 
@@ -144,7 +153,8 @@ def a_day(hours: float) -> Findings:
             box.press()
             found.calls += 1
             box.run(box.now + 1.5)
-        card.air, card.sounded_at = chance.choice(said), None  # the question
+        card.air = chance.choice(said)  # the question
+        card.listen()
         _until(box, Turn.SPEAKING, 20.0)
         box.run(box.now + chance.uniform(0.4, 0.9))
         box.notes.clear()
@@ -152,9 +162,11 @@ def a_day(hours: float) -> Findings:
         box.run(box.now + 1.0)
         barged = [note for note in box.notes if note["what"] == "BargedIn"]
         taken_back = any(note["what"] == "TakenBack" for note in box.notes)
-        if barged and not taken_back and card.sounded_at is not None:
-            played_ms = (card.dropped_at - card.sounded_at) * 1000 / RATE
+        if barged and not taken_back and len(card.played):
+            played_ms, gaps_ms = sounded(card.played, RATE)
             found.errors_ms.append(float(barged[0]["heard_ms"]) - played_ms)
+            if abs(found.errors_ms[-1]) > HEARD_MS:
+                print(f"told {barged[0]['heard_ms']} ms, played {played_ms:.1f}, gaps {gaps_ms}", file=sys.stderr)
         box.run(box.now + 60.0 / A_MINUTE - 8.0)
         box.notes.clear()
         if chance.random() < 0.1:
@@ -237,7 +249,7 @@ def interrupt(box: RunningBox, service: AgentService, *, stopped_s: float = 0.0)
     first = box.say(over_it) + first_word(over_it, CARD_RATE)
     told_ms = service.wait_for(*TRUNCATED, before + 1)["audio_end_ms"]
     box.pause(0.2)
-    played_ms, gaps_ms = sounded(box.world.spk[replied_at : first + CARD_RATE])
+    played_ms, gaps_ms = sounded(box.world.spk[replied_at : first + CARD_RATE], CARD_RATE)
     if abs(told_ms - played_ms) > HEARD_MS:
         asked_s, talked_s = (replied_at - said_at) / CARD_RATE, (first - replied_at) / CARD_RATE
         print(
@@ -248,15 +260,15 @@ def interrupt(box: RunningBox, service: AgentService, *, stopped_s: float = 0.0)
     return float(told_ms - played_ms)
 
 
-def sounded(speaker: Samples) -> tuple[float, list[float]]:
+def sounded(speaker: Samples, rate: int) -> tuple[float, list[float]]:
     """Return for how many ms a response sounded that begins with `speaker`, and the gaps in it (ms).
 
     A gap is the card's that ran dry, or a suspicion that was taken back: nothing of the response is missing there.
     """
     at = np.flatnonzero(speaker)
     gaps = np.diff(at) - 1
-    long = gaps[gaps > GAP_MS * CARD_RATE / 1000]
-    return (at[-1] + 1 - long.sum()) * 1000 / CARD_RATE, [round(gap * 1000 / CARD_RATE, 1) for gap in long.tolist()]
+    long = gaps[gaps > GAP_MS * rate / 1000]
+    return (at[-1] + 1 - long.sum()) * 1000 / rate, [round(gap * 1000 / rate, 1) for gap in long.tolist()]
 
 
 def _process(pid: int) -> dict[str, float]:

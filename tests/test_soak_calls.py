@@ -68,4 +68,4 @@ def test_silence_of_a_card_that_ran_dry_is_not_the_speakers() -> None:
     speaker = np.ones(CARD_RATE, np.int16)
     speaker[1000 : 1000 + 4800] = 0
     speaker[40_000:] = 0
-    assert sounded(speaker) == ((40_000 - 4800) * 1000 / CARD_RATE, [100.0])
+    assert sounded(speaker, CARD_RATE) == ((40_000 - 4800) * 1000 / CARD_RATE, [100.0])
