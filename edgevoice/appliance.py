@@ -107,6 +107,7 @@ class Appliance:
         self._hopeless = False  # it hangs, and nothing helps
         self._awake = False  # a card has been there before
         self._contact = Contact()
+        self._counted = False  # the last press was only tried, however long it is held
         self._incoming = False  # the call was made by the other side: it is not made again
         self._rings_until = 0.0
         self._ending = False  # the call was told to end; `CallEnded` has not come yet
@@ -165,7 +166,8 @@ class Appliance:
                 self._contact.opens(at)
                 return []
             case HeldLong():
-                return [EndCall("the box is switched off"), PowerOff()] if self._power_off else []
+                wished = self._power_off and not self._counted
+                return [EndCall("the box is switched off"), PowerOff()] if wished else []
             case CardReady():
                 return self._card_ready(at)
             case CardLost(reason, hopeless):
@@ -206,6 +208,7 @@ class Appliance:
     def _pressed(self, stops: bool, at: float) -> Effects:
         if not self._contact.closes(at):
             return []
+        self._counted = self.state is Box.TRIED
         match self.state:
             case Box.IDLE | Box.WAITING_TO_RETRY if self._push_to_talk or self.state is Box.IDLE:
                 return self._want(self._button, at)
@@ -279,6 +282,7 @@ class Appliance:
             return [Decline("the box is in another call")]
         self._enter(Box.RINGING)
         self.target = line
+        self.failures = 0
         if allowed and self._auto_answer:
             return self._answer(beep=True, at=at)
         self._rings_until = at + RING_FOR_S

@@ -67,7 +67,9 @@ class BoxPanel:
             return
         self._told = (box.state, box.fault or box.instead)
         level = logging.WARNING if box.state is Box.FAULT else logging.INFO
-        if box.failures:  # of the tries to have one call the journal has the first, and that it is there at last
+        if (
+            box.failures and box.state is not Box.FAULT
+        ):  # of the tries to have one call the journal has the first, and that it is there at last
             first = box.state is Box.WAITING_TO_RETRY and box.failures == 1
             level = logging.WARNING if first or box.state is Box.IN_CALL else logging.DEBUG
         tries = f", after {box.failures} tries" if box.failures and box.state is Box.IN_CALL else ""

@@ -41,7 +41,7 @@ class SelfTest:
         self._played = self._captured = self._plain = np.zeros(0, np.int16)
         self._listened = 0
         self._aloud = True
-        self._whole: Recording | None = None
+        self._whole: tuple[Recording, Samples, bool] | None = None  # swapped at once: two threads look at it
 
     def begin(self, *, aloud: bool = True) -> Samples:
         """Begin a test; return what is to be played now, at the card's rate: silence, if not `aloud`."""
@@ -75,7 +75,8 @@ class SelfTest:
         self._filled += min(room, len(captured))
         if self._filled == len(self._captured):
             sweep = Sweep(RATE, CHIRP_S, CHIRP_DBFS, self._high_hz)
-            self._whole = Recording(sweep, self._played, self._captured, (0.0, QUIET_S), TAIL_S)
+            recording = Recording(sweep, self._played, self._captured, (0.0, QUIET_S), TAIL_S)
+            self._whole = recording, self._plain[: self._listened], self._aloud
             self.running = False
 
     def abandon(self) -> None:
@@ -89,5 +90,6 @@ class SelfTest:
         whole, self._whole = self._whole, None
         if whole is None:
             return None
-        figures, _ = measured([whole], late_ms=self._late_ms, harmonics=False)
-        return sounded(figures, self._plain[: self._listened], aloud=self._aloud)
+        recording, plain, aloud = whole
+        figures, _ = measured([recording], late_ms=self._late_ms, harmonics=False)
+        return sounded(figures, plain, aloud=aloud)

@@ -7,6 +7,7 @@ Source: pinctrl-bcm2835.c, `persist_gpio_outputs`.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ import msgspec
 from edgevoice.drivers.relay import open_relays
 from edgevoice.drivers.runtime import runtime_file
 from edgevoice.errors import DeviceError
+
+log = logging.getLogger(__name__)
 
 LIST = "relays"  # `packaging/shut-doors` looks for it
 
@@ -34,7 +37,10 @@ def held(pins: str, relays: Mapping[str, int]) -> Iterator[None]:
     if path is None or not relays:
         yield
         return
-    path.write_bytes(msgspec.json.encode(Held(pins, dict(relays))))
+    try:
+        path.write_bytes(msgspec.json.encode(Held(pins, dict(relays))))
+    except OSError as error:
+        log.warning("%s cannot be written, so a killed process may leave a relay on: %s", path, error.strerror)
     yield
     path.unlink(missing_ok=True)  # only where all were switched off: a list that is left is a door that may be open
 
@@ -46,13 +52,26 @@ def shut() -> int:
         return 0
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Held)
-        open_relays(pins=found.pins, relays={name: (pin, 1.0) for name, pin in found.relays.items()}).close()
-    except (DeviceError, msgspec.MsgspecError, OSError) as error:
+    except (msgspec.MsgspecError, OSError) as error:
         print(f"relays may be on: {path}: {error}", file=sys.stderr)
+        return 1
+    troubles = [trouble for name, pin in found.relays.items() if (trouble := _switch_off(found.pins, name, pin))]
+    if troubles:
+        print(f"relays may be on: {path}: {'; '.join(troubles)}", file=sys.stderr)
         return 1
     path.unlink()
     print(f"relays switched off after a process that could not do it: {', '.join(found.relays)}")
     return 0
+
+
+def _switch_off(pins: str, name: str, pin: int) -> str:
+    """Do so, one by one: another program may hold one of them; return why not, "" if it was done."""
+    try:
+        relays = open_relays(pins=pins, relays={name: (pin, 1.0)})
+    except DeviceError as error:
+        return str(error)
+    relays.close()
+    return "" if relays.claimed else relays.facts
 
 
 if __name__ == "__main__":

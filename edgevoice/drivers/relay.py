@@ -57,6 +57,7 @@ class Relays:
         self, *, facts: str, relays: Mapping[str, _Relay] | None = None, claimed: ExitStack | None = None
     ) -> None:
         self.facts = facts
+        self.claimed = bool(relays)  # there are some, and their pins were ours
         self._relays = dict(relays or {})
         self._claimed = claimed or ExitStack()
 
