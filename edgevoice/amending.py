@@ -16,7 +16,7 @@ from edgevoice.errors import ConfigError
 
 Key = tuple[str, ...]  # the sections, the outermost first, and a key in the last: ("agent", "gemini", "model")
 
-TABLES = (TOMLDocument, AbstractTable, OutOfOrderTableProxy)
+Table = TOMLDocument | AbstractTable | OutOfOrderTableProxy
 
 
 def amended(text: str, values: Mapping[Key, str | int], source: str) -> str:
@@ -40,7 +40,7 @@ def _with(document: TOMLDocument, names: Sequence[str]) -> TOMLDocument:
     """Return the document with that section; one that is not there is written at the end, wherever its siblings are."""
     found: object = document
     for name in names:
-        if not isinstance(found, TABLES) or name not in found:
+        if not isinstance(found, Table) or name not in found:
             text = tomlkit.dumps(document)
             space = "" if not text.strip() else "\n" if text.endswith("\n") else "\n\n"
             return tomlkit.parse(f"{text}{space}[{'.'.join(names)}]\n")
@@ -48,15 +48,18 @@ def _with(document: TOMLDocument, names: Sequence[str]) -> TOMLDocument:
     return document
 
 
-def _section(document: TOMLDocument, names: Sequence[str]) -> AbstractTable:
+def _section(document: TOMLDocument, names: Sequence[str]) -> Table:
     section = reduce(lambda table, name: table[name], names, document)
-    if not isinstance(section, AbstractTable):
+    if not isinstance(section, Table):
         raise ConfigError([f"$.{'.'.join(names)}: expected a section, [{'.'.join(names)}]"])
     return section
 
 
-def _set(section: AbstractTable, key: str, value: str | int) -> None:
+def _set(section: Table, key: str, value: str | int) -> None:
     """A key that is new follows the last one; what stands behind that belongs to the next section."""
+    if not isinstance(section, AbstractTable):  # one that stands in several places
+        section[key] = value
+        return
     body, behind = section.value.body, []
     while key not in section and body and body[-1][0] is None:
         behind.append(body.pop()[1])

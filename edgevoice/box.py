@@ -82,7 +82,7 @@ class RunningBox:
         self.loop = asyncio.get_running_loop()
         self._config = config
         self._doors = doors
-        self._turned = Turned()
+        self._turned = Turned(config.card.volume)
         self._appliance = Appliance(
             button=config.call.button,
             at_start=config.call.at_start,

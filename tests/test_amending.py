@@ -33,6 +33,12 @@ def test_a_new_key_follows_the_last_one_and_not_the_words_about_the_next_section
     assert changed == BY_HAND.replace("drawing\n", 'drawing\nhat = "codec-zero"\n')
 
 
+def test_a_section_that_stands_in_two_places_is_one() -> None:
+    apart = '[call]\nbutton = "parrot" # yet\n[card]\nrate = 16000\n[call.contacts]\nanna = "elks:+461"\n'
+    changed = amended(apart, {("call", "button"): "openai", ("call", "fallback"): "parrot"}, "f")
+    assert changed == apart.replace('"parrot" # yet\n', '"openai" # yet\nfallback = "parrot"\n')
+
+
 def test_a_new_section_stands_at_the_end() -> None:
     assert amended(BY_HAND, {("panel", "button"): 5}, "f") == BY_HAND + "\n[panel]\nbutton = 5\n"
 

@@ -16,13 +16,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 Addresses: TypeAlias = list[tuple[int, Any]]  # family, and address in the form of that family
 T = TypeVar("T")
 
 LOOK_UP_S = 7.0  # two questions of the resolver's: of two name servers one may be dead
 ASK_AGAIN_S = 3.0
+NEXT_S = 0.25  # Connection Attempt Delay (RFC 8305)
 CONNECT_S = 4.0  # SYNs leave after 0, 1 and 3 s (RFC 6298): what follows comes too late for who waits
 NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
@@ -54,36 +56,63 @@ def aside(work: Callable[[], T]) -> asyncio.Future[T]:
 
 
 async def connected(host: str, port: int, within_s: float) -> socket.socket:
-    """Return a socket that is connected and does not block. Raises Unreached, or ValueError for what is no name."""
+    """Return a socket that is connected and does not block. Raises Unreached, or ValueError for what is no name.
+
+    An address that does not answer at once is not given up: the next one is tried beside it, as RFC 8305 has it.
+    """
     give_up = time.monotonic() + within_s
     addresses = await look_up(host, port, within_s)
     until = min(give_up, time.monotonic() + CONNECT_S)
+    trying: set[asyncio.Task[socket.socket]] = set()
     trouble = "it does not answer"
-    for number, (family, address) in enumerate(addresses):
-        share_s = (until - time.monotonic()) / (len(addresses) - number)
-        with ExitStack() as given_up:
-            way = given_up.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            way.setblocking(False)
-            try:
-                async with asyncio.timeout(share_s):
-                    await asyncio.get_running_loop().sock_connect(way, address)
-                given_up.pop_all()
-                return way
-            except TimeoutError:
-                pass
-            except OSError as error:
-                trouble = os.strerror(error.errno) if error.errno else str(error)
+    try:
+        while (addresses or trying) and (left_s := until - time.monotonic()) > 0:
+            if addresses:
+                trying.add(asyncio.create_task(_connected(*addresses.pop(0))))
+            wait_s = min(left_s, NEXT_S) if addresses else left_s
+            done, trying = await asyncio.wait(trying, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                match task.exception():
+                    case None:
+                        trying |= done - {task}
+                        return task.result()
+                    case OSError() as error:
+                        trouble = os.strerror(error.errno) if error.errno else str(error)
+                    case mistake:
+                        raise mistake
+    finally:
+        for task in trying:
+            task.cancel()
+            task.add_done_callback(_closed)
     raise Unreached(trouble)
+
+
+async def _connected(family: int, address: Any) -> socket.socket:
+    with ExitStack() as given_up:
+        way = given_up.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        way.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(way, address)
+        given_up.pop_all()
+        return way
+
+
+def _closed(task: asyncio.Task[socket.socket]) -> None:
+    """Close what came too late."""
+    if not task.cancelled() and not task.exception():
+        task.result().close()
 
 
 async def look_up(host: str, port: int, within_s: float = LOOK_UP_S) -> Addresses:
     """Return the addresses of a name, the best one first. Raises Unreached, or ValueError for what is no name."""
     limit_s = min(within_s, LOOK_UP_S)
     until = time.monotonic() + limit_s
-    asked: list[asyncio.Future[Addresses | Exception]] = []
+    asking = _asking.setdefault(asyncio.get_running_loop(), {}).setdefault((host, port), [])
     while (left_s := until - time.monotonic()) > 0:
-        asked.append(aside(lambda: _addresses(host, port)))
-        told, _ = await asyncio.wait(asked, timeout=min(left_s, ASK_AGAIN_S), return_when=asyncio.FIRST_COMPLETED)
+        asking[:] = [asked for asked in asking if not asked.answer.done()]
+        if not asking or time.monotonic() - asking[-1].at >= ASK_AGAIN_S:
+            asking.append(_ask(host, port))
+        answers = [asked.answer for asked in asking]
+        told, _ = await asyncio.wait(answers, timeout=min(left_s, ASK_AGAIN_S), return_when=asyncio.FIRST_COMPLETED)
         for answer in told:
             match answer.result():
                 case OSError() as error:
@@ -91,8 +120,25 @@ async def look_up(host: str, port: int, within_s: float = LOOK_UP_S) -> Addresse
                 case Exception() as error:
                     raise error
                 case found:
-                    return found
+                    return list(found)
     raise Unreached(f"{NO_NAME_SERVER} (silent for {limit_s:g} s)")
+
+
+class _Asked(NamedTuple):
+    at: float
+    answer: asyncio.Future[Addresses | Exception]
+
+
+# All who look for the same name wait for the same questions: so there are as many threads as names, not as calls.
+_asking: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, int], list[_Asked]]] = WeakKeyDictionary()
+
+
+def _ask(host: str, port: int) -> _Asked:
+    """Ask the resolver. Raises Unreached when there is no room for one more thread."""
+    try:
+        return _Asked(time.monotonic(), aside(lambda: _addresses(host, port)))
+    except RuntimeError as error:
+        raise Unreached(f"its name cannot be looked up: {error}") from error
 
 
 def _addresses(host: str, port: int) -> Addresses | Exception:

@@ -6,9 +6,11 @@ import asyncio
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
 
+from edgevoice.drivers import tcp
 from edgevoice.drivers.tcp import Unreached, aside, connected, look_up
 
 
@@ -77,3 +79,54 @@ def test_the_end_does_not_wait_for_what_is_asked_aside() -> None:
     asyncio.run(story())
     assert time.monotonic() - began < 10
     asked.set()
+
+
+def test_eight_addresses_that_are_far_away_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes longer than its share of the time would be."""
+    tried: list[int] = []
+
+    async def far(family: int, address: Any) -> socket.socket:
+        tried.append(address[1])
+        await asyncio.sleep(0.8)
+        return await near(family, address)
+
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            addresses = [(socket.AF_INET, ("127.0.0.1", server.getsockname()[1]))] * 8
+            monkeypatch.setattr(tcp, "_addresses", lambda host, port: addresses)
+            with await connected("service.example", 443, 5.0) as way:
+                assert way.getpeername() == server.getsockname()
+        assert 1 < len(tried) < 8
+
+    near = tcp._connected
+    monkeypatch.setattr(tcp, "_connected", far)
+    asyncio.run(story())
+
+
+def test_all_who_look_for_a_name_wait_for_the_same_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = threading.Event()
+    questions: list[str] = []
+
+    def never(host: str, port: int) -> tcp.Addresses:
+        questions.append(host)
+        silent.wait(20)
+        return []
+
+    async def story() -> None:
+        looks = [look_up("service.example", 443, 0.3) for _ in range(20)]
+        for outcome in await asyncio.gather(*looks, return_exceptions=True):
+            assert isinstance(outcome, Unreached)
+
+    monkeypatch.setattr(tcp, "_addresses", never)
+    asyncio.run(story())
+    assert len(questions) == 1
+    silent.set()
+
+
+def test_no_room_for_a_thread_is_a_reason_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(Unreached, match="can't start new thread"):
+        asyncio.run(look_up("service.example", 443))
