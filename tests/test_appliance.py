@@ -642,6 +642,15 @@ def test_a_call_that_is_asked_for_or_a_lost_card_ends_the_trying() -> None:
     assert (story.state, story.box.fault, story.box.felt) == (Box.FAULT, "gone", False)
 
 
+def test_who_holds_the_button_while_it_is_tried_switches_nothing_off() -> None:
+    story = tried(power_off=True)
+    story(Pressed())
+    assert story(HeldLong()) == []
+    story.release()
+    story.press()
+    assert PowerOff() in story(HeldLong()), "the next press is one as any other"
+
+
 def test_a_box_in_a_call_is_not_tried() -> None:
     story = in_call()
     story(TryAsked(10.0))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edgevoice import scenery
+from edgevoice.audio import selftest
 from edgevoice.audio.echo import load
 from edgevoice.audio.hearing import Hearing
-from edgevoice.audio.measurement import Figures, Sounding
+from edgevoice.audio.measurement import Figures, Sounding, measured
 from edgevoice.audio.reference import LEAD_MS, Reference
 from edgevoice.audio.selftest import CHIRP_DBFS, WHOLE_S, SelfTest
 from edgevoice.drivers.room import Room, RoomCard, VirtualClock
@@ -159,3 +162,16 @@ def test_a_test_that_only_listens_plays_nothing_in_the_room() -> None:
     found = box.test.sounding()
     assert found is not None
     assert (found.figures.heard, found.figures.noise_dbfs) == (None, pytest.approx(-60, abs=2))
+
+
+def test_a_call_that_begins_while_the_figures_are_read_off_takes_nothing_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Box(living_room(16_000))
+    box.begin()
+    box.run(WHOLE_S + 0.02)
+
+    def slowly(*given: Any, **how: Any) -> Any:
+        box.test.abandon()  # the audio thread, meanwhile
+        return measured(*given, **how)
+
+    monkeypatch.setattr(selftest, "measured", slowly)
+    assert box.test.sounding() is not None
