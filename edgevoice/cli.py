@@ -23,6 +23,7 @@ from edgevoice.schema import Config
 
 EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 69, 75, 78
 EX_INTERRUPTED = 128 + signal.SIGINT  # as shells count
+READ_BY_DEFAULT = f"{files.CONFIGURATION}, else the defaults"
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -73,8 +74,8 @@ def _command(commands: Commands, name: str, does: Command, *, help: str) -> argp
     return command
 
 
-def _takes_config(command: argparse.ArgumentParser, help: str) -> None:
-    command.add_argument("-c", "--config", type=Path, metavar="FILE", help=help)
+def _takes_config(command: argparse.ArgumentParser, help: str, *, default: str = READ_BY_DEFAULT) -> None:
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help=f"{help}; default: {default}")
 
 
 def _takes_json(command: argparse.ArgumentParser, help: str | None = None) -> None:
@@ -83,7 +84,7 @@ def _takes_json(command: argparse.ArgumentParser, help: str | None = None) -> No
 
 def _add_run(commands: Commands) -> None:
     run = _command(commands, "run", _run, help="be the appliance")
-    _takes_config(run, f"default: {files.CONFIGURATION}, else the defaults")
+    _takes_config(run, "the configuration")
     run.add_argument("-v", "--verbose", action="store_true", help="say more in the journal (never words or keys)")
 
 
@@ -155,7 +156,7 @@ def _add_setup(commands: Commands) -> None:
     setup = _command(
         commands, "setup", _setup, help="ask what a new box must know, and write it into the configuration"
     )
-    _takes_config(setup, f"what is written; default: {files.CONFIGURATION}")
+    _takes_config(setup, "what is written", default=str(files.CONFIGURATION))
     setup.add_argument("--hat", metavar="NAME", help='the sound HAT, as `edgevoice devices` calls it, or "none"')
     setup.add_argument("--call", metavar="NAME", help=f'whom the button calls: {", ".join(AGENTS)}, or "sip:reception"')
     setup.add_argument("--agent-id", metavar="ID", help="which agent, for --call elevenlabs")
@@ -200,7 +201,11 @@ def _add_doctor(commands: Commands) -> None:
         "--no-interaction", action="store_true", help="ask for no press of the button, and nothing else"
     )
     doctor.add_argument("--silent", action="store_true", help="play no chirp; the microphone is listened to")
-    doctor.add_argument("--fix", action="store_true", help="mend what is safe to mend; asks before each command")
+    doctor.add_argument(
+        "--fix",
+        action="store_true",
+        help="mend what is safe to mend; asks before each command, or with --no-interaction or --json runs it unasked",
+    )
 
 
 def _doctor(chosen: argparse.Namespace) -> int:

@@ -134,7 +134,11 @@ def _table(name: str, rows: Sequence[Row]) -> Iterator[str]:
 def kiosk(profile: Profile) -> list[Row]:
     """Return what a kiosk in a room is made of."""
     return [
-        ("1", "Raspberry Pi with 40 pins, 512 MB or more", "the box in a call, canceller included, takes 64 to 72 MB"),
+        (
+            "1",
+            "Raspberry Pi with 40 pins, 512 MB or more",
+            "with canceller the box took 70 to 74 MB in calls (`python -m benchmarks.soak_calls --minutes 8`)",
+        ),
         (
             "1",
             "supply of 5.1 V and 3 A, short and thick cable",
