@@ -12,6 +12,7 @@ from enum import Enum
 from edgevoice.audio.measurement import Figures, Heard
 
 SILENT_DBFS = -85.0  # quieter than any microphone's own noise
+TOO_NOISY = "too noisy to tell"  # so the words of a self-test begin then
 LOUD_DB = 12.0  # replies are rarely louder than so much below full scale: if those clip, it is grave
 HEADROOM_DB = 3.0  # between the loudest reply and clipping
 FAINT_DB = -50.0  # an echo that no voice would be confused with
