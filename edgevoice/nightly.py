@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 
 from edgevoice.audio.calibration import Calibration
-from edgevoice.audio.findings import SILENT_DBFS, TOO_NOISY
+from edgevoice.audio.findings import SILENT_DBFS, TOO_NOISY, drowned
 from edgevoice.audio.measurement import Figures, Heard
 
 DAY_S = 86_400
@@ -23,7 +23,6 @@ LOOK_S = 3600  # the clock may be set meanwhile: a computer without a battery wa
 AUDIBLE_DB = 23.0  # the chirp's echo is found in noise that is so much quieter than the echo of full scale
 CHANGED_DB = 10.0  # more than furniture, doors and weather do
 MOVED_MS = 10.0  # more than a card's position is wrong by
-STEADY_DB = 20.0  # a fan's highest peak in two seconds is 13 dB above its level, a voice's much more
 LOUDER_DB = 20.0  # more than an echo grows by at one volume
 ASK_AGAIN = f"{TOO_NOISY}, or somebody spoke: ask again"
 
@@ -69,14 +68,12 @@ def verdict(figures: Figures, calibration: Calibration | None, volume: int | Non
     What would be a warning is none when something else than the chirp was heard.
     """
     found = _compared(figures, calibration, volume)
-    buried = figures.heard is not None and figures.heard.clear_db < 0
-    return Verdict(ASK_AGAIN, False) if buried or (found.warning and _spoken_over(figures, calibration)) else found
+    doubtful = found.warning and calibration is not None and _too_loud(figures, calibration)
+    return Verdict(ASK_AGAIN, False) if drowned(figures) or doubtful else found
 
 
-def _spoken_over(figures: Figures, calibration: Calibration | None) -> bool:
-    """Tell whether it was louder than the chirp and a steady noise can be."""
-    if figures.heard is None or calibration is None:
-        return figures.peak_dbfs > figures.noise_dbfs + STEADY_DB
+def _too_loud(figures: Figures, calibration: Calibration) -> bool:
+    """Tell whether it was louder than the chirp can be, as the card was calibrated."""
     expected_dbfs = calibration.peak_dbfs - calibration.sweep_dbfs + figures.sweep_dbfs
     return figures.noise_dbfs > calibration.echo_db - AUDIBLE_DB or figures.peak_dbfs > expected_dbfs + LOUDER_DB
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from edgevoice.audio.findings import LOUD_ROOM_DBFS, SILENT_DBFS, TOO_NOISY
+from edgevoice.audio.findings import LOUD_ROOM_DBFS, SILENT_DBFS, TOO_NOISY, drowned
 from edgevoice.audio.measurement import Sounding
 from edgevoice.doctor.facts import Cancelling, Control, Holder, KernelCard, Sound
 from edgevoice.doctor.finding import STOP_IT, Finding, Level, absent, failed, ok, untried, warning
@@ -198,7 +198,7 @@ def _as_the_box_hears_it(sound: Sound) -> Finding:
     if sound.microphone_dbfs < SILENT_DBFS:
         advice = "alsamixer, F4; or ask again when the box is idle: then it listens closely"
         return warning("microphone", f"the box hears {sound.microphone_dbfs:.0f} dBFS, which is silence", advice)
-    why = f"; {sound.refused}; {STOP_IT}" if sound.refused else ""
+    why = f"; {sound.refused}" if sound.refused else ""
     return ok("microphone", f"the box hears {sound.microphone_dbfs:.0f} dBFS now{why}")
 
 
@@ -221,7 +221,7 @@ def check_echo(sound: Sound) -> Finding:
         return absent(name, "not known: the microphone is silent")
     if not sound.sounding.aloud:
         return untried(name, "not played: it was to be silent")
-    noisy = sound.judged.startswith(TOO_NOISY)
+    noisy = drowned(figures) or sound.judged.startswith(TOO_NOISY)
     if figures.heard is not None and not sound.changed and not noisy:
         words = f"heard by the microphone: {figures.heard.echo_db:.0f} dB, {figures.heard.delay_ms:.0f} ms late"
         return ok(name, sound.judged or words)
