@@ -393,7 +393,7 @@ class Appliance:
         if self.state is Box.WAITING_TO_RETRY or (self.state is Box.FAULT and self._card):
             self._redial.forget()
             self._enter(Box.IDLE)
-        self._before_trial = Rest(Box.IDLE)
+        self._before_trial = Rest(Box.IDLE)  # nor does a box that is being tried go on with that
         if self.state is Box.RINGING:
             return [Decline("declined at the box"), *self._rest(at)]
         return []

@@ -23,7 +23,8 @@ from edgevoice.profiles import matching, read_profile
 from edgevoice.schema import Config
 
 EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 69, 75, 78
-EX_INTERRUPTED, EX_UNREAD = 128 + signal.SIGINT, 128 + signal.SIGPIPE  # as shells count
+EX_UNREAD = 128 + signal.SIGPIPE
+EX_INTERRUPTED = 128 + signal.SIGINT  # as shells count
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

@@ -644,21 +644,6 @@ def test_when_nobody_presses_it_is_idle_again_and_nothing_was_felt() -> None:
     assert story.box.deadline is None
 
 
-def test_what_was_felt_before_does_not_count() -> None:
-    story = tried()
-    story(Pressed())
-    story.release()
-    story(TryAsked(10.0))
-    assert not story.box.felt
-
-
-def test_a_call_that_is_asked_for_or_a_lost_card_ends_the_trying() -> None:
-    assert tried()(CallAsked("openai")) == [PlaceCall("openai")]
-    story = tried()
-    story(CardLost("gone"))
-    assert (story.state, story.box.fault, story.box.felt) == (Box.FAULT, "gone", False)
-
-
 def test_a_box_that_shows_a_fault_or_waits_is_tried_and_then_goes_on_with_that() -> None:
     story = idle()
     story.press()
@@ -687,6 +672,21 @@ def test_who_hangs_up_while_a_fault_is_tried_has_cleared_it() -> None:
     assert story(HangUpAsked()) == []
     assert story.wait() == []
     assert story.state is Box.IDLE
+
+
+def test_what_was_felt_before_does_not_count() -> None:
+    story = tried()
+    story(Pressed())
+    story.release()
+    story(TryAsked(10.0))
+    assert not story.box.felt
+
+
+def test_a_call_that_is_asked_for_or_a_lost_card_ends_the_trying() -> None:
+    assert tried()(CallAsked("openai")) == [PlaceCall("openai")]
+    story = tried()
+    story(CardLost("gone"))
+    assert (story.state, story.box.fault, story.box.felt) == (Box.FAULT, "gone", False)
 
 
 def test_a_box_in_a_call_is_not_tried() -> None:
