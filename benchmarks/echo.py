@@ -13,6 +13,7 @@ speexdsp itself tells stderr when one of these makes it start over.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import threading
@@ -260,8 +261,12 @@ def _added_mb(name: str) -> float:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--memory"]:
-        print(_added_mb(sys.argv[2]))
+    arguments = argparse.ArgumentParser(
+        prog="python -m benchmarks.echo", description=(__doc__ or "").partition("\n")[0]
+    )
+    arguments.add_argument("--memory", choices=(*NAMES, "none"), help="only the memory that this canceller takes, MB")
+    if name := arguments.parse_args().memory:
+        print(_added_mb(name))
     else:
         print(text(rows()))
 

@@ -11,6 +11,7 @@ samples.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import os
@@ -118,7 +119,11 @@ def burn(over: threading.Event) -> None:
 
 
 def main() -> None:
-    periods = int(sys.argv[1])
+    arguments = argparse.ArgumentParser(
+        prog="python -m benchmarks.period", description=(__doc__ or "").partition("\n")[0]
+    )
+    arguments.add_argument("periods", type=int, metavar="PERIODS", help="how many, 10 ms each: 3000")
+    periods = arguments.parse_args().periods
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()

@@ -9,6 +9,7 @@ only if the reference keeps its place. Nobody speaks, so all that the microphone
 
 from __future__ import annotations
 
+import argparse
 from collections import deque
 from typing import Self
 
@@ -112,4 +113,7 @@ def rows() -> list[Row]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.resumes", description=(__doc__ or "").partition("\n")[0]
+    ).parse_args()
     print(text(rows()))

@@ -2,7 +2,8 @@
 
 Rules
 * The light is a function of (state, turn), in `light.py`, and of nothing else.
-* While light and button are being tried, a press is only counted. A call that comes in, or is asked for, ends that.
+* While light and button are being tried, a press is only counted. A call that comes in, or is asked for, ends that;
+  else the box then goes on with what it did before.
 * A press while the agent speaks stops the agent (the panel has already told the audio thread); the next one hangs up.
 * Whom to call when a call has failed is for `redial.py` to say. An agent that is not there in time gives way to the
   fallback; the tone and the light say so, and `instead` says why for as long as that call lasts.
@@ -15,6 +16,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
@@ -68,6 +70,16 @@ CALLING = (Box.CONNECTING, Box.FALLING_BACK)
 Effects: TypeAlias = list[Effect]
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How the box rested when it began to be tried."""
+
+    state: Box
+    fault: str = ""
+    cause: End | None = None
+    wake: float | None = None
+
+
 class Appliance:
     """The state of the box. `receive` and `expire` return what it does, in order."""
 
@@ -115,6 +127,7 @@ class Appliance:
         self._unreached = ""  # it was told to end because it was not there in time
         self._next_target = ""  # asked for while another call was ending
         self._wake: float | None = None  # when a retry, the end of a fault or a tick is due
+        self._before_trial = Rest(Box.IDLE)
         self._idle_since = 0.0  # push to talk
 
     @property
@@ -214,7 +227,7 @@ class Appliance:
                 return self._want(self._button, at)
             case Box.TRIED:
                 self.felt = True
-                self._enter(Box.IDLE)
+                self._end_trial()
                 return []
             case Box.FAULT if self._card:
                 return self._want(self._redial.wanted or self._button, at)
@@ -377,9 +390,10 @@ class Appliance:
         if self.state in (*CALLING, Box.IN_CALL):
             self._ending = True
             return [EndCall("hung up at the box")]
-        if self.state is Box.WAITING_TO_RETRY:
+        if self.state is Box.WAITING_TO_RETRY or (self.state is Box.FAULT and self._card):
             self._redial.forget()
             self._enter(Box.IDLE)
+        self._before_trial = Rest(Box.IDLE)  # nor does a box that is being tried go on with that
         if self.state is Box.RINGING:
             return [Decline("declined at the box"), *self._rest(at)]
         return []
@@ -409,11 +423,18 @@ class Appliance:
 
     def _try(self, within_s: float, at: float) -> Effects:
         """Flash until a press arrives. Only a box that rests is tried."""
-        if self.state is Box.IDLE:
+        if self.free and self.state is not Box.TRIED:
+            self._before_trial = Rest(self.state, self.fault, self.cause, self._wake)
             self._enter(Box.TRIED)
             self.felt = False
             self._wake = at + within_s
         return []
+
+    def _end_trial(self) -> None:
+        """Go on with what was before: a fault goes on showing, a retry comes when it is due."""
+        before = self._before_trial
+        self._enter(before.state)
+        self.fault, self.cause, self._wake = before.fault, before.cause, before.wake
 
     def _tool(self, called: ToolCalled) -> Effects:
         if self._ending or self.state is not Box.IN_CALL:
@@ -462,7 +483,7 @@ class Appliance:
             case Box.WAITING_TO_RETRY:
                 return self._place(self.target, at)
             case Box.TRIED:
-                self._enter(Box.IDLE)
+                self._end_trial()
                 return []
             case Box.FAULT if self._card:
                 return self._rest(at)

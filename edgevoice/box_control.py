@@ -95,18 +95,22 @@ class BoxControl:
                 assert_never(request)
         return {"state": self._box.state.value, "muted": self._box.muted}
 
+    @property
+    def _doing(self) -> str:
+        return "shows a fault" if self._box.state is Box.FAULT else f"is {self._box.state.value}"
+
     async def _chirp(self, aloud: bool) -> Answer:
         """Let loudspeaker and microphone hear each other now, and say what came of it in words and figures."""
         if not self._box.free:
-            raise DeviceError(f"the box cannot listen to itself now: it is {self._box.state.value}")
+            raise DeviceError(f"the box cannot listen to itself now: it {self._doing}")
         sounding, found = await self._self_test.now(aloud=aloud)
         judged = {"judged": found.words, "warning": found.warning} if aloud else {}
         return {**judged, "sounding": asdict(sounding)}
 
     async def _try(self, within_s: float) -> Answer:
         """Let the light flash until a press arrives, and say whether one did."""
-        if self._box.state is not Box.IDLE:
-            raise DeviceError(f"light and button cannot be tried now: the box is {self._box.state.value}")
+        if not self._box.free or self._box.state is Box.TRIED:
+            raise DeviceError(f"light and button cannot be tried now: the box {self._doing}")
         self._untried.clear()
         self._post(TryAsked(within_s))
         await self._untried.wait()
@@ -117,7 +121,7 @@ class BoxControl:
         recording = await self._directory.recordings.read(asked.path)
         if asked.to in ("", "card") and self._call.running is None:
             if not self._box.free:
-                raise DeviceError(f"the box cannot play now: it is {self._box.state.value}")
+                raise DeviceError(f"the box cannot play now: it {self._doing}")
             self._directory.recordings.put(recording, loop=asked.loop)
             self._post(CallAsked(RECORDING))
         else:

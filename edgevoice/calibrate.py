@@ -31,6 +31,7 @@ from edgevoice.drivers.mixer import Mixer, NoMixer, mixer_device, open_mixer
 from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.drivers.wav import write_wav
 from edgevoice.errors import DeviceError
+from edgevoice.files import make_folder
 from edgevoice.schema import Config
 
 SOMETHING_WRONG = 1  # the exit code when a finding is grave
@@ -54,6 +55,8 @@ def run(config: Config, open_card: Callable[[], OpenedCard], *, out: Path | None
     """Calibrate, print the result, keep it; return the exit code. Raises DeviceError."""
     hush()
     _refuse_if_running(config.status.socket)
+    if out:
+        make_folder(out)
     card = _opened(open_card)
     mixer: Mixer = NoMixer("not opened")
     hat_mixer = MixerSettings()
@@ -149,23 +152,31 @@ def _outcome(config: Config, calibrator: Calibrator, setting: Setting, rate: int
 def _written(
     config: Config, calibrator: Calibrator, outcome: Outcome, out: Path | None
 ) -> tuple[list[Path], DeviceError | None]:
-    """Write what can be written; return that, and why it is not all. What was asked for comes first."""
+    """Write what can be written; return that, and why it is not all: neither place costs the other one its files."""
     written: list[Path] = []
+    refused: DeviceError | None = None
     picture = ""
     if calibrator.response and calibrator.figures:
         picture = draw(calibrator.response, calibrator.figures, f"{config.device.name}: {state.name_of(config.card)}")
     try:
+        if outcome.calibration:
+            written += _keep(outcome.calibration, picture)
+    except DeviceError as error:
+        refused = error
+    try:
         if out and calibrator.recording:
             written += _write_out(out, picture, calibrator.recording)
-        if outcome.calibration:
-            written.append(state.keep_calibration(outcome.calibration))
-        if outcome.calibration and picture:
-            path = state.path_of("calibration", state.name_of(config.card), "svg")
-            state.keep(path, picture.encode())
-            written.append(path)
     except DeviceError as error:
-        return written, error
-    return written, None
+        refused = refused or error
+    return written, refused
+
+
+def _keep(calibration: Calibration, picture: str) -> list[Path]:
+    kept = [state.keep_calibration(calibration)]
+    if picture:
+        kept.append(state.path_of("calibration", calibration.card, "svg"))
+        state.keep(kept[-1], picture.encode())
+    return kept
 
 
 def _write_out(out: Path, picture: str, recording: Recording) -> list[Path]:

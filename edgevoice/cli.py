@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from edgevoice.profiles import matching, read_profile
 from edgevoice.schema import Config
 
 EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 69, 75, 78
+EX_UNREAD = 128 + signal.SIGPIPE
 EX_INTERRUPTED = 128 + signal.SIGINT  # as shells count
 READ_BY_DEFAULT = f"{files.CONFIGURATION}, else the defaults"
 
@@ -34,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     command: Command = chosen.command
     try:
-        return command(chosen)
+        code = command(chosen)
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
@@ -47,6 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EX_TEMPFAIL
     except KeyboardInterrupt:
         return EX_INTERRUPTED
+    except BrokenPipeError:
+        if command is _run:  # it prints nothing: a mistake of ours
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more, and complains
+        return EX_UNREAD
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ from edgevoice.schema import Config, Section, Tables
 AGENTS = ("parrot", "openai", "elevenlabs", "gemini")  # those of [agent] that this version can call
 LINES = ("elks", "twilio", "vobiz", "plivo")  # those of [line] that this version has
 DIALLING = ("elks", "twilio")  # those that it can call somebody with
+AGENT_ID, NO_AGENT_ID = "agent.elevenlabs.agent_id", "names no agent; write the id that ElevenLabs shows for it"
 LOOPBACK = r"127(\.[0-9]+){3}|localhost|\[::1\]"
 SIP_REGISTRAR = r"(sips?:)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(;[A-Za-z0-9=;.-]*)?"
 SIP_USER = r'[^\s@:;<>"?\\]+'
@@ -214,6 +215,11 @@ def cannot_dial(config: Config, target: str) -> str:
     return f"to call out it needs {', '.join(missing)}" if missing else ""
 
 
+def cannot_call(config: Config, agent: str) -> str:
+    """Say what an agent cannot be called without, or "" when nothing is missing here."""
+    return f"{AGENT_ID}: {NO_AGENT_ID}" if agent == "elevenlabs" and not config.agent.elevenlabs.agent_id else ""
+
+
 def _cannot_dial_sip(config: Config, name: str) -> str:
     if not config.line.sip:
         return "to call out it needs an account, [[line.sip]]"
@@ -340,6 +346,9 @@ def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     if len(panel.light) > 3:
         sentence = f"{len(panel.light)} pins; expected none, one, three for red, green, blue, or two for data and clock"
         yield ("panel.light",), sentence
+    if panel.light_leds > 1 and len(panel.light) != 2:
+        sentence = f"{panel.light_leds} has no effect; expected two pins in panel.light, data and clock, or no such key"
+        yield ("panel.light_leds", "panel.light"), sentence
     if len({panel.button, *panel.light}) <= len(panel.light):
         yield ("panel.light", "panel.button"), "a pin is used twice; give button and light one each"
     if len(panel.light) == 2 and panel.light_power in {panel.button, *panel.light} - {-1}:
@@ -357,4 +366,4 @@ def _contradictions(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
             both = (f"agent.{name}.instructions_file", f"agent.{name}.instructions")
             yield both, "instructions are given as well; remove one of the two"
     if "elevenlabs" in targets and not config.agent.elevenlabs.agent_id:
-        yield ("agent.elevenlabs.agent_id",), "names no agent; write the id that ElevenLabs shows for it"
+        yield (AGENT_ID,), NO_AGENT_ID

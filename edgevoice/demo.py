@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,8 +38,8 @@ from edgevoice.audio.interruption import TalkOver
 from edgevoice.audio.resample import Resampler
 from edgevoice.drivers.room import Room, RoomCard, Utterance, VirtualClock
 from edgevoice.drivers.wav import read_wav, write_wav
-from edgevoice.errors import DeviceError
 from edgevoice.events import Audio, Command
+from edgevoice.files import make_folder
 from edgevoice.happenings import HangUpAsked
 from edgevoice.pictures import Recordings
 from edgevoice.report import report
@@ -72,12 +71,7 @@ def run(out: Path, *, canceller: str = "auto") -> dict[str, Any]:
 
     Raises DeviceError where nothing can be written there, before anything is computed.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise DeviceError(f"{out} cannot be written to: {error.strerror}; name another folder with --out") from error
+    make_folder(out)
     script = _script()
     found, _ = load_canceller(canceller, noise_suppression=True)
     tap, parrot = _Tap(found), _Tape()

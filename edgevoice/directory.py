@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edgevoice.bridge import FarLeg
 from edgevoice.call import Machine
 from edgevoice.catalogue import Agents
-from edgevoice.config import cannot_dial, is_line
+from edgevoice.config import cannot_call, cannot_dial, is_line
 from edgevoice.drivers.local import Nobody
 from edgevoice.errors import DeviceError
 from edgevoice.intercom import Intercom
@@ -50,6 +50,8 @@ class Directory:
         elif target not in self._agents.names:
             known = ", ".join(self._agents.names)
             raise DeviceError(f'there is no "{target}" to call; there are: {known}')
+        elif problem := cannot_call(self._config, target):
+            raise DeviceError(f"{target} cannot be called: {problem}")
 
     def unreachable(self, target: str) -> str:
         """Say why a call to `target` would fail now, as far as that can be known; "": it may not."""

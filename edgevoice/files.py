@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from edgevoice.config import Secret, load, secret
 from edgevoice.drivers.profile_files import card_ids, profile_texts
-from edgevoice.errors import ConfigError
+from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.schema import Config
 
 CONFIGURATION = Path("/etc/edgevoice/edgevoice.toml")
@@ -53,6 +56,16 @@ def loaded(text: str, path: Path) -> Config:
     return load(text, source=str(path), profiles=profile_texts(path.parent), cards=card_ids())
 
 
+def make_folder(out: Path) -> None:
+    """Make the folder that --out names, and see that it can be written to. Raises DeviceError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise DeviceError(f"{out} cannot be written to: {error.strerror}; name another folder with --out") from error
+
+
 @dataclass(frozen=True)
 class FilesBeside:
     """The files named by a configuration: in systemd's credentials first, then beside the configuration."""
@@ -63,17 +76,26 @@ class FilesBeside:
     @property
     def _directories(self) -> list[str]:
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-        return [*([credentials] if credentials else []), str(self.configuration.parent)]
+        return [*([credentials] if credentials else []), str(self.configuration.absolute().parent)]
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let a problem begin with the configuration, as those of `load` do."""
+        try:
+            yield
+        except ConfigError as error:
+            raise ConfigError([f"{self.configuration}: {problem}" for problem in error.problems]) from error
 
     def secret(self, name: str, key: str) -> Secret:
         directories = [*self._directories, *self.handed_over]
-        return secret(name, key, read=lambda path: Path(path).read_bytes(), directories=directories)
+        with self._named():
+            return secret(name, key, read=lambda path: Path(path).read_bytes(), directories=directories)
 
     def path(self, name: str, key: str) -> Path:
         paths = [Path(directory) / name for directory in self._directories]
         found = next((path for path in paths if path.exists()), None)
         if found is None:
-            raise ConfigError([f"$.{key}: there is no file {' or '.join(map(str, paths))}"])
+            raise ConfigError([f"{self.configuration}: $.{key}: there is no file {' or '.join(map(str, paths))}"])
         return found
 
     def text(self, name: str, key: str) -> str:
@@ -81,4 +103,4 @@ class FilesBeside:
         try:
             return path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError([f"$.{key}: cannot read {path}: {error}"]) from error
+            raise ConfigError([f"{self.configuration}: $.{key}: cannot read {path}: {error}"]) from error

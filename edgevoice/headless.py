@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NO_CARD = "this box has no sound card: it joins phone lines and agents"
+NUMBER = "a number over a line, like elks:+46701234567, or a name like sip:reception"
 LEAVE_S = 2.0  # for calls to say goodbye
 
 
@@ -100,7 +101,7 @@ class Headless:
 
     def _call(self, target: str) -> dict[str, object]:
         """Call somebody, and let the agent that answers calls talk with them."""
-        problem = cannot_dial(self._config, target) if is_line(target) else f'there is no line in "{target}"'
+        problem = cannot_dial(self._config, target) if is_line(target) else f'expected {NUMBER}, got "{target}"'
         problem = problem or self.lines.full
         if problem:
             raise DeviceError(problem)

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 
 from edgevoice.audio.calibration import Calibration
-from edgevoice.audio.findings import SILENT_DBFS
+from edgevoice.audio.findings import SILENT_DBFS, TOO_NOISY, drowned
 from edgevoice.audio.measurement import Figures, Heard
 
 DAY_S = 86_400
@@ -23,6 +23,8 @@ LOOK_S = 3600  # the clock may be set meanwhile: a computer without a battery wa
 AUDIBLE_DB = 23.0  # the chirp's echo is found in noise that is so much quieter than the echo of full scale
 CHANGED_DB = 10.0  # more than furniture, doors and weather do
 MOVED_MS = 10.0  # more than a card's position is wrong by
+LOUDER_DB = 20.0  # more than an echo grows by at one volume
+ASK_AGAIN = f"{TOO_NOISY}, or somebody spoke: ask again"
 
 
 class Nights:
@@ -61,7 +63,22 @@ class Verdict:
 
 
 def verdict(figures: Figures, calibration: Calibration | None, volume: int | None) -> Verdict:
-    """Compare what was heard with what was heard when the card was calibrated; `volume` is that of now."""
+    """Compare what was heard with what was heard when the card was calibrated; `volume` is that of now.
+
+    What would be a warning is none when something else than the chirp was heard.
+    """
+    found = _compared(figures, calibration, volume)
+    doubtful = found.warning and calibration is not None and _too_loud(figures, calibration)
+    return Verdict(ASK_AGAIN, False) if drowned(figures) or doubtful else found
+
+
+def _too_loud(figures: Figures, calibration: Calibration) -> bool:
+    """Tell whether it was louder than the chirp can be, as the card was calibrated."""
+    expected_dbfs = calibration.peak_dbfs - calibration.sweep_dbfs + figures.sweep_dbfs
+    return figures.noise_dbfs > calibration.echo_db - AUDIBLE_DB or figures.peak_dbfs > expected_dbfs + LOUDER_DB
+
+
+def _compared(figures: Figures, calibration: Calibration | None, volume: int | None) -> Verdict:
     if figures.heard is not None:
         return _heard(figures.heard, calibration, volume)
     if figures.peak_dbfs < SILENT_DBFS:
@@ -69,7 +86,7 @@ def verdict(figures: Figures, calibration: Calibration | None, volume: int | Non
     if calibration is None:
         return Verdict("the microphone does not hear the loudspeaker; whether it should, `calibrate` would tell", False)
     if figures.noise_dbfs > calibration.echo_db - AUDIBLE_DB:
-        return Verdict(f"too noisy to tell: noise floor {figures.noise_dbfs:.0f} dBFS", False)
+        return Verdict(f"{TOO_NOISY}: noise floor {figures.noise_dbfs:.0f} dBFS", False)
     return Verdict(
         "the microphone does not hear the loudspeaker any more: one of them is dead, covered or switched off", True
     )
@@ -95,6 +112,8 @@ def _heard(heard: Heard, calibration: Calibration | None, volume: int | None) ->
 
 
 def ago(seconds: float) -> str:
-    """Say how long ago a test was, in nights."""
-    nights = int(seconds // DAY_S)
-    return "last night" if nights == 0 else f"{nights + 1} nights ago"
+    """Say how long ago a test was."""
+    for unit, unit_s in (("day", DAY_S), ("hour", 3600), ("minute", 60)):
+        if count := int(seconds // unit_s):
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"

@@ -94,6 +94,8 @@ def read_profile(text: str, name: str) -> Profile:
 def filled(config: Config, profile: Profile, cards: Collection[str]) -> Config:
     """Return the configuration with the profile's values for the keys that it left out; `cards` are the ids found."""
     keys = [path for path in profile.holds if path in config.left_out]
+    if "panel.light" not in keys and len(config.panel.light) != 2:  # a light of one's own, not the HAT's row of LEDs
+        keys = [path for path in keys if path not in ("panel.light_leds", "panel.light_power")]
     values: dict[str, dict[str, object]] = {"card": {}, "panel": {}}
     for path in keys:
         section, _, key = path.partition(".")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,8 +76,8 @@ def _read(path: Path) -> Recording:
         pcm, rate = read_wav(path)
     except OSError as error:
         raise DeviceError(f"{path}: {error.strerror or error}; the service's user must be able to read it") from error
-    except (wave.Error, EOFError, ValueError) as error:
-        raise DeviceError(f"{path}: {error or 'it ends too early'}; expected a WAV file of 16 bits") from error
+    except ValueError as error:
+        raise DeviceError(f"{error}; expected a WAV file of 16 bits") from error
     if rate not in RATES:
         raise DeviceError(f"{path} has {rate} Hz, expected one of {', '.join(map(str, RATES))}")
     if len(pcm) > LONGEST_S * rate:

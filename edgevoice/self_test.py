@@ -57,7 +57,7 @@ class SelfTest:
         if tested is None:
             raise DeviceError("the box was disturbed while it listened to itself: ask again")
         if aloud:
-            _log(tested[1])
+            self._keep(tested[1])
         return tested
 
     async def _test(self) -> bool:
@@ -65,9 +65,12 @@ class SelfTest:
         tested = await self._heard(aloud=True)
         if tested is None:
             return False
-        self._verdict = tested[1], self._loop.time()
-        _log(tested[1])
+        self._keep(tested[1])
         return True
+
+    def _keep(self, found: Verdict) -> None:
+        self._verdict = found, self._loop.time()
+        log.log(logging.WARNING if found.warning else logging.INFO, "self-test: %s", found.words)
 
     async def _heard(self, *, aloud: bool) -> tuple[Sounding, Verdict] | None:
         """Return what was heard, or None: somebody called, or the card is lost."""
@@ -86,10 +89,6 @@ class SelfTest:
                 return None
             sounding = replace(sounding, disturbed=card.restarts != restarts)
             return sounding, verdict(sounding.figures, self._card.calibration, self._card.mixer.volume())
-
-
-def _log(found: Verdict) -> None:
-    log.log(logging.WARNING if found.warning else logging.INFO, "self-test: %s", found.words)
 
 
 def _time_of_day_s() -> float:

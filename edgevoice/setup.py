@@ -183,8 +183,8 @@ def _choose_call(draft: _Draft, name: str, agent_id: str | None, ask: bool) -> N
     if agent_id is None and ask:
         agent_id = input(f"   {setting} of {name} [{there}]: ").strip()
     if not (agent_id or there):
-        option = setting.replace("_", "-")
-        raise ConfigError([f"$.agent.{name}.{setting}: {name} cannot be called without it; give it with --{option}"])
+        how = "type it" if ask else f"give it with --{setting.replace('_', '-')}"
+        raise ConfigError([f"$.agent.{name}.{setting}: {name} cannot be called without it; {how}"])
     draft.set({("call", "button"): name, ("agent", name, setting): agent_id or there})
 
 

@@ -256,9 +256,13 @@ class Switchboard:
     def send_keys(self, keys: str, to: str) -> None:
         """Send digits in a call over SIP: "sip-3", or "" for the only one. Raises DeviceError."""
         leg = self.running[to].leg if to in self.running else None
-        if not self.sip or (to and leg is None) or not self.sip.send_keys(keys, leg):
-            names = ", ".join(name for name, running in self.running.items() if running.line == "sip") or "no calls"
-            raise DeviceError(f'keys cannot be sent in "{to}" now; over SIP there are: {names}')
+        if self.sip and (leg or not to) and self.sip.send_keys(keys, leg):
+            return
+        names = ", ".join(name for name, running in self.running.items() if running.line == "sip")
+        if not names:
+            raise DeviceError("there is no call over SIP to send keys in")
+        which = f'in "{to}" now' if to else "without the name of a call (--to)"
+        raise DeviceError(f"keys cannot be sent {which}; over SIP there are: {names}")
 
     def find(self, name: str) -> tuple[Call, Side] | None:
         """Return the call of a line that is joined to an agent, and which leg of it the line is; "": the only one."""

@@ -525,6 +525,23 @@ def test_hang_up_stops_the_trying_too() -> None:
     assert story.state is Box.IDLE
 
 
+def test_hang_up_clears_a_fault_so_that_the_next_press_calls_whom_the_button_calls() -> None:
+    story = idle()
+    assert story(CallAsked("openai")) == [PlaceCall("openai")]
+    story(REFUSED)
+    assert story.state is Box.FAULT
+    assert story(HangUpAsked()) == []
+    assert (story.state, story.box.fault) == (Box.IDLE, "")
+    assert story.press() == [PlaceCall("parrot")]
+
+
+def test_hang_up_does_not_clear_the_fault_of_a_card_that_is_gone() -> None:
+    story = idle()
+    story(CardLost("gone"))
+    assert story(HangUpAsked()) == []
+    assert (story.state, story.box.fault) == (Box.FAULT, "gone")
+
+
 def test_mute_outlasts_the_call() -> None:
     story = idle()
     assert story(MuteAsked(None)) == []
@@ -625,6 +642,36 @@ def test_when_nobody_presses_it_is_idle_again_and_nothing_was_felt() -> None:
     assert story.wait() == []
     assert (story.state, story.box.felt, story.at) == (Box.IDLE, False, asked_at + 10.0)
     assert story.box.deadline is None
+
+
+def test_a_box_that_shows_a_fault_or_waits_is_tried_and_then_goes_on_with_that() -> None:
+    story = idle()
+    story.press()
+    story(REFUSED)
+    shown_until = story.box.deadline
+    story(TryAsked(10.0))
+    assert story.press() == []
+    assert (story.state, story.box.fault, story.box.felt) == (Box.FAULT, "the key is wrong", True)
+    assert (story.box.cause, story.box.deadline) == (End.REFUSED, shown_until)
+    kiosk = idle(at_start="parrot")
+    kiosk(LINK_LOST)
+    again_at = kiosk.box.deadline
+    kiosk(TryAsked(10.0))
+    assert kiosk.state is Box.TRIED
+    assert kiosk.wait() == []
+    assert (kiosk.state, kiosk.box.fault) == (Box.WAITING_TO_RETRY, "the network went away")
+    assert kiosk.box.deadline == again_at, "which has passed meanwhile"
+    assert kiosk.wait() == [PlaceCall("parrot")]
+
+
+def test_who_hangs_up_while_a_fault_is_tried_has_cleared_it() -> None:
+    story = idle()
+    story.press()
+    story(REFUSED)
+    story(TryAsked(10.0))
+    assert story(HangUpAsked()) == []
+    assert story.wait() == []
+    assert story.state is Box.IDLE
 
 
 def test_what_was_felt_before_does_not_count() -> None:

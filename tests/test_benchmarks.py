@@ -167,3 +167,15 @@ def test_the_picture_has_a_curve_for_everybody() -> None:
     drawn = ElementTree.fromstring(picture("Silence & speech", {"ours": [70.0, 80.0], "theirs": [300.0, 420.0]}))
     curves = [path.get("d", "") for path in drawn.iter("{http://www.w3.org/2000/svg}path")]
     assert [curve.count("V") for curve in curves] == [2, 2]
+
+
+@pytest.mark.parametrize("name", ["period", "resumes", "echo"])
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["--nonsense"], 2)])
+def test_who_asks_how_a_benchmark_is_called_is_told_and_nothing_is_measured(
+    name: str, words: list[str], code: int
+) -> None:
+    command = [sys.executable, "-m", f"benchmarks.{name}", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == code
+    assert f"usage: python -m benchmarks.{name}" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

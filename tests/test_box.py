@@ -25,7 +25,7 @@ from edgevoice.audio.selftest import WHOLE_S
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.config import load
-from edgevoice.drivers.control import Chirp, Press, Request, Try
+from edgevoice.drivers.control import Call, Chirp, HangUp, Press, Request, Try
 from edgevoice.drivers.room import RealClock, Room, RoomCard
 from edgevoice.errors import DeviceError
 from edgevoice.events import Command, ToolResult
@@ -105,7 +105,7 @@ def test_at_night_it_tests_itself_and_says_what_came_of_it(tmp_path: Path, at_ni
         async with living(tmp_path, CALIBRATION) as box:
             await until_told(box)
             words = "loudspeaker and microphone hear each other: echo -20 dB, 20 ms"
-            assert box.status()["self_test"] == f"{words}; last night"
+            assert box.status()["self_test"] == f"{words}; just now"
             assert f"self-test: {words}" in at_night.messages
 
     asyncio.run(story())
@@ -161,7 +161,7 @@ def test_asked_by_day_it_chirps_and_says_what_the_microphone_hears(tmp_path: Pat
             found = msgspec.convert(msgspec.to_builtins(told["sounding"]), Sounding)
             assert (found.aloud, found.still, found.disturbed) == (True, False, False)
             assert found.figures.noise_dbfs < -50
-            assert box.status()["self_test"] is None, "that one is of the night"
+            assert box.status()["self_test"] == f"{told['judged']}; just now"
 
     asyncio.run(story())
 
@@ -172,6 +172,7 @@ def test_asked_to_be_silent_it_only_listens(tmp_path: Path) -> None:
             told = await asked(box, Chirp(aloud=False))
             assert list(told) == ["sounding"]
             assert (told["sounding"]["aloud"], told["sounding"]["figures"]["heard"]) == (False, None)
+            assert box.status()["self_test"] is None, "that says nothing of the loudspeaker"
 
     asyncio.run(story())
 
@@ -189,6 +190,28 @@ def test_in_a_call_it_neither_chirps_nor_is_tried_and_a_second_chirp_waits_for_n
             with pytest.raises(DeviceError, match="cannot listen to itself now: it is in call"):
                 await asked(box, Chirp())
             with pytest.raises(DeviceError, match="the box is in call"):
+                await asked(box, Try())
+
+    asyncio.run(story())
+
+
+def test_a_box_that_shows_the_fault_of_a_call_is_tried_too_and_without_a_card_says_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as box:
+            with pytest.raises(DeviceError, match=r"^elevenlabs cannot be called: agent.elevenlabs.agent_id: names no"):
+                box.control.answer(Call("elevenlabs"))
+            box.control.answer(Call("openai"))
+            await until(box, "state", "fault")
+            fault = box.status()["fault"]
+            assert "there is no file openai-api-key" in str(fault)
+            assert await asked(box, Try(within_s=1.0)) == {"pressed": False}
+            assert (box.status()["state"], box.status()["fault"]) == ("fault", fault)
+            box.control.answer(HangUp())
+            assert (box.status()["state"], box.status()["fault"]) == ("idle", None)
+            assert isinstance(box.card.sound.card, RoomCard)
+            box.card.sound.card.unplugged = True
+            await until(box, "state", "fault")
+            with pytest.raises(DeviceError, match=r"cannot be tried now: the box shows a fault$"):
                 await asked(box, Try())
 
     asyncio.run(story())

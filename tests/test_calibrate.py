@@ -180,6 +180,31 @@ def test_what_cannot_be_kept_is_still_measured_for_a_program_and_written_where_i
     assert {Path(path).name for path in said["files"]} == {"impulse-response.svg", "speaker.wav", "microphone.wav"}
 
 
+def test_a_folder_that_goes_away_while_it_measures_does_not_cost_the_calibration(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def opened() -> RoomCard:
+        out.rmdir()
+        out.write_text("in the way")
+        return room_card()
+
+    with pytest.raises(DeviceError, match=r"out: .*"):
+        calibrate.run(config(tmp_path), opened, out=out)
+    calibration = state.load_calibration("simulated room")
+    assert isinstance(calibration, Calibration)
+    assert calibration.delay_ms == pytest.approx(35.0, abs=0.2)
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_card_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    def unwanted() -> RoomCard:
+        raise AssertionError("nothing may be played now")
+
+    with pytest.raises(DeviceError, match=r"file/below cannot be written to: .*; name another folder with --out"):
+        calibrate.run(config(tmp_path), unwanted, out=tmp_path / "file" / "below")
+
+
 # ----------------------------------------------------------------------------------------- through the real alsa-lib
 
 

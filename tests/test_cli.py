@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edgevoice import __version__, files
+from edgevoice import __version__, cli, files
+from edgevoice.drivers import control
 from edgevoice.errors import ConfigError
 
 
@@ -52,13 +57,98 @@ def test_ctl_without_an_appliance_says_so(tmp_path: Path) -> None:
     assert "edgevoice is not running" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["demo", "bench"])
+def at_a_box(folder: Path, answer: Mapping[str, Any], *words: str) -> tuple[int, list[control.Request]]:
+    """Ask a box that answers so over a real socket; return the exit code, and what it was asked."""
+    file = folder / "edgevoice.toml"
+    asked: list[control.Request] = []
+    file.write_text(f'[status]\nsocket = "{folder}/control.sock"\n')
+
+    def answering(request: control.Request) -> Mapping[str, Any]:
+        asked.append(request)
+        return answer
+
+    async def story() -> int:
+        async with control.serve(f"{folder}/control.sock", answering):
+            return await asyncio.to_thread(cli.main, ["ctl", "-c", str(file), *words])
+
+    return asyncio.run(story()), asked
+
+
+def test_the_status_of_phone_lines_reads_as_words_and_not_as_python(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = {"registrar": "pbx", "registered_s": 55, "trouble": None}
+    lines: dict[str, Any] = {
+        "listen": None,
+        "sip": {"trouble": None, "accounts": [account, account], "calls": []},
+        "calls": [],
+    }
+    assert at_a_box(tmp_path, {"state": "idle", "fault": None, "lines": lines}, "status")[0] == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "state            idle",
+        "lines            sip (accounts ((registrar pbx, registered_s 55), (registrar pbx, registered_s 55)), "
+        "calls none), calls none",
+    ]
+
+
+@pytest.mark.parametrize("words", [["--json", "status"], ["status", "--json"], ["volume", "3", "--json"]])
+def test_json_may_stand_before_the_request_or_after_it(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert at_a_box(tmp_path, {"state": "idle"}, *words)[0] == 0
+    assert json.loads(capsys.readouterr().out) == {"ok": True, "state": "idle"}
+
+
+def test_who_lets_the_box_chirp_is_asked_to_be_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert at_a_box(tmp_path, {"judged": "well"}, "chirp") == (0, [control.Chirp()])
+    assert capsys.readouterr() == ("judged           well\n", "please be quiet for 3 s ...\n")
+
+
+@pytest.mark.parametrize("words", [["keys", "0A*#"], ["volume", "0"], ["volume", "100"]])
+def test_what_the_box_would_take_is_sent(tmp_path: Path, words: list[str]) -> None:
+    code, [asked] = at_a_box(tmp_path, {}, *words)
+    assert (code, type(asked).__name__.lower()) == (0, words[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["keys", "x"], "argument KEYS: keys are 0-9, A-D, * and #, 32 at most"),
+        (["keys", "1" * 33], "argument KEYS: keys are 0-9, A-D, * and #, 32 at most"),
+        (["volume", "400"], "argument N: expected 0 to 100, got 400"),
+        (["volume", "loud"], "argument N: expected 0 to 100, got loud"),
+    ],
+)
+def test_what_the_box_would_not_take_is_told_in_one_sentence(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["ctl", *words])
+    assert capsys.readouterr().err.endswith(f"error: {sentence}\n")
+
+
+@pytest.mark.parametrize("words", [["devices"], ["doctor", "--json", "--silent"]])
+def test_a_reader_that_has_seen_enough_is_no_reason_for_a_trace(tmp_path: Path, words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "edgevoice", *words]
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("command", ["demo", "bench", "calibrate"])
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_folder_that_cannot_be_made_is_said_before_anything_is_computed(
     tmp_path: Path, command: str, place: str
 ) -> None:
     (tmp_path / "file").write_text("")
-    done = edgevoice(command, "--out", place, cwd=tmp_path)
+    (tmp_path / "room.toml").write_text(f'[card]\nsimulate = true\n[status]\nsocket = "{tmp_path}/control.sock"\n')
+    configured = [] if command == "demo" else ["-c", "room.toml"]
+    done = edgevoice(command, *configured, "--out", place, cwd=tmp_path)
+    assert (done.stdout == "") == (command != "demo"), "the demo says what it is about to do"
     assert done.returncode == 69
     assert re.search(rf"^edgevoice: {place} cannot be written to: .*; name another folder", done.stderr, re.MULTILINE)
     assert "Traceback" not in done.stderr
@@ -115,3 +205,34 @@ def test_who_looks_from_outside_finds_the_key_that_systemd_hands_to_the_service(
     assert outside.secret("openai-api-key", "agent.openai.api_key_file").reveal() == "sk-1"
     with pytest.raises(ConfigError, match="there is no file"):
         files.FilesBeside(configuration).secret("openai-api-key", "agent.openai.api_key_file")
+
+
+@pytest.mark.parametrize("key", ["openai-api-key", "nowhere/key"])
+def test_a_missing_key_is_told_with_the_configuration_that_names_it_and_its_whole_path(
+    tmp_path: Path, key: str
+) -> None:
+    (tmp_path / "edgevoice.toml").write_text(f'[call]\nbutton = "openai"\n[agent.openai]\napi_key_file = "{key}"\n')
+    done = edgevoice("run", "-c", "edgevoice.toml", cwd=tmp_path)
+    assert done.returncode == 78
+    assert done.stderr == (
+        f"edgevoice.toml: $.agent.openai.api_key_file: there is no file {tmp_path}/{key}; write the secret into it\n"
+    )
+
+
+@pytest.mark.parametrize("file", ["openai-api-key", "elks-token", "sip-password", "elks-credentials", "privkey.pem"])
+def test_no_secret_of_a_newcomer_gets_into_git(tmp_path: Path, file: str) -> None:
+    (tmp_path / ".gitignore").write_text((Path(__file__).parents[1] / ".gitignore").read_text())
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    assert subprocess.run(["git", "check-ignore", "-q", file], cwd=tmp_path, check=False).returncode == 0
+    assert subprocess.run(["git", "check-ignore", "-q", "README.md"], cwd=tmp_path, check=False).returncode == 1
+
+
+def test_a_socket_that_cannot_be_made_names_its_key(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "edgevoice.toml").write_text(
+        f'[card]\nsimulate = true\n[panel]\npins = "none"\n[status]\nsocket = "{tmp_path}/file/control.sock"\n'
+    )
+    done = edgevoice("run", "-c", "edgevoice.toml", cwd=tmp_path)
+    assert done.returncode == 69
+    assert f"the control socket {tmp_path}/file/control.sock cannot be made: " in done.stderr
+    assert done.stderr.endswith("; name another place in the configuration: status.socket\n")

@@ -265,12 +265,24 @@ def test_a_wrong_value_is_told_with_what_was_expected(text: str, problem: str) -
     ],
 )
 def test_a_number_may_be_at_its_bounds_but_not_beyond(key: str, lowest: float, highest: float) -> None:
-    room = "card.buffer_ms = 500\nbarge_in.give_up_ms = 5000\n"
+    room = "card.buffer_ms = 500\nbarge_in.give_up_ms = 5000\npanel.light = [5, 6]\n"
     for value in (lowest, highest):
         assert isinstance(load(f"{room}{key} = {value}"), Config)
     for value in (lowest - 1, highest + 1):
         [told] = problems(f"{room}{key} = {value}")
         assert told.endswith(f"from {lowest} to {highest}, got {value}")
+
+
+@pytest.mark.parametrize("light", ["", "light = []", "light = [25]", "light = [5, 6, 13]"])
+def test_a_row_of_leds_that_is_not_at_two_pins_is_told(light: str) -> None:
+    assert problems(f"[panel]\nlight_leds = 4\n{light}") == [
+        "$.panel.light_leds: 4 has no effect; expected two pins in panel.light, data and clock, or no such key"
+    ]
+
+
+def test_who_replaces_the_leds_of_a_hat_by_one_of_their_own_need_not_count_them() -> None:
+    hat = "title = 'x'\nids = ['x']\n[panel]\nlight = [5, 6]\nlight_leds = 3\n"
+    assert load("[device]\nhat = 'x'\n[panel]\nlight = [25]\n", profiles={"x": hat}).panel.light == (25,)
 
 
 def test_a_number_of_thousands_of_digits_is_told_without_them() -> None:

@@ -124,5 +124,23 @@ def test_a_headset_that_was_never_calibrated_is_no_reason_to_warn() -> None:
     assert not verdict(DEAF, None, None).warning
 
 
+@pytest.mark.parametrize(
+    "now",
+    [  # as measured in the simulated room
+        replace(FIGURES, heard=replace(HEARD, echo_db=-120.0, clear_db=-121.7), noise_dbfs=-70.5, peak_dbfs=-13.7),
+        replace(FIGURES, heard=replace(HEARD, echo_db=6.0, clear_db=10.6), noise_dbfs=-70.8, peak_dbfs=-13.6),
+        replace(FIGURES, heard=replace(HEARD, echo_db=13.3, clear_db=13.9), noise_dbfs=-24.2, peak_dbfs=-5.8),
+        replace(FIGURES, heard=replace(HEARD, delay_ms=60.4, clear_db=2.3), noise_dbfs=-22.6, peak_dbfs=-8.8),
+        replace(FIGURES, heard=None, noise_dbfs=-70.5, peak_dbfs=-6.9),
+    ],
+)
+def test_somebody_who_speaks_into_the_chirp_does_not_make_a_sound_box_broken(now: Figures) -> None:
+    assert verdict(now, CALIBRATION, 70) == Verdict("too noisy to tell, or somebody spoke: ask again", False)
+
+
 def test_it_says_how_long_ago_that_was() -> None:
-    assert [ago(60.0), ago(DAY_S - 1.0), ago(DAY_S + 1.0)] == ["last night", "last night", "2 nights ago"]
+    times = [0.0, 59.0, 61.0, 3599.0, 3601.0, DAY_S - 1.0, DAY_S + 1.0, 2.5 * DAY_S]
+    assert [ago(each) for each in times] == [
+        "just now", "just now", "1 minute ago", "59 minutes ago", "1 hour ago", "23 hours ago", "1 day ago",
+        "2 days ago",
+    ]  # fmt: skip

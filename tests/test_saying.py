@@ -247,8 +247,9 @@ def test_a_file_that_cannot_be_played_is_told_in_a_sentence(tmp_path: Path) -> N
         (cut, "cut.wav"),
         (tmp_path, "is no file"),
     ):
-        with pytest.raises(DeviceError, match=words):
+        with pytest.raises(DeviceError, match=words) as told:
             read(path)
+        assert str(told.value).count(path.name) == 1
 
 
 def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path: Path) -> None:

@@ -59,6 +59,18 @@ def test_a_call_is_answered_listed_without_its_number_and_gone_when_it_is_over(t
     run(story())
 
 
+def test_what_cannot_be_asked_without_a_card_or_a_call_is_told_with_what_was_expected(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as box:
+            with pytest.raises(DeviceError, match=r'expected a number over a line, like elks:\+46.*, got "card"'):
+                box.answer(control.Call("card"))
+            for to in ("", "sip-9"):
+                with pytest.raises(DeviceError, match=r"^there is no call over SIP to send keys in$"):
+                    box.answer(control.Keys("1", to))
+
+    run(story())
+
+
 def test_of_twenty_calls_at_the_same_moment_exactly_as_many_as_allowed_come_in(tmp_path: Path) -> None:
     async def story() -> None:
         async with house(tmp_path, max_calls=3) as box:

@@ -12,6 +12,8 @@ from enum import Enum
 from edgevoice.audio.measurement import Figures, Heard
 
 SILENT_DBFS = -85.0  # quieter than any microphone's own noise
+TOO_NOISY = "too noisy to tell"  # so the words of a self-test begin then
+STEADY_DB = 20.0  # a fan's highest peak in two seconds is 13 dB above its level, a voice's much more
 LOUD_DB = 12.0  # replies are rarely louder than so much below full scale: if those clip, it is grave
 HEADROOM_DB = 3.0  # between the loudest reply and clipping
 FAINT_DB = -50.0  # an echo that no voice would be confused with
@@ -67,6 +69,13 @@ class Setting:
     volume: int | None = None  # of the loudspeaker, per cent
     capture_channel: int = 0
     capture: CaptureLevel | None = None
+
+
+def drowned(figures: Figures) -> bool:
+    """Tell whether something else sounded so loud that nothing can be said of the echo: somebody spoke, say."""
+    if figures.heard is None:
+        return figures.peak_dbfs > figures.noise_dbfs + STEADY_DB
+    return figures.heard.clear_db < 0
 
 
 def findings(figures: Figures | None, setting: Setting) -> list[Finding]:

@@ -84,6 +84,7 @@ class Sound:
     refused: str = ""  # why it does not listen now
     self_test: str = ""  # its last at night, in words
     microphone_dbfs: float | None = None  # as the box hears it now
+    muted: bool = False  # by `ctl mute`, in and out of calls
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+STOP_IT = "to try it all the same: sudo systemctl stop edgevoice, then doctor again"
+
 
 class Level(Enum):
     """How bad it is. ABSENT: it does not apply to this machine."""
@@ -22,13 +24,17 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the screen. `fix` is a command that mends it and harms nothing; empty: there is none."""
+    """One line of the screen. `fix` is a command that mends it and harms nothing; empty: there is none.
+
+    `untried`: it is there, but could not be looked at now.
+    """
 
     level: Level
     name: str
     sentence: str
     advice: str = ""
     fix: tuple[str, ...] = ()
+    untried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,10 @@ def failed(name: str, sentence: str, advice: str, fix: tuple[str, ...] = ()) -> 
 
 def absent(name: str, sentence: str) -> Finding:
     return Finding(Level.ABSENT, name, sentence)
+
+
+def untried(name: str, why: str) -> Finding:
+    return Finding(Level.ABSENT, name, why, untried=True)
 
 
 def of_level(sections: Iterable[Section], level: Level) -> list[Finding]:

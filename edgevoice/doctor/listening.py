@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from edgevoice.audio.echo import load as load_canceller
+from edgevoice.audio.findings import TOO_NOISY
 from edgevoice.audio.measurement import Sounding
 from edgevoice.audio.reference import Reference
 from edgevoice.calibrate import run_a_period
@@ -78,6 +79,7 @@ def _told_by(box: Box, found: Sound) -> Sound:
         trouble="" if facts else fault,  # a fault with a card is one of a call
         self_test=box.get("self_test") or "",
         microphone_dbfs=box.get("microphone_dbfs"),
+        muted=bool(box.get("muted")),
     )
 
 
@@ -96,7 +98,7 @@ def _heard_by_the_box(socket: str, found: Sound, *, aloud: bool) -> Sound:
             return replace(found, sounding=None, refused=str(error))
         judged, changed = str(answer.get("judged", "")), bool(answer.get("warning"))
         found = replace(found, sounding=heard, judged=judged, changed=changed)
-        if heard.still or (heard.figures.heard is not None and not changed):
+        if heard.still or (heard.figures.heard is not None and not changed and not judged.startswith(TOO_NOISY)):
             break
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgevoice.doctor.facts import Pins
-from edgevoice.doctor.finding import Finding, absent, failed, ok, warning
+from edgevoice.doctor.finding import STOP_IT, Finding, absent, failed, ok, untried, warning
 from edgevoice.schema import Relay
 
 PULLED_UP = range(9)  # GPIO0 to 8, until a program takes them. Source: BCM2835 ARM Peripherals, page 102
@@ -75,7 +75,7 @@ def check_button(found: Pins) -> Finding:
                 f"is it wired to GPIO{found.panel.button} and "
                 f"{'ground' if found.panel.button_pull == 'up' else '3.3 V'}? hardware/README.md has the drawing",
             )
-    return absent(name, _not_asked(found, "press it while the box rests: it calls"))
+    return untried(name, _not_asked(found))
 
 
 def check_light(found: Pins) -> Finding:
@@ -91,10 +91,10 @@ def check_light(found: Pins) -> Finding:
             if len(found.panel.light) == 2:
                 how = "first the data pin, then the clock, and panel.light_power where a pin switches the supply"
             return failed(name, "nobody saw it", f"{how}: hardware/README.md has the drawing")
-    return absent(name, _not_asked(found, "it flashes while the box starts"))
+    return untried(name, _not_asked(found))
 
 
-def _not_asked(found: Pins, instead: str) -> str:
+def _not_asked(found: Pins) -> str:
     if found.refused:
-        return f"not tried: {found.refused}"
-    return f"not tried: the box has the pins; {instead}" if found.by_box else "not tried"
+        return f"not tried: {found.refused}; {STOP_IT}"
+    return "not tried: the box has the pins; at the box: edgevoice ctl try" if found.by_box else "not tried"

@@ -49,7 +49,9 @@ def _paint(text: str, how: str) -> str:
 def _end(sections: Sequence[Section], width: int, *, color: bool) -> Iterator[str]:
     bad, doubtful = in_order(sections, Level.FAILED), in_order(sections, Level.WARNING)
     if not bad and not doubtful:
-        yield "All is well."
+        untried = [found.name for section in sections for found in section.findings if found.untried]
+        words = f"Nothing is wrong with what was looked at; not tried: {', '.join(untried)}." if untried else ""
+        yield from textwrap.wrap(words or "All is well.", width, break_on_hyphens=False)
         return
     yield f"{_count(len(bad), 'failure')}, {_count(len(doubtful), 'warning')}. What to do, first things first:"
     for found in (*bad, *doubtful):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 
-from edgevoice.audio.findings import LOUD_ROOM_DBFS, SILENT_DBFS
+from edgevoice.audio.findings import LOUD_ROOM_DBFS, SILENT_DBFS, TOO_NOISY, drowned
 from edgevoice.audio.measurement import Sounding
 from edgevoice.doctor.facts import Cancelling, Control, Holder, KernelCard, Sound
-from edgevoice.doctor.finding import Finding, Level, absent, failed, ok, warning
+from edgevoice.doctor.finding import STOP_IT, Finding, Level, absent, failed, ok, untried, warning
 
 OFFSET = 0.03  # of full scale: a microphone without its capacitor; a canceller copes, a level meter does not
 OVERLAY = "for a HAT: its dtoverlay in /boot/firmware/config.txt, then reboot; for USB: lsusb, another port"
 HAT_ADVICE = "is device.hat the right one? edgevoice devices names the profiles that fit"
 BUSY = "held by another program"  # what opening a card says of one that is taken
 CALIBRATE = "stop the service, then edgevoice calibrate"
-TOO_NOISY = "too noisy"  # so the box's words begin then
 SOUND_SERVERS = ("pipewire", "wireplumber", "pulseaudio")
 
 
@@ -203,6 +202,13 @@ def _as_the_box_hears_it(sound: Sound) -> Finding:
     return ok("microphone", f"the box hears {sound.microphone_dbfs:.0f} dBFS now{why}")
 
 
+def check_mute(sound: Sound) -> tuple[Finding, ...]:
+    """Is the box muted? That outlives a crash and a new start, and no light says so while nobody is in a call."""
+    if not sound.muted:
+        return ()
+    return (warning("muted", "the box is muted: nobody hears the person", "edgevoice ctl mute off"),)
+
+
 def check_echo(sound: Sound) -> Finding:
     """Does the microphone hear the loudspeaker?"""
     name = "loudspeaker"
@@ -214,15 +220,16 @@ def check_echo(sound: Sound) -> Finding:
     if _dead(sound.sounding):
         return absent(name, "not known: the microphone is silent")
     if not sound.sounding.aloud:
-        return absent(name, "not played: it was to be silent")
-    if figures.heard is not None and not sound.changed:
+        return untried(name, "not played: it was to be silent")
+    noisy = drowned(figures) or sound.judged.startswith(TOO_NOISY)
+    if figures.heard is not None and not sound.changed and not noisy:
         words = f"heard by the microphone: {figures.heard.echo_db:.0f} dB, {figures.heard.delay_ms:.0f} ms late"
         return ok(name, sound.judged or words)
     if sound.sounding.disturbed:
         words = "not known: the card lost frames whenever it was tried"
         return warning(name, words, "this machine is too busy (top), or card.buffer_ms is too small")
-    if figures.noise_dbfs > LOUD_ROOM_DBFS or sound.judged.startswith(TOO_NOISY):
-        return warning(name, "it is too noisy to hear a chirp", "ask again when it is quiet")
+    if figures.noise_dbfs > LOUD_ROOM_DBFS or noisy:
+        return warning(name, "it is too noisy to hear a chirp, or somebody spoke", "ask again when it is quiet")
     if sound.changed:
         return warning(name, sound.judged, CALIBRATE)
     muted = sound.mixer.muted if sound.mixer else ()
@@ -236,7 +243,8 @@ def check_echo(sound: Sound) -> Finding:
 
 def _of_the_last_night(words: str, refused: str) -> Finding:
     if not words:
-        return absent("loudspeaker", refused or "the box has not tested itself yet: it does so at night")
+        why = f"{refused}; {STOP_IT}" if refused else "the box has not tested itself yet: it does so at night"
+        return untried("loudspeaker", why)
     if words.startswith("loudspeaker and microphone hear each other") and "calibrate again" not in words:
         if "covered" not in words:
             return ok("loudspeaker", words)
@@ -260,6 +268,7 @@ def check_sound(sound: Sound) -> tuple[Finding, ...]:
     mixer = (check_loudspeaker_level, check_microphone_level)
     of_a_card = () if sound.card.simulate else (check_holders, check_opening, *mixer)
     found = tuple(check(sound) for check in (check_card, *of_a_card, check_microphone, check_echo))
+    found += check_mute(sound)
     found += () if sound.card.simulate else check_automatic_gain(sound)
     if not sound.hat_troubles or found[0].level is Level.FAILED:
         return found

@@ -204,13 +204,15 @@ def _registrars(visit: Visit, box: Mapping[str, Any] | None) -> tuple[Finding, .
 
 def _panel(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Finding, ...]:
     config = visit.agents.config
+    relays = check_relays(config.relay) if config.panel.pins != "none" else ()
     if silent or is_headless(config):
-        return (absent("pins", "not looked at: the box may have them" if silent else "none are wanted"),)
+        words = "not looked at: the box may have them" if silent else "no button and no light is wanted"
+        return absent("pins", words), *relays
     person = None
     if visit.interaction and not visit.as_json and sys.stdin.isatty() and sys.stdout.isatty():
         person = Person(partial(print, flush=True), _typed)
     found = hands.pins(config, box, person)
-    pins, relays = check_pins(found), check_relays(config.relay) if config.panel.pins != "none" else ()
+    pins = check_pins(found)
     if pins.level is Level.ABSENT:
         return pins, *relays
     return pins, check_button(found), check_light(found), *relays

@@ -30,6 +30,7 @@ SOCKET = "/run/edgevoice/control.sock"
 LINE_LIMIT = 64 * 1024  # bytes
 CLIENTS = 8  # a person, a script or two, and what they forgot to close
 IDLE_S = 60.0
+ELSEWHERE = "name another place in the configuration: status.socket"
 
 
 class NobodyListens(DeviceError):
@@ -183,9 +184,13 @@ def _listen(path: str) -> tuple[socket.socket, str]:
             return _bind(candidate), candidate
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise DeviceError(f"control socket {candidate}: {error.strerror or error}") from error
-    tried = " or ".join(_candidates(path))
-    raise DeviceError(f"control socket {tried}: permission denied, expected a directory of ours, or $XDG_RUNTIME_DIR")
+                raise DeviceError(f"{_cannot_be(candidate)}: {error.strerror or error}; {ELSEWHERE}") from error
+    tried = _cannot_be(" or ".join(_candidates(path)))
+    raise DeviceError(f"{tried}: permission denied, expected a directory of ours, or $XDG_RUNTIME_DIR; {ELSEWHERE}")
+
+
+def _cannot_be(path: str) -> str:
+    return f"the control socket {path} cannot be made"
 
 
 def _bind(path: str) -> socket.socket:

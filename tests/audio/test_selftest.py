@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from edgevoice import scenery
 from edgevoice.audio import selftest
+from edgevoice.audio.calibration import Calibration
 from edgevoice.audio.echo import load
 from edgevoice.audio.hearing import Hearing
 from edgevoice.audio.measurement import Figures, Sounding, measured
 from edgevoice.audio.reference import LEAD_MS, Reference
+from edgevoice.audio.resample import Resampler
 from edgevoice.audio.selftest import CHIRP_DBFS, WHOLE_S, SelfTest
-from edgevoice.drivers.room import Room, RoomCard, VirtualClock
+from edgevoice.drivers.room import Room, RoomCard, Utterance, VirtualClock
+from edgevoice.drivers.wav import read_wav
+from edgevoice.nightly import verdict
+from edgevoice.sound import VOICES
 
 Samples = NDArray[np.int16]
 
@@ -90,6 +95,21 @@ def test_a_loudspeaker_that_is_dead_is_not_heard() -> None:
     assert figures is not None
     assert figures.heard is None
     assert figures.noise_dbfs == pytest.approx(-64.6, abs=1.5), "of what is left at 16 kHz"
+
+
+@pytest.mark.parametrize("spoken_at_s", [1.1, 1.3, 1.5, 1.7, 2.0])
+def test_a_chirp_into_which_somebody_speaks_is_no_reason_to_warn(spoken_at_s: float) -> None:
+    pcm, rate = read_wav(sorted(VOICES.glob("*.wav"))[0])
+    room = living_room(48_000)
+    room.say(Utterance(spoken_at_s, Resampler(rate, 48_000).process(pcm)))
+    figures = chirped(room)
+    assert figures is not None
+    calibration = Calibration(
+        card="x", made="", rate=48_000, volume=None, delay_ms=34.0, echo_db=-12.0, distortion_percent=0.0,
+        noise_dbfs=-60.0, peak_dbfs=-24.0, sweep_dbfs=-12.0, polarity=1,
+    )  # fmt: skip
+    assert figures.peak_dbfs > -35, "who speaks is louder than the chirp"
+    assert not verdict(figures, calibration, None).warning
 
 
 def test_the_chirp_is_short_and_faint() -> None:

@@ -99,10 +99,14 @@ def test_a_press_that_does_not_arrive_says_how_the_button_is_wired() -> None:
 
 def test_without_somebody_to_press_nothing_is_said_against_the_button() -> None:
     assert told(check_button(CLAIMED)) == (ABSENT, "not tried")
-    assert check_button(replace(CLAIMED, by_box=True)).sentence.startswith("not tried: the box has the pins")
+    with_the_box = (ABSENT, "not tried: the box has the pins; at the box: edgevoice ctl try")
+    assert told(check_button(replace(CLAIMED, by_box=True))) == with_the_box
+    assert told(check_light(replace(CLAIMED, by_box=True))) == with_the_box
     busy = replace(CLAIMED, by_box=True, refused="the box is in call")
-    assert told(check_button(busy)) == (ABSENT, "not tried: the box is in call")
-    assert told(check_light(busy)) == (ABSENT, "not tried: the box is in call")
+    why = "not tried: the box is in call; to try it all the same: sudo systemctl stop edgevoice, then doctor again"
+    assert told(check_button(busy)) == told(check_light(busy)) == (ABSENT, why)
+    assert check_button(busy).untried
+    assert not check_button(replace(CLAIMED, panel=Panel(button=-1))).untried, "there is none to try"
     assert told(check_button(replace(CLAIMED, panel=Panel(button=-1)))) == (ABSENT, "none is configured")
 
 

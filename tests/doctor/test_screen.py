@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgevoice.doctor.finding import Section, absent, exit_code, failed, ok, warning
+from edgevoice.doctor.finding import Section, absent, exit_code, failed, ok, untried, warning
 from edgevoice.doctor.screen import plain, screen
 
 WELL = [Section("Sound", (ok("card", "Device"), absent("volume", "no mixer")))]
@@ -20,6 +20,13 @@ ILL = [
 
 def test_a_healthy_box_is_told_in_aligned_lines_and_one_sentence() -> None:
     assert screen(WELL) == "Sound\n  ok       card    Device\n  -        volume  no mixer\n\nAll is well."
+
+
+def test_a_box_of_which_not_all_could_be_tried_is_not_called_well() -> None:
+    panel = Section("Panel", (untried("button", "not tried"), untried("light", "not tried"), absent("pins", "none")))
+    words = "Nothing is wrong with what was looked at; not tried: button, light."
+    assert screen([*WELL, panel]).splitlines()[-1] == words
+    assert words not in screen([*ILL, panel]), "there is more to be said"
 
 
 def test_failures_are_repeated_at_the_end_causes_first_and_warnings_after_them() -> None:

@@ -223,12 +223,15 @@ def test_what_is_wrong_with_a_microphone_is_told(sound: Sound, level: Level, wor
     assert words in found.sentence
 
 
+NOISY = "it is too noisy to hear a chirp, or somebody spoke"
+
+
 def test_a_silent_microphone_says_nothing_about_the_loudspeaker() -> None:
     assert check_echo(sounding(still=True, heard=None)).level is Level.ABSENT
 
 
 def test_a_loudspeaker_that_is_not_heard_names_what_is_muted() -> None:
-    unheard = replace(sounding(heard=None), mixer=replace(MIXER, muted=("Speaker", "DAC")))
+    unheard = replace(sounding(heard=None, peak_dbfs=-47.0), mixer=replace(MIXER, muted=("Speaker", "DAC")))
     found = check_echo(unheard)
     assert found.level is Level.WARNING
     assert found.sentence == "the microphone does not hear it; muted in the mixer: Speaker, DAC"
@@ -242,18 +245,18 @@ def test_a_card_that_loses_frames_says_nothing_about_the_loudspeaker() -> None:
 
 def test_in_a_loud_room_nothing_is_said_about_the_loudspeaker() -> None:
     found = check_echo(sounding(heard=None, noise_dbfs=-30.0))
-    assert (found.level, found.sentence) == (Level.WARNING, "it is too noisy to hear a chirp")
+    assert (found.level, found.sentence) == (Level.WARNING, NOISY)
 
 
 @pytest.mark.parametrize(
     ("self_test", "level"),
     [
         ("", Level.ABSENT),
-        ("loudspeaker and microphone hear each other: echo -18 dB, 20 ms; last night", Level.OK),
-        ("too noisy to tell: noise floor -30 dBFS; last night", Level.OK),
+        ("loudspeaker and microphone hear each other: echo -18 dB, 20 ms; 7 hours ago", Level.OK),
+        ("too noisy to tell: noise floor -30 dBFS; 7 hours ago", Level.OK),
         ("loudspeaker and microphone hear each other: echo -2 dB, 20 ms, 16 dB louder: calibrate again", Level.WARNING),
         ("loudspeaker and microphone hear each other: echo -40 dB, the loudspeaker is covered", Level.WARNING),
-        ("the microphone delivers nothing but silence: it is dead, or switched off; 2 nights ago", Level.WARNING),
+        ("the microphone delivers nothing but silence: it is dead, or switched off; 2 days ago", Level.WARNING),
     ],
 )
 def test_a_running_box_that_does_not_chirp_now_is_asked_for_its_last_self_test(self_test: str, level: Level) -> None:
@@ -261,7 +264,7 @@ def test_a_running_box_that_does_not_chirp_now_is_asked_for_its_last_self_test(s
 
 
 HEARS = "loudspeaker and microphone hear each other: echo -18 dB, 20 ms"
-UNHEARD = replace(FIGURES, heard=None)
+UNHEARD = replace(FIGURES, heard=None, peak_dbfs=-47.0)
 
 
 @pytest.mark.parametrize(
@@ -274,11 +277,11 @@ UNHEARD = replace(FIGURES, heard=None)
             "12 dB louder: calibrate again",
             True,
             Level.WARNING,
-            "it is too noisy to hear a chirp",
+            NOISY,
         ),
         (Sounding(UNHEARD, 0.0, False), "not any more: dead", True, Level.WARNING, "not any more: dead"),
         (Sounding(UNHEARD, 0.0, False), "does not hear", False, Level.WARNING, "the microphone does not hear it"),
-        (Sounding(UNHEARD, 0.0, False), "too noisy to tell", False, Level.WARNING, "it is too noisy to hear a chirp"),
+        (Sounding(UNHEARD, 0.0, False), "too noisy to tell", False, Level.WARNING, NOISY),
         (
             Sounding(FIGURES, 0.0, False, disturbed=True),
             "moved: calibrate again",
@@ -287,14 +290,14 @@ UNHEARD = replace(FIGURES, heard=None)
             "not known: the card lost frames whenever it was tried",
         ),
         (Sounding(UNHEARD, 0.0, True), "it is dead", True, Level.ABSENT, "not known: the microphone is silent"),
-        (Sounding(UNHEARD, 0.0, False, aloud=False), "", False, Level.OK, f"{HEARS}; last night"),
-        (None, "", False, Level.OK, f"{HEARS}; last night"),
+        (Sounding(UNHEARD, 0.0, False, aloud=False), "", False, Level.OK, f"{HEARS}; 7 hours ago"),
+        (None, "", False, Level.OK, f"{HEARS}; 7 hours ago"),
     ],
 )
 def test_a_running_box_says_what_its_chirp_means(
     sounding: Sounding | None, judged: str, changed: bool, level: Level, words: str
 ) -> None:
-    night = f"{HEARS}; last night"
+    night = f"{HEARS}; 7 hours ago"
     box = replace(HEALTHY, by_box=True, sounding=sounding, judged=judged, changed=changed, self_test=night)
     found = check_echo(box)
     assert (found.level, found.sentence) == (level, words)
@@ -302,12 +305,35 @@ def test_a_running_box_says_what_its_chirp_means(
 
 def test_a_box_that_refuses_to_chirp_and_has_no_night_behind_it_says_why() -> None:
     found = check_echo(replace(SHUT, by_box=True, refused="it is in call"))
-    assert (found.level, found.sentence) == (Level.ABSENT, "it is in call")
+    assert (found.level, found.untried) == (Level.ABSENT, True)
+    assert found.sentence == "it is in call; to try it all the same: sudo systemctl stop edgevoice, then doctor again"
+
+
+def test_a_microphone_that_the_box_hears_but_does_not_listen_to_says_why() -> None:
+    found = check_microphone(replace(SHUT, by_box=True, microphone_dbfs=-50.0, refused="it is in call"))
+    assert found.sentence == "the box hears -50 dBFS now; it is in call"
+
+
+def test_into_what_somebody_spoke_is_asked_again_and_no_reason_to_calibrate() -> None:
+    spoken = replace(HEALTHY, by_box=True, judged="too noisy to tell, or somebody spoke: ask again")
+    assert (check_echo(spoken).sentence, check_echo(spoken).advice) == (NOISY, "ask again when it is quiet")
+    assert HEALTHY.sounding
+    figures = HEALTHY.sounding.figures
+    assert figures.heard
+    for heard in (None, replace(figures.heard, echo_db=-120.0, clear_db=-121.0)):
+        loud = replace(figures, heard=heard, peak_dbfs=-10.0)
+        assert check_echo(replace(HEALTHY, sounding=Sounding(loud, 0.0, False))).sentence == NOISY
+
+
+def test_a_box_that_is_muted_is_a_warning_that_says_how_to_open_it() -> None:
+    assert "muted" not in [found.name for found in check_sound(HEALTHY)]
+    [found] = [found for found in check_sound(replace(HEALTHY, muted=True)) if found.name == "muted"]
+    assert (found.level, found.advice) == (Level.WARNING, "edgevoice ctl mute off")
 
 
 def test_a_card_that_is_to_be_silent_says_nothing_about_the_loudspeaker() -> None:
     silent = replace(HEALTHY, sounding=Sounding(UNHEARD, 0.0, False, aloud=False))
-    assert check_echo(silent).sentence == "not played: it was to be silent"
+    assert (check_echo(silent).sentence, check_echo(silent).untried) == ("not played: it was to be silent", True)
     assert check_microphone(silent).level is Level.OK
 
 

@@ -223,7 +223,7 @@ def test_a_server_for_phone_lines_and_agents_wants_neither_card_nor_pins(world: 
     code, rows = examined(configuration, world.env())
     assert (failures(rows), code) == ({}, 0)
     assert rows["card"] == ("absent", "none is wanted: the phone lines are answered by an agent")
-    assert rows["pins"] == ("absent", "none are wanted")
+    assert rows["pins"] == ("absent", "no button and no light is wanted")
     assert world.events() == [], "nothing is opened"
 
 
@@ -305,8 +305,28 @@ def test_a_running_box_in_a_call_is_not_disturbed_and_says_why_it_was_not_listen
         _, rows = examined(box.configuration, box_env(world))
         assert box.status()["state"] == "in call"
     why = "the box cannot listen to itself now: it is in call"
+    what_to_do = "to try it all the same: sudo systemctl stop edgevoice, then doctor again"
     assert rows["microphone"][1].endswith(f"dBFS now; {why}")
-    assert rows["loudspeaker"] == ("absent", why)
+    assert rows["loudspeaker"] == ("absent", f"{why}; {what_to_do}")
+
+
+def test_a_running_box_that_is_muted_is_a_warning(world: World) -> None:
+    with RunningBox(world) as box:
+        box.wait_until_awake()
+        box.ask(do="mute", on=True)
+        _, rows = examined(box.configuration, box_env(world), "--silent")
+    assert rows["muted"] == ("warning", "the box is muted: nobody hears the person")
+
+
+def test_the_relay_of_a_box_without_a_card_is_looked_at_too(world: World, tmp_path: Path) -> None:
+    headless = tmp_path / "edgevoice.toml"
+    headless.write_text(
+        f'[status]\nsocket = "{tmp_path}/control.sock"\n[call]\nincoming = "parrot"\n'
+        '[[line.sip]]\nregistrar = "127.0.0.1:9"\nuser = "door"\n[relay.door]\npin = 5\n'
+    )
+    _, rows = examined(headless, world.env())
+    assert rows["pins"] == ("absent", "no button and no light is wanted")
+    assert rows["relay door"] == ("warning", "GPIO5 is high from power-on until the box runs: it may open")
 
 
 def test_the_fault_of_a_running_box_is_repeated(world: World, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_an_agent_that_needs_an_id_is_asked_for_it_and_may_have_no_key(tmp_path:
     person = Setup(tmp_path, "--hat", "none", "--button", "17", "--no-test")
     person.answer("call [parrot]: ", "elevenlabs")
     person.answer("agent_id of elevenlabs []: ", "")
-    person.terminal.read_until("cannot be called without it")
+    person.terminal.read_until("cannot be called without it; type it")
     person.answer("call [parrot]: ", "elevenlabs")
     person.answer("agent_id of elevenlabs []: ", "agent_1")
     person.answer("key [none: it wants none]: ", "")
