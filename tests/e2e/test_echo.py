@@ -131,3 +131,17 @@ def gap(sound: Samples) -> tuple[int, int]:
     sounding = np.flatnonzero(sound)
     longest = int(np.argmax(np.diff(sounding)))
     return int(sounding[longest]) + 1, int(sounding[longest + 1])
+
+
+def test_a_box_on_its_defaults_does_not_interrupt_itself() -> None:
+    story = voice("story", RATE)
+    with World(rate=RATE) as world, RunningBox(world) as box:
+        world.set_echo(0.02, 0.7)
+        box.call()
+        said_at = box.say(story)
+        replied_at = box.wait_for_sound(said_at + len(story))
+        box.wait_for_turn("listening", within_s=15)
+        assert (last_sound(box.speaker(replied_at)) / RATE) > len(story) / RATE - 0.3
+        box.pause(1.5)
+        assert box.status()["turn"] == "listening", "nor does it answer its own echo"
+        assert "interruptions" not in box.journal
