@@ -83,17 +83,7 @@ class RunningBox:
         self._config = config
         self._doors = doors
         self._turned = Turned(config.card.volume)
-        self._appliance = Appliance(
-            button=config.call.button,
-            at_start=config.call.at_start,
-            fallback=config.call.fallback,
-            push_to_talk=config.panel.press == "push_to_talk",
-            max_s=config.call.max_s,
-            power_off=config.panel.power_off,
-            auto_answer=config.call.auto_answer,
-            muted=self._turned.muted,
-            tools={name: agents.toolbox(name) for name in agents.names},
-        )
+        self._appliance = _appliance(config, agents, muted=self._turned.muted)
         mending = Mending(
             reboot_after=config.device.reboot_after,
             restart=self._start_again,
@@ -314,3 +304,18 @@ class RunningBox:
             "uptime_s": round(self.loop.time() - self._started_at, 1),
             "version": __version__,
         }
+
+
+def _appliance(config: Config, agents: Agents, *, muted: bool) -> Appliance:
+    """Return the box's state as it is configured, and `muted` as somebody left it."""
+    return Appliance(
+        button=config.call.button,
+        at_start=config.call.at_start,
+        fallback=config.call.fallback,
+        push_to_talk=config.panel.press == "push_to_talk",
+        max_s=config.call.max_s,
+        power_off=config.panel.power_off,
+        auto_answer=config.call.auto_answer,
+        muted=muted,
+        tools={name: agents.toolbox(name) for name in agents.names},
+    )

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from edgevoice import __version__, ctl, files
 from edgevoice.config import AGENTS, load
-from edgevoice.drivers.profile_files import card_ids, profile_texts
+from edgevoice.drivers.profile_files import card_ids, profile_texts, text_of
 from edgevoice.errors import ConfigError, DeviceError, StartAgain
 from edgevoice.files import FilesBeside, configuration
 from edgevoice.profiles import matching, read_profile
@@ -190,7 +190,7 @@ def _setup(chosen: argparse.Namespace) -> int:
 
     place = setup.Place(
         path=path,
-        text=files.text_of(path) if path.exists() else "",
+        text=text_of(path) if path.exists() else "",
         load=lambda text: files.loaded(text, path),
         agents=lambda config: Agents(config, beside),
         test=test,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgevoice.config import Secret, load, secret
-from edgevoice.drivers.profile_files import card_ids, profile_texts
+from edgevoice.drivers.profile_files import card_ids, profile_texts, text_of
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.schema import Config
 
@@ -39,16 +39,6 @@ def configuration(path: Path | None) -> Config:
         return load("", source="defaults")
     path = path or CONFIGURATION
     return loaded(text_of(path), path)
-
-
-def text_of(path: Path) -> str:
-    """Return the text of a configuration. Raises ConfigError."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: is not UTF-8 text: byte {error.start}"]) from error
 
 
 def loaded(text: str, path: Path) -> Config:

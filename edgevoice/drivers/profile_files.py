@@ -15,7 +15,7 @@ HAT = Path("/proc/device-tree/hat")  # what the firmware has read in the memory 
 def profile_texts(beside: Path | None = None) -> dict[str, str]:
     """Return the TOML of each profile by its name; `beside` is the folder of the configuration."""
     folders = [SHIPPED, *([beside / OWN] if beside else [])]
-    return {path.stem: _read(path) for folder in folders for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: text_of(path) for folder in folders for path in sorted(folder.glob("*.toml"))}
 
 
 def card_ids(cards: Path = CARDS) -> list[str]:
@@ -39,7 +39,8 @@ def hat_product(hat: Path = HAT) -> tuple[str, str]:
     return vendor.decode(errors="replace").strip(), product.decode(errors="replace").strip()
 
 
-def _read(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return the text of a profile or a configuration. Raises ConfigError."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:

@@ -158,6 +158,17 @@ def behind_a_link(folder: Path, link: Link, *, seconds: float = 200, always_on: 
         yield stack.enter_context(box)
 
 
+def plugged(link: Link, box: RunningBox, tell: Told) -> None:
+    """Plug the link in again: soon the call is there, and is answered."""
+    link.plug()
+    back_at = time.monotonic()
+    box.wait_until(talks, within_s=BACK_S + 10)
+    took_s = time.monotonic() - back_at
+    tell("back after, s", round(took_s, 1))
+    answers(box)
+    assert took_s <= BACK_S
+
+
 @pytest.mark.faults
 @root_only
 @each_state
@@ -171,13 +182,7 @@ def test_link_of_a_real_network_pulled_in_a_call(
         box.wait_until(notices, within_s=NOTICED_S)
         tell("noticed after, s", round(time.monotonic() - pulled_at, 1))
         box.pause(max(0.0, pulled_at + 30 - time.monotonic()))
-        link.plug()
-        back_at = time.monotonic()
-        box.wait_until(talks, within_s=BACK_S + 10)
-        took_s = time.monotonic() - back_at
-        tell("back after, s", round(took_s, 1))
-        answers(box)
-        assert took_s <= BACK_S
+        plugged(link, box, tell)
 
 
 @pytest.mark.faults
@@ -192,13 +197,7 @@ def test_link_of_a_real_network_pulled_while_idle(link: Link, tmp_path: Path, te
         box.tap()
         box.wait_for_state("waiting to retry", within_s=NOTICED_S)
         box.pause(10)
-        link.plug()
-        back_at = time.monotonic()
-        box.wait_until(talks, within_s=BACK_S + 10)
-        took_s = time.monotonic() - back_at
-        tell("back after, s", round(took_s, 1))
-        answers(box)
-        assert took_s <= BACK_S
+        plugged(link, box, tell)
 
 
 @pytest.mark.faults
