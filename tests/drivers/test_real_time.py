@@ -28,7 +28,6 @@ def spin():
         policy = os.sched_getscheduler(0)
         if not seen or policy != seen[-1]:
             seen.append(policy)
-    time.sleep(0.01)
 
 async def main():
     loop = asyncio.get_running_loop()

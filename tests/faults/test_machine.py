@@ -72,12 +72,17 @@ def run(program: str, *arguments: str, **env: str) -> str:
     return done.stdout
 
 
-def test_killed_200_times_while_writing(tmp_path: Path, tell: Told) -> None:
-    written, files = map(int, run(KILLED_WHILE_WRITING, "200", STATE_DIRECTORY=str(tmp_path)).split())
-    tell("different counts found", written)
+def killed_200_times(script: str, folder: Path, tell: Told) -> None:
+    """Kill who writes with `script` so often; what is found each time is asserted by the script itself."""
+    written, files = map(int, run(script, "200", STATE_DIRECTORY=str(folder)).split())
+    tell("different ones found", written)
     assert written > 10, "it was killed while it wrote"
     tell("files left", files)
     assert files <= 40, "what a kill leaves half written is swept up"
+
+
+def test_killed_200_times_while_writing(tmp_path: Path, tell: Told) -> None:
+    killed_200_times(KILLED_WHILE_WRITING, tmp_path, tell)
 
 
 # A calibration is written again and again, and the writer killed: what is read is one that was written whole.
@@ -173,11 +178,7 @@ def calibration(count: int) -> Calibration:
 
 
 def test_killed_200_times_while_a_calibration_is_written(tmp_path: Path, tell: Told) -> None:
-    written, files = map(int, run(KILLED_WHILE_CALIBRATING, "200", STATE_DIRECTORY=str(tmp_path)).split())
-    tell("different ones found", written)
-    assert written > 10, "it was killed while it wrote"
-    tell("files left", files)
-    assert files <= 40, "what a kill leaves half written is swept up"
+    killed_200_times(KILLED_WHILE_CALIBRATING, tmp_path, tell)
 
 
 def test_killed_50_times_in_setup(tmp_path: Path, tell: Told) -> None:
