@@ -353,7 +353,7 @@ class Bench:
             self.period()
 
     def steady(self, count: int) -> None:
-        """Go on until neither direction was started anew for so many periods: this machine is shared, and comes late."""
+        """Go on until nothing was started anew for so many periods: this machine is shared, and comes late."""
         for _ in range(50):
             before = self.card.restarts
             self.periods(count)
