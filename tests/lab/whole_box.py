@@ -70,6 +70,7 @@ def main() -> int:
     box = Box(machine)
     try:
         for step in (
+            _is_installed,
             _boots,
             _explains_itself,
             _talks,
@@ -89,6 +90,21 @@ def main() -> int:
     machine.throw_away()
     print(f"failed: {', '.join(box.failed)}" if box.failed else "all as it must be")
     return int(bool(box.failed))
+
+
+def _is_installed(box: Box) -> None:
+    """On a Debian that has never seen it: the package, the questions, the first conversation, by one stopwatch."""
+    box.machine.power_on()
+    at = time.monotonic()
+    box.run("dpkg -i /opt/lab/edgevoice.deb && rm /opt/lab/edgevoice.deb", limit_s=600)
+    box.row("dpkg -i", f"{time.monotonic() - at:.0f} s")
+    asked_at = time.monotonic()
+    box.run("edgevoice setup --yes --call parrot --no-test", limit_s=300)
+    box.row("edgevoice setup, every answer a flag", f"{time.monotonic() - asked_at:.0f} s")
+    box.idle()
+    box.run(TALK)
+    box.row("dpkg -i to the end of the first conversation", f"{time.monotonic() - at:.0f} s", wanted="120 s on a real one")
+    box.machine.shut_down()
 
 
 def _boots(box: Box) -> None:

@@ -67,7 +67,7 @@ if [ ! -f "gpio-sim-$full.ko" ]; then
     $strip -g pins/gpio-sim.ko && mv pins/gpio-sim.ko "gpio-sim-$full.ko"
 fi
 
-# --- the system, with our package on it
+# --- the system, and our package to be installed once it has booted
 if [ ! -f bare.tar ]; then
     say "Debian"
     mmdebstrap --quiet --architectures="$arch" --variant=minbase --aptopt='APT::Install-Recommends "false"' \
@@ -77,12 +77,11 @@ if [ ! -f bare.tar ]; then
 fi
 say "our package"
 rm -rf tree && mkdir tree && tar -C tree -xf bare.tar
-cp "$package" tree/root/edgevoice.deb
-chroot tree dpkg -i /root/edgevoice.deb >/dev/null && rm tree/root/edgevoice.deb
 mkdir -p tree/opt/lab tree/etc/systemd/system/multi-user.target.wants tree/etc/systemd/journald.conf.d
 cp "$here"/guest/*.py "$here"/guest/*.sh tree/opt/lab
 cp "$here"/guest/*.service tree/etc/systemd/system
-cp "$here/guest/edgevoice.toml" tree/etc/edgevoice/edgevoice.toml
+cp "$package" tree/opt/lab/edgevoice.deb
+install -D -m 644 "$here/guest/edgevoice.toml" tree/etc/edgevoice/edgevoice.toml
 if [ "$arch" = amd64 ]; then
     install -D -m 644 "$here/guest/revision.conf" tree/etc/systemd/system/edgevoice.service.d/revision.conf
 else # by its device tree it is a Pi

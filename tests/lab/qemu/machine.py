@@ -83,6 +83,13 @@ class Machine:
             return {}
         return answer
 
+    def shut_down(self) -> None:
+        """Power off as a person does who may wait."""
+        assert self._qemu
+        self.run("systemctl --no-block poweroff")
+        self._qemu.wait(BOOT_S)
+        self.pull_the_plug()
+
     def pull_the_plug(self) -> None:
         """End it at once: what the guest has not written to its disk is lost."""
         assert self._qemu
