@@ -51,7 +51,7 @@ def _rows() -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|"
     leds = 12 * LED_W
     for pi, busy in PIS.items():
-        for loudspeaker, speaks in LOUDSPEAKERS.items():
+        for which, speaks in LOUDSPEAKERS.items():
             total = busy + HAT_W + speaks + leds
             verdict = "fits" if total <= FUSE_W else "**too much**"
-            yield f"| {pi} | {busy:.1f} | {HAT_W} | {loudspeaker} | {speaks:.1f} | {leds:.1f} | {total:.1f} | {verdict} |"
+            yield f"| {pi} | {busy:.1f} | {HAT_W} | {which} | {speaks:.1f} | {leds:.1f} | {total:.1f} | {verdict} |"
