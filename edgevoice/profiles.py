@@ -51,10 +51,13 @@ class Facts(Section, frozen=True):
     channels: Annotated[int, Meta(ge=1, le=32)] = 2  # that it captures
     rates: tuple[Annotated[int, Meta(ge=8000, le=192_000)], ...] = ()  # Hz, without conversion
     one_clock: bool = False  # both directions keep the same time
-    output: Literal["speaker", "line", "headphones", "own"] = "line"  # own: its loudspeaker is built in
+    input: Literal["microphone", "line"] = "microphone"  # line: a microphone needs a preamplifier
+    output: Literal["speaker", "line", "headphones", "own"] = "line"  # headphones: the Pi's jack; own: built in
     loudspeaker: Text = ""  # what may be connected to the output
     lamp: Literal["gpio", "apa102", "i2c", "own", "none"] = "none"  # what lights on it, and how
     on_board: bool = False  # it has a button of its own
+    socket: Text = ""  # where a button with a lamp plugs in, when that is not the header
+    supply: Text = ""  # where it wants 5 V of its own
     pins: Mapping[str, NonEmpty] = {}  # BCM number -> what the HAT uses it for
     card: Card = Card()
     panel: Panel = Panel()

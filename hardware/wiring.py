@@ -2,9 +2,10 @@
 
     parts of the left ── wires ── names │ o o │ names ── wires ── parts of the right
                                         the header
+    below: the circuit of each part
 
-Only what the profile says is drawn, so that the two cannot disagree. The file needs nothing but itself, and follows the
-reader's choice of light or dark.
+What is drawn is an intercom at a gate; a kiosk is made of less. Only what the profile says is drawn, so that the two
+cannot disagree. The file needs nothing but itself, and follows the reader's choice of light or dark.
 
 The header: Raspberry Pi documentation, GPIO and the 40-pin header.
 """
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from html import escape
 
 from edgevoice.profiles import Profile
+from hardware.circuits import HEIGHT as CIRCUITS
+from hardware.circuits import circuits
 
 PINS = {  # BCM number -> place on the header
     **{2: 3, 3: 5, 4: 7, 14: 8, 15: 10, 17: 11, 18: 12, 27: 13, 22: 15, 23: 16, 24: 18, 10: 19, 9: 21, 25: 22, 11: 23},
@@ -27,9 +30,11 @@ GROUNDS, THREE_VOLTS, FIVE_VOLTS = (6, 9, 14, 20, 25, 30, 34, 39), (1, 17), (2, 
 # them, those above are pulled down: a door must not open because the power came back. Source: BCM2835 ARM Peripherals,
 # page 102.
 FOR_RELAYS = (26, 16, 13, 22)
+FOR_LIGHTS = (25, 24, 22)  # of the ring light, where the profile's light is the HAT's own
 
 WIDTH, TOP, PITCH = 960, 92, 25  # px
-HEIGHT = TOP + 20 * PITCH + 78
+LEGEND = TOP + 20 * PITCH + 38
+HEIGHT = LEGEND + 50 + CIRCUITS
 COLUMNS = {1: 466, 0: 494}  # x of the odd and of the even pins
 NAMES = 176  # px that the names take on either side
 LETTER = 7.6  # px, a generous mean for 13 px text
@@ -39,16 +44,33 @@ CHANNEL = 7  # px between two wires
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something outside the HAT: its name, what is to be known of it, and the places that it is wired to."""
+    """Something outside the HAT: its name, what is to be known of it, its pin (BCM) and the place of its ground.
+
+    Without a ground it hangs on a socket of the HAT, and on no place of the header.
+    """
 
     kind: str
     words: Sequence[str]
-    places: Sequence[int]
+    pin: int
+    ground: int | None
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The places on the header that it is wired to."""
+        return () if self.ground is None else (PINS[self.pin], self.ground)
+
+    @property
+    def wires(self) -> tuple[str, str]:
+        """The names of its two wires, signal and ground."""
+        if self.ground is None:
+            return "socket: signal", "socket: ground"
+        return f"GPIO{self.pin}, pin {PINS[self.pin]}", f"ground, pin {self.ground}"
 
 
 def draw(profile: Profile) -> str:
     """Return the drawing as a whole SVG file."""
     parts = parts_of(profile)
+    button, light, door = (part.wires for part in parts)
     wired = {place: part.kind for part in parts for place in part.places}
     inside = [
         f'<text class="title" x="24" y="34">{escape(profile.title)}</text>',
@@ -58,6 +80,7 @@ def draw(profile: Profile) -> str:
         _board(),
         *(mark for place in range(1, 41) for mark in _pin(place, profile, wired)),
         *_legend(profile),
+        *circuits(LEGEND + 60, button=button, light=light, door=door),
     ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
@@ -66,32 +89,47 @@ def draw(profile: Profile) -> str:
     )
 
 
-def parts_of(profile: Profile) -> list[Part]:
-    """Return what is to be wired: a button, a light, and a relay for a door."""
-    panel, used = profile.panel, set[int]()
-    button = PINS[panel.button]
-    other = _nearest(button, GROUNDS if panel.button_pull == "up" else THREE_VOLTS, used)
-    also = "beside the one on the HAT" if profile.on_board else "closes to ground"
-    parts = [Part("button", ("Push button", also), (button, other))]
-    if not {str(pin) for pin in panel.light} <= set(profile.pins):
-        lights = [PINS[pin] for pin in panel.light]
-        parts.append(Part("light", ("LED", "330 Ω in series"), (*lights, _nearest(lights[-1], GROUNDS, used))))
-    door = PINS[relay_pin(profile)]
-    words = ("Relay with opto-coupler", "coil from a supply of its own,", "1N4007 across the coil")
-    parts.append(Part("relay", words, (door, _nearest(door, GROUNDS, used))))
-    return parts
+def parts_of(profile: Profile) -> tuple[Part, Part, Part]:
+    """Return what is to be wired: a button that closes to ground, a light, and a door."""
+    used, button = set[int](), profile.panel.button
+    ground = None if profile.socket else _ground(button, used)
+    light, door = light_pin(profile), relay_pin(profile)
+    return (
+        Part("button", ("Button", *_where(profile)), button, ground),
+        Part("light", ("Light", "a ring around the button"), light, _ground(light, used)),
+        Part("relay", ("Door", "opto-coupler, relay, opener"), door, _ground(door, used)),
+    )
+
+
+def _where(profile: Profile) -> Sequence[str]:
+    if profile.socket:
+        return f"at the {profile.socket}", "(in a kiosk with its lamp)"
+    return ("beside the one on the HAT",) if profile.on_board else ()
+
+
+def lit_by_hat(profile: Profile) -> bool:
+    """Say whether the profile's light is one that the HAT brings, or has a socket for."""
+    return not profile.taken.isdisjoint(profile.panel.light)
+
+
+def light_pin(profile: Profile) -> int:
+    """Return the BCM number of an LED of one's own: the profile's, or a free one where the HAT has the light."""
+    if not lit_by_hat(profile):
+        return profile.panel.light[0]
+    return next(pin for pin in FOR_LIGHTS if pin not in {*profile.taken, profile.panel.button})
 
 
 def relay_pin(profile: Profile) -> int:
     """Return a BCM number for a door's relay that neither the HAT nor the panel takes."""
-    taken = {*profile.taken, profile.panel.button, *profile.panel.light}
+    taken = {*profile.taken, profile.panel.button, light_pin(profile)}
     return next(pin for pin in FOR_RELAYS if pin not in taken)
 
 
-def _nearest(place: int, places: Sequence[int], used: set[int]) -> int:
-    """Return the nearest of `places` on the same side that nothing else is wired to, and take it."""
-    same = [other for other in places if other % 2 == place % 2 and other not in used]
-    found = min(same or [other for other in places if other not in used], key=lambda other: abs(other - place))
+def _ground(pin: int, used: set[int]) -> int:
+    """Return the nearest ground on the same side that nothing else is wired to, and take it."""
+    free, place = [ground for ground in GROUNDS if ground not in used], PINS[pin]
+    same = [ground for ground in free if ground % 2 == place % 2]
+    found = min(same or free, key=lambda ground: abs(ground - place))
     used.add(found)
     return found
 
@@ -105,12 +143,13 @@ def _y(place: int) -> float:
 
 def _side(parts: Sequence[Part], profile: Profile, odd: int) -> Iterator[str]:
     """Draw the parts whose signal is on this side of the header, from the top, with their wires."""
-    mine = sorted((part for part in parts if part.places[0] % 2 == odd), key=lambda part: _y(part.places[0]))
+    mine = sorted((part for part in parts if PINS[part.pin] % 2 == odd), key=lambda part: _y(PINS[part.pin]))
     edge = 20 + BOX if odd else WIDTH - 20 - BOX
     free, channel = 0.0, 0
     for part in mine:
         height = LINE * (len(part.words) + 1)
-        wanted = sum(map(_y, part.places)) / len(part.places) - height / 2
+        around = part.places or (PINS[part.pin],)
+        wanted = sum(map(_y, around)) / len(around) - height / 2
         y = max(wanted, free)
         free = y + height + BOX_GAP
         places, last = sorted(part.places), len(part.places) - 1
@@ -169,7 +208,8 @@ def _name(place: int, profile: Profile, wired: dict[int, str]) -> tuple[str, str
     if place in wired:
         return wired[place], f"GPIO{gpio}: {use or wired[place]}"
     if use:
-        return "light" if gpio in profile.panel.light else "taken", f"GPIO{gpio}: {use}"
+        ours = {profile.panel.button: "button", **dict.fromkeys(profile.panel.light, "light")}
+        return ours.get(gpio, "taken"), f"GPIO{gpio}: {use}"
     if gpio in (0, 1):
         return "memory", f"GPIO{gpio}: memory of HATs"
     return "free", f"GPIO{gpio}"
@@ -181,13 +221,19 @@ def _subtitle(profile: Profile) -> str:
 
 
 def _legend(profile: Profile) -> Iterator[str]:
-    y = TOP + 20 * PITCH + 38
+    keys = f"In edgevoice.toml: {'; '.join(keys_of_a_gate(profile))}"
     for n, (kind, words) in enumerate([("taken", "used by the HAT"), ("free", "free"), ("volts", "supply")]):
         x = 24 + n * 165
-        yield f'<circle class="pin {kind}" cx="{x + 8}" cy="{y - 4}" r="8"/><text x="{x + 24}" y="{y}">{words}</text>'
-    door = f"[relay.door] pin = {relay_pin(profile)}"
-    yield f'<text x="{WIDTH - 24}" y="{y}" text-anchor="end">{escape(door)}</text>'
-    yield f'<text x="24" y="{y + 24}">In the circles: places on the header, 1 where the board has its corner.</text>'
+        yield f'<circle class="pin {kind}" cx="{x + 8}" cy="{LEGEND - 4}" r="8"/>'
+        yield f'<text x="{x + 24}" y="{LEGEND}">{words}</text>'
+    yield f'<text x="{WIDTH - 24}" y="{LEGEND}" text-anchor="end">{escape(keys)}</text>'
+    yield f'<text x="24" y="{LEGEND + 24}">In the circles: places on the header. Place 1 is at the corner.</text>'
+
+
+def keys_of_a_gate(profile: Profile) -> list[str]:
+    """Return what `edgevoice.toml` needs for what is drawn, beside the name of the HAT."""
+    light = [f"[panel] light = [{light_pin(profile)}]"] if lit_by_hat(profile) else []
+    return [*light, f"[relay.door] pin = {relay_pin(profile)}"]
 
 
 def _style() -> str:
@@ -209,12 +255,16 @@ text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-
 .title{font-size:18px;font-weight:600}.name{font-weight:600}.number{font-size:10px}
 .pin{stroke-width:1.5}.pin.memory{stroke-dasharray:3 2}
 .wire{fill:none;stroke-width:2.5;stroke-linejoin:round}.part{stroke-width:2}
+.mark{font-weight:600}.symbol,.case{stroke-width:1.8;stroke-linejoin:round}
+.case{fill:none;stroke-dasharray:5 3}.ray{fill:none;stroke-width:1.2}
 """
-COLOURS = """text{{fill:{soft}}}.title,.name,.label{{fill:{ink}}}.paper,.part,.pin{{fill:{paper}}}
+COLOURS = """text{{fill:{soft}}}.title,.name,.label,.mark{{fill:{ink}}}
+.paper,.part,.pin,.symbol{{fill:{paper}}}.symbol.open{{fill:none}}
 .board{{fill:{board};stroke:{line}}}.pin{{stroke:{line}}}
 .pin.taken{{fill:{taken}}}.pin.volts{{fill:{volts}}}.pin.ground{{fill:{ink}}}
 .pin.button{{fill:{button}}}.pin.light{{fill:{light}}}.pin.relay{{fill:{relay}}}
 .number.taken,.number.volts,.number.ground,.number.button,.number.light,.number.relay{{fill:{paper}}}
 .wire.ground{{stroke:{ink}}}.wire.button,.part.button{{stroke:{button}}}
 .wire.light,.part.light{{stroke:{light}}}.wire.relay,.part.relay{{stroke:{relay}}}
+.symbol,.case,.ray,.wire.plain{{stroke:{ink}}}.dot,.point{{fill:{ink}}}.wire.far{{stroke:{taken}}}
 """

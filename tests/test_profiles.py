@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,8 +20,22 @@ SHIPPED = profile_texts()
 each_profile = pytest.mark.parametrize("name", sorted(SHIPPED))
 
 # What a profile says of a HAT. Whatever is not at its default has to have a source.
-FACTS = ("ids", "overlay", "driver", "codec", "channels", "rates", "one_clock", "output", "loudspeaker", "lamp")
-MORE_FACTS = ("products", "on_board", "pins", "mixer")
+FACTS = (
+    "ids",
+    "overlay",
+    "driver",
+    "codec",
+    "channels",
+    "rates",
+    "one_clock",
+    "input",
+    "output",
+    "loudspeaker",
+    "lamp",
+)
+MORE_FACTS = ("products", "on_board", "socket", "supply", "pins", "mixer")
+# A source is a repository or a site, the kernel's tree, our own reasoning, or a word that there is none.
+SOURCE = re.compile(r"(unverified: |ours: |Linux, |[\w.-]+/[\w.-]+[,#]|[\w-]+(\.[\w-]+)*\.(com|org)[,:])")
 
 LAB = """
 title = "A HAT of the laboratory"
@@ -97,6 +113,12 @@ def test_every_fact_has_a_source_or_says_that_nobody_has_verified_it(name: str) 
     assert len(told) == len(set(told)), "one source for each fact"
     given = {fact for fact in (*FACTS, *MORE_FACTS) if fact in told or getattr(profile, fact) not in ((), {}, "")}
     assert set(told) == given | set(profile.holds)
+
+
+@each_profile
+def test_every_source_names_somebody_or_begins_with_a_word_of_warning(name: str) -> None:
+    sources = read_profile(SHIPPED[name], name).sources.values()
+    assert [source for source in sources if not SOURCE.match(source)] == []
 
 
 @each_profile
