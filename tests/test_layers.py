@@ -124,7 +124,7 @@ LAYERS: list[list[str]] = [
     ["box_control"],
     ["simulation", "box", "headless", "scenery", "calibrate"],
     ["app", "doctor.rounds", "doctor.listening", "doctor.calling", "doctor.hands"],
-    ["demo", "doctor.visit"],
+    ["demo", "doctor.visit", "questions"],
     ["bench", "setup"],
     ["cli"],
     ["__main__", "elevenlabs"],
