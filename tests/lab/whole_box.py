@@ -103,7 +103,9 @@ def _is_installed(box: Box) -> None:
     box.row("edgevoice setup, every answer a flag", f"{time.monotonic() - asked_at:.0f} s")
     box.idle()
     box.run(TALK)
-    box.row("dpkg -i to the end of the first conversation", f"{time.monotonic() - at:.0f} s", wanted="120 s on a real one")
+    box.row(
+        "dpkg -i to the end of the first conversation", f"{time.monotonic() - at:.0f} s", wanted="120 s on a real one"
+    )
     box.machine.shut_down()
 
 
