@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from edgevoice.doctor.finding import Finding, Level, Section, exit_code, of_level
+from edgevoice.doctor.finding import Finding, Level, Section, SwitchOn, exit_code, of_level
 
 WORDS = {Level.OK: "ok", Level.WARNING: "warning", Level.FAILED: "FAILED", Level.ABSENT: "-"}
 COLORS = {Level.OK: "32", Level.WARNING: "33", Level.FAILED: "1;31", Level.ABSENT: "2"}
@@ -97,7 +97,7 @@ def plain(sections: Sequence[Section]) -> dict[str, object]:
             "level": found.level.value,
             "sentence": found.sentence,
             "advice": found.advice or None,
-            "fix": list(found.fix) or None,
+            "fix": [str(found.fix)] if isinstance(found.fix, SwitchOn) else list(found.fix) or None,
         }
         for section in sections
         for found in section.findings
