@@ -19,13 +19,10 @@ HOT_C = 80.0  # the firmware begins to slow down here. Source: as above, "Freque
 SMALL_BYTES, FULL_BYTES = 200 << 20, 20 << 20
 LOW_MEMORY_BYTES = 48 << 20
 # After what Raspberry Pi OS (40-) and raspi-config (80-) have there: the last one counts. systemd/README.md: the cost.
-KEEP_JOURNAL = (
-    "your choice: kept on the disk, each event costs some 86 to 147 kB of writing, 7 MB on a day of fifty calls. "
-    "sudo mkdir -p /etc/systemd/journald.conf.d; "
-    "printf '[Journal]\\nStorage=persistent\\nSystemMaxUse=64M\\n' "
-    "| sudo tee /etc/systemd/journald.conf.d/90-kept.conf; "
-    "sudo systemctl restart systemd-journald; sudo journalctl --flush"
-)
+KEEP_JOURNAL = r"""your choice: on the disk each event costs 86 to 147 kB of writing, 7 MB on a day of fifty calls.
+D=/etc/systemd/journald.conf.d; sudo mkdir -p $D; cd $D
+printf '[Journal]\nStorage=persistent\n' | sudo tee 90-kept.conf
+sudo systemctl restart systemd-journald; sudo journalctl --flush"""
 # The firmware of a Pi hands the kernel cgroup_disable=memory; a later word of ours counts.
 COUNT_MEMORY = "add cgroup_enable=memory to the one line of /boot/firmware/cmdline.txt, then sudo reboot"
 AT_BOOT = ("enabled", "enabled-runtime")

@@ -65,14 +65,15 @@ def _advised(found: Finding, width: int, *, color: bool) -> Iterator[str]:
     said = textwrap.wrap(f"{found.name}: {found.sentence}", width - 11, break_on_hyphens=False)
     yield f"  {_paint(word, COLORS[found.level]) if color else word}  {said[0]}"
     yield from (" " * 11 + part for part in said[1:])
-    yield from textwrap.wrap(
-        found.advice,
-        width,
-        initial_indent=" " * 11 + "-> ",
-        subsequent_indent=" " * 14,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    for index, line in enumerate(found.advice.splitlines()):  # a command on a line of its own can be copied
+        yield from textwrap.wrap(
+            line,
+            width,
+            initial_indent=" " * 11 + ("   " if index else "-> "),
+            subsequent_indent=" " * 14,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
 
 
 def _count(number: int, what: str) -> str:

@@ -17,7 +17,7 @@ from edgevoice.doctor.facts import (
     Unit,
     Versions,
 )
-from edgevoice.doctor.finding import Finding, Level
+from edgevoice.doctor.finding import Finding, Level, Section
 from edgevoice.doctor.lines import check_lines
 from edgevoice.doctor.machine import (
     check_configuration,
@@ -32,6 +32,7 @@ from edgevoice.doctor.machine import (
     check_versions,
 )
 from edgevoice.doctor.pins import check_button, check_light, check_pins, check_relays
+from edgevoice.doctor.screen import screen
 from edgevoice.schema import Lines, Panel, Relay
 
 OK, WARNING, FAILED, ABSENT = Level.OK, Level.WARNING, Level.FAILED, Level.ABSENT
@@ -311,8 +312,10 @@ def test_a_journal_that_a_power_cut_erases_is_a_warning_that_tells_the_choice() 
     assert found.level is WARNING
     assert found.sentence.startswith("in memory only: the power takes with it")
     assert "2026-11-28 03:00" in found.sentence
-    assert found.advice.startswith("your choice: kept on the disk, each event costs some 86 to 147 kB")
-    assert r"printf '[Journal]\nStorage=persistent\nSystemMaxUse=64M\n'" in found.advice
+    assert found.advice.startswith("your choice: on the disk each event costs 86 to 147 kB of writing")
+    shown = screen([Section("Machine", (found,))], width=80).splitlines()
+    commands = [line.strip() for line in shown if "sudo" in line]
+    assert commands == found.advice.splitlines()[1:], "each can be copied"
     kept = check_journal(Journal(Keeping.KEPT, "2026-11-20 12:00"))
     assert (kept.level, kept.sentence.partition(";")[0]) == (OK, "on the disk")
     assert "it goes back to 2026-11-20 12:00" in kept.sentence
