@@ -23,7 +23,7 @@ KEEP_JOURNAL = r"""your choice: on the disk each event costs 86 to 147 kB of wri
 D=/etc/systemd/journald.conf.d; sudo mkdir -p $D; cd $D
 printf '[Journal]\nStorage=persistent\n' | sudo tee 90-kept.conf
 sudo systemctl restart systemd-journald; sudo journalctl --flush"""
-# The firmware of a Pi hands the kernel cgroup_disable=memory; a later word of ours counts.
+# Raspberry Pi OS boots with cgroup_disable=memory; the later word counts.
 COUNT_MEMORY = "add cgroup_enable=memory to the one line of /boot/firmware/cmdline.txt, then sudo reboot"
 AT_BOOT = ("enabled", "enabled-runtime")
 
