@@ -167,8 +167,10 @@ def _add_setup(commands: Commands) -> None:
     )
     _takes_config(setup, "what is written", default=str(files.CONFIGURATION))
     setup.add_argument("--hat", metavar="NAME", help='the sound HAT, as `edgevoice devices` calls it, or "none"')
-    setup.add_argument("--call", metavar="NAME", help=f'whom the button calls: {", ".join(AGENTS)}, or "sip:reception"')
-    setup.add_argument("--agent-id", metavar="ID", help="which agent, for --call elevenlabs")
+    setup.add_argument(
+        "--call", metavar="NAME", help=f"whom the button calls: {', '.join(AGENTS)}; a line if one is set up"
+    )
+    setup.add_argument("--agent-id", metavar="ID", help="which agent, for --call elevenlabs, or elevenlabs:ID")
     setup.add_argument("--key-file", metavar="FILE", help='where the key is read from, "-": standard input')
     setup.add_argument("--button", type=int, metavar="PIN", help="the button's pin (BCM); -1: there is no button")
     setup.add_argument("--test", action=argparse.BooleanOptionalAction, help="test sound, button, light and network")
@@ -176,7 +178,7 @@ def _add_setup(commands: Commands) -> None:
 
 
 def _setup(chosen: argparse.Namespace) -> int:
-    from edgevoice import setup, sound
+    from edgevoice import questions, setup, sound
     from edgevoice.catalogue import Agents
     from edgevoice.doctor import visit
 
@@ -188,7 +190,7 @@ def _setup(chosen: argparse.Namespace) -> int:
         parts = ("Sound", "Panel", "Network")
         return visit.run(visit.Visit(Agents(config, beside), open_card, str(path), interaction=ask, parts=parts))
 
-    place = setup.Place(
+    place = questions.Place(
         path=path,
         text=text_of(path) if path.exists() else "",
         load=lambda text: files.loaded(text, path),
@@ -197,8 +199,9 @@ def _setup(chosen: argparse.Namespace) -> int:
         profiles={name: read_profile(text, name) for name, text in profile_texts(path.parent).items()},
         service=path == files.CONFIGURATION,
     )
-    answers = setup.Answers(chosen.hat, chosen.call, chosen.agent_id, chosen.key_file, chosen.button, chosen.test)
-    ask = not chosen.yes and sys.stdin.isatty() and sys.stdout.isatty()
+    answers = questions.Answers(chosen.hat, chosen.call, chosen.agent_id, chosen.key_file, chosen.button, chosen.test)
+    key_is_piped = chosen.key_file == "-" and not sys.stdin.isatty()
+    ask = not chosen.yes and not key_is_piped  # else each line that comes is an answer
     return setup.run(place, answers, ask=ask)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice import cli, files, setup
+from edgevoice import cli, files, questions, setup
 from edgevoice.catalogue import AGENTS, NEEDS, Agents
 from edgevoice.config import load
 from edgevoice.drivers import state
@@ -26,15 +26,15 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(files, "CONFIGURATION", tmp_path / "etc" / "edgevoice.toml")
     monkeypatch.setattr(files, "CREDENTIALS", (str(tmp_path / "credstore"),))
     monkeypatch.setattr(setup, "CREDENTIALS", tmp_path / "credstore")
-    monkeypatch.setattr(setup, "ENCRYPTED", tmp_path / "credstore.encrypted")
+    monkeypatch.setattr(questions, "ENCRYPTED", tmp_path / "credstore.encrypted")
     monkeypatch.setattr("edgevoice.drivers.machine.unit", lambda: None)
-    monkeypatch.setattr(setup, "hat_product", lambda: ("", ""))
+    monkeypatch.setattr(questions, "hat_product", lambda: ("", ""))
     _cards(monkeypatch)
     return tmp_path / "etc" / "edgevoice.toml"
 
 
 def _cards(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
-    for module in (files, setup):
+    for module in (files, questions, setup):
         monkeypatch.setattr(module, "card_ids", lambda: list(ids))
 
 
@@ -67,7 +67,7 @@ def test_of_several_that_it_can_be_none_is_taken_and_each_is_named(
 ) -> None:
     _cards(monkeypatch, "wm8960soundcard")
     assert set_up() == 0
-    assert not told.exists()
+    assert "hat" not in told.read_text().replace("that", "")
     said = capsys.readouterr().out
     assert "say which one: edgevoice setup --hat NAME" in said
     named = re.findall(r"^   ([\w-]+): .*, card wm8960soundcard$", said, flags=re.MULTILINE)
@@ -85,7 +85,7 @@ def test_of_several_the_one_that_the_memory_of_the_hat_names_is_taken(
     told: Path, monkeypatch: pytest.MonkeyPatch, product: str, hat: str
 ) -> None:
     _cards(monkeypatch, "sndrpihifiberry")
-    monkeypatch.setattr(setup, "hat_product", lambda: ("HiFiBerry", product))
+    monkeypatch.setattr(questions, "hat_product", lambda: ("HiFiBerry", product))
     assert set_up() == 0
     assert told.read_text() == f'[device]\nhat = "{hat}"\n'
 
@@ -122,12 +122,20 @@ def test_the_key_comes_from_standard_input_too(told: Path, tmp_path: Path, monke
         (["--call", "parrot", "--key-file", "x"], "--key-file: parrot needs no key"),
         (["--call", "openai", "--key-file", "/nowhere"], "--key-file: /nowhere cannot be read: No such file"),
         (["--call", "gemini"], "$.agent.gemini.api_key_file: The API key of Gemini is not in gemini-api-key yet; "),
-        (["--call", "elevenlabs"], "$.agent.elevenlabs.agent_id: elevenlabs cannot be called without it; give it with"),
+        (
+            ["--call", "elevenlabs"],
+            "$.agent.elevenlabs.agent_id: elevenlabs cannot be called without it; say elevenlabs:ID",
+        ),
         (["--call", "elevenlabs", "--agent-id", "?"], "$.agent.elevenlabs.agent_id: "),
         (["--call", "gemini", "--agent-id", "a"], "--agent-id: gemini has none"),
         (["--hat", "codec-zer"], 'did you mean "codec-zero"?'),
         (["--button", "40"], "$.panel.button: expected an integer from -1 to 27, got 40"),
+        (["--call", "elevenlabs:agent_1", "--agent-id", "agent_2"], "--agent-id: agent_2, but the call is to be "),
+        (["--call", "parrot:agent_1"], "$.call.button: "),
         (["--call", "elks:+46701234567"], "to call out it needs line.elks.number, "),
+        (["--call", "elks:+46701234567"], "A phone line is configured first, in "),
+        (["--call", "sip:reception"], "A phone line is configured first, in "),
+        (["--call", ""], "$.call.button: "),
     ],
 )
 def test_what_cannot_be_is_said_and_nothing_is_written(
@@ -135,6 +143,104 @@ def test_what_cannot_be_is_said_and_nothing_is_written(
 ) -> None:
     assert set_up(*options) == 78
     assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_that_is_wrong_is_told_together(told: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--hat", "nonsense", "--call", "nonsense", "--button", "99", "--key-file", "/nowhere")
+    for yes in (("--yes",), ()):
+        assert cli.main(["setup", *yes, *options]) == 78
+        problems = capsys.readouterr().err.splitlines()
+        assert [problem.partition(": ")[0] for problem in problems if problem.startswith("--")] == ["--key-file"]
+        assert [problem.split("$.")[1].split(":")[0] for problem in problems if "$." in problem] == [
+            "device.hat",
+            "call.button",
+            "panel.button",
+        ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_that_is_missing_and_a_wrong_pin_are_told_together(
+    told: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set_up("--call", "openai", "--button", "99") == 78
+    said = capsys.readouterr().err
+    assert "is not in openai-api-key yet" in said
+    assert "$.panel.button: expected an integer" in said
+
+
+def test_a_file_that_is_not_there_is_made_when_nothing_is_to_be_set(told: Path) -> None:
+    assert set_up() == 0
+    assert told.read_text() == setup.NOTHING_SET
+    assert files.configuration(told) == load("")
+    assert set_up("--button", "5") == 0
+    assert told.read_text() == f"{setup.NOTHING_SET}\n[panel]\nbutton = 5\n"
+
+
+# ------------------------------------------------------------------------------------------------ answers in lines
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+
+def test_lines_that_come_through_a_pipe_are_answers(
+    told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe(monkeypatch, "none", "openai", "sk-3", "22", "n")
+    assert cli.main(["setup"]) == 0
+    assert told.read_text() == '[call]\nbutton = "openai"\n\n[panel]\nbutton = 22\n'
+    assert (tmp_path / "credstore" / "openai-api-key").read_text() == "sk-3\n"
+
+
+def test_lines_answer_what_no_option_does(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe(monkeypatch, "elevenlabs:agent_1", "", "22")
+    assert cli.main(["setup", "--hat", "none", "--no-test"]) == 0
+    written = '[call]\nbutton = "elevenlabs"\n\n[agent.elevenlabs]\nagent_id = "agent_1"\n\n[panel]\nbutton = 22\n'
+    assert told.read_text() == written
+
+
+def test_a_key_that_comes_through_the_pipe_leaves_nothing_to_ask(
+    told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe(monkeypatch, "sk-4")
+    assert cli.main(["setup", "--call", "openai", "--key-file", "-"]) == 0
+    assert (tmp_path / "credstore" / "openai-api-key").read_text() == "sk-4\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "unanswered"),
+    [
+        ((), "HAT [none]:"),
+        (("none",), "call [parrot]:"),
+        (("none", "openai"), "key:"),
+        (("none", "openai", "sk-5"), "pin [17]:"),
+        (("none", "openai", "sk-5", "22"), "5. Test it now? [Y/n]"),
+    ],
+)
+def test_lines_that_end_too_early_change_nothing_and_say_how_to_answer(
+    told: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    lines: tuple[str, ...],
+    unanswered: str,
+) -> None:
+    pipe(monkeypatch, *lines)
+    assert cli.main(["setup"]) == 64
+    said = capsys.readouterr().err
+    assert f'"{unanswered}" has no answer. Nothing was changed.' in said
+    assert "ssh -t" in said
+    assert "edgevoice setup --yes" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_line_that_is_no_answer_ends_it(
+    told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe(monkeypatch, "none", "opnai", "sk-6", "22", "n")
+    assert cli.main(["setup"]) == 78
+    assert 'did you mean "openai"?' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -148,7 +254,7 @@ def test_after_setup_the_box_can_call_any_agent(
     options += ["--key-file", str(tmp_path / "given")] if needs.key_of else []
     assert set_up("--call", agent, *options) == 0
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credstore"))
-    config = files.configuration(told) if told.exists() else load("")
+    config = files.configuration(told)
     assert config.call.button == agent
     Agents(config, files.FilesBeside(told)).check()
     if needs.key_of:
@@ -243,6 +349,27 @@ def test_the_password_is_that_of_the_account_which_knows_the_name(told: Path, tm
     assert set_up("--key-file", str(tmp_path / "given")) == 0
     assert (tmp_path / "credstore" / "sip-password").read_text() == "secret\n"
     assert told.read_text() == SIP
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("", "A phone line is configured first, in "),
+        (SIP, "Or somebody over a line, as in sip:gate."),
+        (SIP.replace("[line.sip.targets]\ngate", "[call.contacts]\ngate").replace("sip:gate", "parrot"), "sip:100."),
+    ],
+)
+def test_only_lines_that_are_configured_are_offered(
+    told: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, offered: str
+) -> None:
+    told.parent.mkdir()
+    told.write_text(text)
+    pipe(monkeypatch, "none")
+    assert cli.main(["setup"]) == 64
+    said = capsys.readouterr().out
+    assert offered in said
+    assert "elks:" not in said
+    assert "An agent: parrot, openai, elevenlabs:ID, gemini" in said
 
 
 def test_a_configuration_that_is_wrong_already_is_left_alone(told: Path, capsys: pytest.CaptureFixture[str]) -> None:

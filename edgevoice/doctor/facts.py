@@ -48,6 +48,7 @@ class MixerLook:
     device: str
     loudspeaker: Control | None = None
     microphone: Control | None = None
+    capture_device: str = ""  # whose the microphone is; "": the same
     muted: tuple[str, ...] = ()
     trouble: str = ""  # the control that is configured is not there
     automatic: tuple[str, ...] = ()  # controls that turn the microphone up by themselves, and are on
@@ -256,12 +257,20 @@ class Disk:
     state_denied: bool = False  # to this user; root can
 
 
-class Journal(Enum):
+class Keeping(Enum):
     """Where the system's journal is kept: on the disk, in memory until the power fails, or not at all."""
 
     KEPT = "kept"
     VOLATILE = "volatile"
     NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """`since` is the local time of its first entry, in words; "" where that cannot be read."""
+
+    keeping: Keeping
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,23 @@ class Level(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchOn:
+    """What mends a control that is muted: no program does, as alsa-utils may not be installed."""
+
+    device: str  # of the mixer: "hw:Device"
+    control: str
+    captures: bool = False  # its capture switch, else that of playback
+
+    def __str__(self) -> str:
+        return f'switch on "{self.control}" of {self.device}'
+
+
+Fix = tuple[str, ...] | SwitchOn  # a command, or a switch of the mixer
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the screen. `fix` is a command that mends it and harms nothing; empty: there is none.
+    """One line of the screen. `fix` mends it and harms nothing; empty: nothing does.
 
     `untried`: it is there, but could not be looked at now.
     """
@@ -33,7 +48,7 @@ class Finding:
     name: str
     sentence: str
     advice: str = ""
-    fix: tuple[str, ...] = ()
+    fix: Fix = ()
     untried: bool = False
 
 
@@ -49,11 +64,11 @@ def ok(name: str, sentence: str) -> Finding:
     return Finding(Level.OK, name, sentence)
 
 
-def warning(name: str, sentence: str, advice: str, fix: tuple[str, ...] = ()) -> Finding:
+def warning(name: str, sentence: str, advice: str, fix: Fix = ()) -> Finding:
     return Finding(Level.WARNING, name, sentence, advice, fix)
 
 
-def failed(name: str, sentence: str, advice: str, fix: tuple[str, ...] = ()) -> Finding:
+def failed(name: str, sentence: str, advice: str, fix: Fix = ()) -> Finding:
     return Finding(Level.FAILED, name, sentence, advice, fix)
 
 

@@ -124,7 +124,13 @@ def _mixer(card: Card) -> MixerLook:
     found = look(device, mixer.control if isinstance(mixer, AlsaMixer) else "", "")
     heard = look(level.device, "", level.control) if level else None
     microphone = heard.microphone if heard else None
-    return replace(found, microphone=microphone, trouble=trouble, automatic=automatic(mixer_device(card.capture)))
+    return replace(
+        found,
+        microphone=microphone,
+        capture_device=level.device if level else "",
+        trouble=trouble,
+        automatic=automatic(mixer_device(card.capture)),
+    )
 
 
 def _set(configured: Card) -> Mixer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from edgevoice.doctor.finding import Finding, Level, Section, exit_code, of_level
+from edgevoice.doctor.finding import Finding, Level, Section, SwitchOn, exit_code, of_level
 
 WORDS = {Level.OK: "ok", Level.WARNING: "warning", Level.FAILED: "FAILED", Level.ABSENT: "-"}
 COLORS = {Level.OK: "32", Level.WARNING: "33", Level.FAILED: "1;31", Level.ABSENT: "2"}
@@ -65,14 +65,15 @@ def _advised(found: Finding, width: int, *, color: bool) -> Iterator[str]:
     said = textwrap.wrap(f"{found.name}: {found.sentence}", width - 11, break_on_hyphens=False)
     yield f"  {_paint(word, COLORS[found.level]) if color else word}  {said[0]}"
     yield from (" " * 11 + part for part in said[1:])
-    yield from textwrap.wrap(
-        found.advice,
-        width,
-        initial_indent=" " * 11 + "-> ",
-        subsequent_indent=" " * 14,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    for index, line in enumerate(found.advice.splitlines()):  # a command on a line of its own can be copied
+        yield from textwrap.wrap(
+            line,
+            width,
+            initial_indent=" " * 11 + ("   " if index else "-> "),
+            subsequent_indent=" " * 14,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
 
 
 def _count(number: int, what: str) -> str:
@@ -97,7 +98,7 @@ def plain(sections: Sequence[Section]) -> dict[str, object]:
             "level": found.level.value,
             "sentence": found.sentence,
             "advice": found.advice or None,
-            "fix": list(found.fix) or None,
+            "fix": [str(found.fix)] if isinstance(found.fix, SwitchOn) else list(found.fix) or None,
         }
         for section in sections
         for found in section.findings

@@ -7,13 +7,14 @@ import re
 from edgevoice.audio.findings import LOUD_ROOM_DBFS, SILENT_DBFS, TOO_NOISY, drowned
 from edgevoice.audio.measurement import Sounding
 from edgevoice.doctor.facts import Cancelling, Control, Holder, KernelCard, Sound
-from edgevoice.doctor.finding import STOP_IT, Finding, Level, absent, failed, ok, untried, warning
+from edgevoice.doctor.finding import STOP_IT, Finding, Level, SwitchOn, absent, failed, ok, untried, warning
 
 OFFSET = 0.03  # of full scale: a microphone without its capacitor; a canceller copes, a level meter does not
 OVERLAY = "for a HAT: its dtoverlay in /boot/firmware/config.txt, then reboot; for USB: lsusb, another port"
 HAT_ADVICE = "is device.hat the right one? edgevoice devices names the profiles that fit"
 BUSY = "held by another program"  # what opening a card says of one that is taken
 CALIBRATE = "stop the service, then edgevoice calibrate"
+SWITCH_IT_ON = "sudo edgevoice doctor --fix"
 SOUND_SERVERS = ("pipewire", "wireplumber", "pulseaudio")
 
 
@@ -122,8 +123,8 @@ def check_loudspeaker_level(sound: Sound) -> Finding:
     if will_set:
         return ok(name, f'"{control.name}" of {mixer.device}, {_now(control)}; the box sets {wanted} %')
     if control.muted:
-        fix = ("amixer", "-D", mixer.device, "sset", control.name, "unmute")
-        return failed(name, f'the loudspeaker is muted: "{control.name}" of {mixer.device}', " ".join(fix), fix)
+        sentence = f'the loudspeaker is muted: "{control.name}" of {mixer.device}'
+        return failed(name, sentence, SWITCH_IT_ON, SwitchOn(mixer.device, control.name))
     if control.percent == 0:
         return failed(
             name,
@@ -143,14 +144,14 @@ def check_microphone_level(sound: Sound) -> Finding:
     name, mixer = "capture", sound.mixer
     if mixer is None or mixer.microphone is None:
         return absent(name, "the card has no capture level that can be set")
-    control = mixer.microphone
+    control, device = mixer.microphone, mixer.capture_device or mixer.device
     if control.muted:
-        fix = ("amixer", "-D", mixer.device, "sset", control.name, "cap")
-        return failed(name, f'the microphone is switched off: "{control.name}" of {mixer.device}', " ".join(fix), fix)
+        sentence = f'the microphone is switched off: "{control.name}" of {device}'
+        return failed(name, sentence, SWITCH_IT_ON, SwitchOn(device, control.name, captures=True))
     if control.percent == 0:
-        advice = f"amixer -D {mixer.device} sset '{control.name}' 60%, then edgevoice calibrate"
-        return failed(name, f'the microphone is at 0 %: "{control.name}" of {mixer.device}', advice)
-    return ok(name, f'"{control.name}" of {mixer.device}, {_now(control)}')
+        advice = f"amixer -D {device} sset '{control.name}' 60%, then edgevoice calibrate"
+        return failed(name, f'the microphone is at 0 %: "{control.name}" of {device}', advice)
+    return ok(name, f'"{control.name}" of {device}, {_now(control)}')
 
 
 def check_automatic_gain(sound: Sound) -> tuple[Finding, ...]:

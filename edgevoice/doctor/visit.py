@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 from edgevoice.app import is_headless
 from edgevoice.catalogue import Agents
 from edgevoice.doctor import calling, hands, listening
-from edgevoice.doctor.facts import KeyAnswer, Reached
-from edgevoice.doctor.finding import Finding, Level, Section, absent, exit_code, failed, of_level, warning
+from edgevoice.doctor.facts import KeyAnswer, Reached, Unit
+from edgevoice.doctor.finding import Finding, Level, Section, SwitchOn, absent, exit_code, failed, of_level, warning
 from edgevoice.doctor.hands import Person
 from edgevoice.doctor.lines import check_lines
 from edgevoice.doctor.machine import (
@@ -28,6 +28,7 @@ from edgevoice.doctor.machine import (
     check_fault,
     check_journal,
     check_memory,
+    check_memory_limit,
     check_power,
     check_unit,
     check_update,
@@ -43,6 +44,7 @@ from edgevoice.drivers import control, links, machine, state
 from edgevoice.drivers.alsa import hush
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.drivers.commands import carried_out
+from edgevoice.drivers.switches import switch_on
 from edgevoice.errors import DeviceError
 
 T = TypeVar("T")
@@ -131,22 +133,24 @@ def _ask_the_box(socket: str) -> tuple[Mapping[str, Any] | None, str]:
 
 
 def _machine(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Finding, ...]:
+    unit = machine.unit()
     return (
         *check_configuration(visit.source, visit.problems),
-        _service(box, silent),
+        _service(unit, box, silent),
         *check_update(machine.failed_update()),
         *check_fault((box or {}).get("fault") or ""),
         check_power(machine.power()),
         check_disk(machine.disk(state.directory())),
         check_journal(machine.journal()),
         check_memory(machine.memory()),
+        check_memory_limit(machine.memory_is_counted(), unit is not None),
         check_versions(machine.versions()),
     )
 
 
-def _service(box: Mapping[str, Any] | None, silent: str) -> Finding:
+def _service(unit: Unit | None, box: Mapping[str, Any] | None, silent: str) -> Finding:
     if not silent:
-        return check_unit(machine.unit(), box is not None)
+        return check_unit(unit, box is not None)
     if "permission denied" in silent:
         return warning("service", silent, "ask with sudo")
     return failed("service", silent, "sudo systemctl restart edgevoice")
@@ -234,18 +238,30 @@ def _progress(visit: Visit) -> Callable[[list[str]], None]:
 
 
 def _mend(sections: Sequence[Section], visit: Visit) -> list[str]:
-    """Run the commands that mend, each with consent; return those that did."""
+    """Do what mends, each with consent; return what was done."""
     mended = []
     for found in (*of_level(sections, Level.FAILED), *of_level(sections, Level.WARNING)):
-        command = " ".join(found.fix)
-        if not found.fix or not _consents(f"{found.name}: {found.sentence}\n  run `{command}`? [y/N] ", visit):
-            continue
-        trouble = carried_out(found.fix)
-        if trouble:
-            print(f"`{command}`: {trouble}", file=sys.stderr)
+        if isinstance(fix := found.fix, SwitchOn):
+            mend, words, asked = partial(_switched_on, fix), str(fix), str(fix)
         else:
-            mended.append(command)
+            words = " ".join(fix)
+            mend, asked = partial(carried_out, fix), f"run `{words}`"
+        if not fix or not _consents(f"{found.name}: {found.sentence}\n  {asked}? [y/N] ", visit):
+            continue
+        if trouble := mend():
+            print(f"{asked}: {trouble}", file=sys.stderr)
+        else:
+            mended.append(words)
     return mended
+
+
+def _switched_on(fix: SwitchOn) -> str:
+    """Switch it on; return what went wrong, "" if nothing did."""
+    try:
+        switch_on(fix.device, fix.control, captures=fix.captures)
+    except DeviceError as error:
+        return str(error)
+    return ""
 
 
 def _consents(question: str, visit: Visit) -> bool:

@@ -6,17 +6,21 @@ import ctypes
 import os
 import platform
 import re
+import struct
 import tempfile
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from edgevoice import __version__
-from edgevoice.doctor.facts import Clock, Disk, Journal, Memory, Power, Unit, Versions
+from edgevoice.doctor.facts import Clock, Disk, Journal, Keeping, Memory, Power, Unit, Versions
 from edgevoice.drivers.commands import said, told
 
 ROOT = Path("/")
 SD_CARD = "/dev/mmcblk"
 UNIT = "edgevoice.service"
 PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NRestarts,WatchdogUSec,Result,ExecMainStatus"
+JOURNAL_HEAD = struct.Struct("<8s176xQ")  # the signature, and head_entry_realtime
 TIME = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
@@ -108,13 +112,46 @@ def _unwritable(state: Path) -> tuple[str, bool]:
 
 
 def journal(root: Path = ROOT) -> Journal:
-    """Return where journald writes now: its file is in /run until it has moved to /var, which is left as it was then.
+    """Return where journald writes now, and since when: its file is in /run until it has moved to /var.
 
     Source: systemd-journald.service(8), Files; journald.conf(5), Storage=.
     """
-    if any((root / "run/log/journal").glob("*/system.journal")):
-        return Journal.VOLATILE
-    return Journal.KEPT if any((root / "var/log/journal").glob("*/system.journal")) else Journal.NONE
+    for keeping, folder in ((Keeping.VOLATILE, "run/log/journal"), (Keeping.KEPT, "var/log/journal")):
+        if any((root / folder).glob("*/system.journal")):  # what is left in /var when it is in /run is old
+            return Journal(keeping, _since((root / folder).glob("*/system*.journal")))
+    return Journal(Keeping.NONE)
+
+
+def _since(files: Iterable[Path]) -> str:
+    """Return the local time of the first entry of these journal files, "" when none has one that we may read."""
+    first_us = min(filter(None, map(_first_entry_us, files)), default=0)
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(first_us / 1e6)) if first_us else ""
+
+
+def _first_entry_us(file: Path) -> int:
+    """Return when a journal file begins, in microseconds since 1970; 0: it is empty, no journal, or not for us.
+
+    Source: systemd.io/JOURNAL_FILE_FORMAT, "Header": head_entry_realtime.
+    """
+    try:
+        with file.open("rb") as opened:
+            header = opened.read(JOURNAL_HEAD.size)
+    except OSError:
+        return 0
+    if len(header) < JOURNAL_HEAD.size:
+        return 0
+    signature, first_us = JOURNAL_HEAD.unpack(header)
+    return int(first_us) if signature == b"LPKSHHRH" else 0
+
+
+def memory_is_counted(root: Path = ROOT) -> bool | None:
+    """Tell whether the kernel can hold a service to so much memory; None: it has no unified control groups.
+
+    Source: kernel, Documentation/admin-guide/cgroup-v2.rst, cgroup.controllers.
+    """
+    if not (file := root / "sys/fs/cgroup/cgroup.controllers").exists():
+        return None
+    return "memory" in told(file).split()
 
 
 def memory(root: Path = ROOT) -> Memory:

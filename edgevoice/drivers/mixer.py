@@ -1,5 +1,6 @@
 """The volume of the loudspeaker: one playback control of the card's ALSA mixer, put back as it was in the end.
 
+What it was at first outlives a crash in the runtime directory, or the next process would take our volume for that.
 Every access opens the mixer anew: what others changed meanwhile is seen, and a card that was unplugged and plugged in
 again is found. Only the playback side of the one control is ever touched.
 """
@@ -13,12 +14,16 @@ from contextlib import closing, contextmanager
 from typing import Protocol
 
 import alsaaudio
+import msgspec
 
+from edgevoice.drivers.runtime import forget, keep, recall
 from edgevoice.errors import DeviceError
 
 UNTOUCHED = -1  # a configured volume: leave the mixer alone
 PLAYBACK_VOLUME = {"Volume", "Playback Volume"}  # the names that pyalsaaudio gives to what a control can do
 PLAYBACK_MUTE = {"Mute", "Playback Mute"}
+
+FILE = "volume-found.json"
 
 _log = logging.getLogger(__name__)
 
@@ -86,19 +91,32 @@ class NoMixer:
         pass
 
 
+class Found(msgspec.Struct, frozen=True):
+    """A control as it was at first: of each channel its raw level, and 1 where it was muted."""
+
+    device: str
+    control: str
+    levels: list[int]
+    mutes: list[int]
+
+
 class AlsaMixer:
     """One playback control of one card."""
 
     def __init__(self, device: str, control: str) -> None:
         self.facts = f'mixer "{control}" of {device}'
         self.device, self.control = device, control
-        self._touched = False
         with self._open() as mixer:
             if not PLAYBACK_VOLUME & set(mixer.volumecap()):
                 raise DeviceError(f"{self.facts} has no playback volume, expected a control of the loudspeaker")
             self._has_mute = bool(PLAYBACK_MUTE & set(mixer.switchcap()))
-            self._first_levels = mixer.getvolume(alsaaudio.PCM_PLAYBACK, alsaaudio.VOLUME_UNITS_RAW)
-            self._first_mutes = mixer.getmute() if self._has_mute else []
+            levels = mixer.getvolume(alsaaudio.PCM_PLAYBACK, alsaaudio.VOLUME_UNITS_RAW)
+            mutes = mixer.getmute() if self._has_mute else []
+        self._first = Found(device, control, levels, mutes)
+        kept = recall(FILE, Found)
+        self._touched = kept is not None and (kept.device, kept.control) == (device, control)
+        if kept is not None and self._touched:
+            self._first = kept
 
     def volume(self) -> int | None:
         try:
@@ -109,7 +127,9 @@ class AlsaMixer:
 
     def set_volume(self, percent: int) -> None:
         with self._open() as mixer:
-            self._touched = True
+            if not self._touched:
+                keep(FILE, self._first)
+                self._touched = True
             mixer.setvolume(percent, alsaaudio.MIXER_CHANNEL_ALL, alsaaudio.PCM_PLAYBACK)
             if self._has_mute:
                 mixer.setmute(0)
@@ -119,12 +139,13 @@ class AlsaMixer:
             return
         try:
             with self._open() as mixer:
-                for channel, level in enumerate(self._first_levels):
+                for channel, level in enumerate(self._first.levels):
                     mixer.setvolume(level, channel, alsaaudio.PCM_PLAYBACK, alsaaudio.VOLUME_UNITS_RAW)
-                for channel, mute in enumerate(self._first_mutes):
+                for channel, mute in enumerate(self._first.mutes):
                     mixer.setmute(mute, channel)
         except DeviceError as error:
             _log.warning("not put back as it was: %s", error)
+        forget(FILE)
 
     @contextmanager
     def _open(self) -> Iterator[alsaaudio.Mixer]:

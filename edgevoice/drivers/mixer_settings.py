@@ -1,7 +1,8 @@
 """What a HAT's profile wants of the card's mixer: set when the card is opened, put back as it was in the end.
 
-Each control is opened anew for each access, as in `mixer.py`. One that the card lacks is told and left out: other
-kernels give other names to controls, and a box with a faint microphone is better than none.
+How they were found outlives a crash, as the volume in `mixer.py` does. Each control is opened anew for each access, as
+there. One that the card lacks is told and left out: other kernels give other names to controls, and a box with a faint
+microphone is better than none.
 """
 
 from __future__ import annotations
@@ -12,21 +13,32 @@ from contextlib import closing, contextmanager
 from typing import Any, TypeAlias
 
 import alsaaudio
+import msgspec
 
+from edgevoice.drivers.runtime import forget, keep, recall
 from edgevoice.profiles import Control, Part, control
 from edgevoice.schema import HatMixer, Setting
 
 Values: TypeAlias = list[int]  # for each channel: a raw level, or 1 for on; of a choice its number
 
+FILE = "mixer-found.json"
+
 _log = logging.getLogger(__name__)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Controls of one card as they were at first, by the profile's names, in the order in which they were set."""
+
+    device: str = ""
+    first: dict[str, tuple[Control, Values]] = {}
 
 
 class MixerSettings:
     """The settings of the card that is open, and how its controls were found at first."""
 
     def __init__(self) -> None:
-        self._device = ""
-        self._first: dict[str, tuple[Control, Values]] = {}
+        found = recall(FILE, Found) or Found()
+        self._device, self._first = found.device, found.first
 
     def apply(self, wanted: HatMixer) -> list[str]:
         """Set every control, in the order of the profile; return what could not be set, and why.
@@ -40,7 +52,9 @@ class MixerSettings:
             place = control(name, setting)
             try:
                 with self._open(place) as mixer:
-                    self._first.setdefault(name, (place, _get(mixer, place)))
+                    if name not in self._first:
+                        self._first[name] = (place, _get(mixer, place))
+                        keep(FILE, Found(self._device, self._first))
                     _set(mixer, place, [_raw(mixer, setting)])
             except (alsaaudio.ALSAAudioError, ValueError) as error:
                 problems.append(f'"{name}" of {self._device} is not set to {setting}: {error}')
@@ -55,6 +69,7 @@ class MixerSettings:
             except alsaaudio.ALSAAudioError as error:
                 _log.warning('"%s" of %s is not put back as it was: %s', name, self._device, error)
         self._first.clear()
+        forget(FILE)
 
     @contextmanager
     def _open(self, place: Control) -> Iterator[Any]:

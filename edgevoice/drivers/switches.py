@@ -1,4 +1,4 @@
-"""The card's mixer as it is found: levels and switches of both directions, only looked at."""
+"""The card's mixer as it is found: levels and switches of both directions; and one that is off, switched on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import alsaaudio
 
 from edgevoice.doctor.facts import Control, MixerLook
+from edgevoice.errors import DeviceError
 
 PLAYBACK_SWITCH, CAPTURE_SWITCH = {"Mute", "Playback Mute"}, {"Capture Mute"}  # pyalsaaudio's names of abilities
 # "Auto Gain Control" of USB (Linux, sound/usb/mixer.c), "AGC" of TLV320AIC, "ALC" of DA7212, "ALC Function" of WM8960
@@ -24,7 +25,7 @@ def look(device: str, loudspeaker: str, microphone: str) -> MixerLook:
             device,
             _control(device, loudspeaker, alsaaudio.PCM_PLAYBACK) if loudspeaker else None,
             _control(device, microphone, alsaaudio.PCM_CAPTURE) if microphone else None,
-            tuple(_muted(device)),
+            muted=tuple(_muted(device)),
         )
     except alsaaudio.ALSAAudioError:
         return MixerLook(device)
@@ -36,6 +37,18 @@ def automatic(device: str) -> tuple[str, ...]:
         return tuple(name for name in dict.fromkeys(alsaaudio.mixers(device=device)) if _is_automatic(device, name))
     except alsaaudio.ALSAAudioError:
         return ()
+
+
+def switch_on(device: str, control: str, *, captures: bool) -> None:
+    """Switch on the capture or the playback side of a control, on every channel. Raises DeviceError."""
+    try:
+        with closing(alsaaudio.Mixer(control, device=device)) as mixer:
+            if captures:
+                mixer.setrec(1)
+            else:
+                mixer.setmute(0)
+    except alsaaudio.ALSAAudioError as error:
+        raise DeviceError(f'"{control}" of {device} cannot be switched on: {error}') from error
 
 
 def _is_automatic(device: str, name: str) -> bool:

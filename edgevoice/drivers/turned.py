@@ -11,7 +11,9 @@ import logging
 
 import msgspec
 
-from edgevoice.drivers.runtime import runtime_file
+from edgevoice.drivers.runtime import keep, recall
+
+FILE = "turned.json"
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +32,7 @@ class Turned:
     def __init__(self, configured: int) -> None:
         """`configured` is the volume in the configuration."""
         self._configured = configured
-        self._path = runtime_file("turned.json")
-        self._kept = Kept()
-        try:
-            if self._path:
-                self._kept = msgspec.json.decode(self._path.read_bytes(), type=Kept)
-        except (OSError, msgspec.MsgspecError):
-            pass  # nobody turned anything, or a torn file counts as none
+        self._kept = recall(FILE, Kept) or Kept()
 
     @property
     def muted(self) -> bool:
@@ -58,11 +54,4 @@ class Turned:
 
     def _keep(self, kept: Kept) -> None:
         self._kept = kept
-        if self._path is None:
-            return
-        try:
-            new = self._path.with_suffix(".new")
-            new.write_bytes(msgspec.json.encode(kept))
-            new.replace(self._path)
-        except OSError as error:
-            log.warning("%s cannot be written, so a new process will not know: %s", self._path, error.strerror)
+        keep(FILE, kept)

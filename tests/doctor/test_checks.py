@@ -9,6 +9,7 @@ import pytest
 from edgevoice.doctor.facts import (
     Disk,
     Journal,
+    Keeping,
     LineFacts,
     Memory,
     Pins,
@@ -16,7 +17,7 @@ from edgevoice.doctor.facts import (
     Unit,
     Versions,
 )
-from edgevoice.doctor.finding import Finding, Level
+from edgevoice.doctor.finding import Finding, Level, Section
 from edgevoice.doctor.lines import check_lines
 from edgevoice.doctor.machine import (
     check_configuration,
@@ -24,12 +25,14 @@ from edgevoice.doctor.machine import (
     check_fault,
     check_journal,
     check_memory,
+    check_memory_limit,
     check_power,
     check_unit,
     check_update,
     check_versions,
 )
 from edgevoice.doctor.pins import check_button, check_light, check_pins, check_relays
+from edgevoice.doctor.screen import screen
 from edgevoice.schema import Lines, Panel, Relay
 
 OK, WARNING, FAILED, ABSENT = Level.OK, Level.WARNING, Level.FAILED, Level.ABSENT
@@ -304,12 +307,30 @@ def test_a_disk_that_fails_is_told_from_one_that_is_full(disk: Disk, level: Leve
     assert told(check_disk(disk)) == (level, words)
 
 
-def test_a_journal_that_a_power_cut_erases_is_told_and_is_no_fault() -> None:
-    found = check_journal(Journal.VOLATILE)
-    assert found.level is OK
-    assert found.sentence.startswith("in memory only, gone when the power fails")
-    assert check_journal(Journal.KEPT).sentence.startswith("kept on the disk")
-    assert check_journal(Journal.NONE).level is ABSENT
+def test_a_journal_that_a_power_cut_erases_is_a_warning_that_tells_the_choice() -> None:
+    found = check_journal(Journal(Keeping.VOLATILE, "2026-11-28 03:00"))
+    assert found.level is WARNING
+    assert found.sentence.startswith("in memory only: the power takes with it")
+    assert "2026-11-28 03:00" in found.sentence
+    assert found.advice.startswith("your choice: on the disk each event costs 86 to 147 kB of writing")
+    shown = screen([Section("Machine", (found,))], width=80).splitlines()
+    commands = [line.strip() for line in shown if "sudo" in line]
+    assert commands == found.advice.splitlines()[1:], "each can be copied"
+    kept = check_journal(Journal(Keeping.KEPT, "2026-11-20 12:00"))
+    assert (kept.level, kept.sentence.partition(";")[0]) == (OK, "on the disk")
+    assert "it goes back to 2026-11-20 12:00" in kept.sentence
+    assert "goes back" not in check_journal(Journal(Keeping.KEPT)).sentence, "it could not be read"
+    assert check_journal(Journal(Keeping.NONE)).level is ABSENT
+
+
+def test_a_service_whose_memory_the_kernel_does_not_count_is_a_warning() -> None:
+    found = check_memory_limit(False, True)
+    assert found.level is WARNING
+    assert found.sentence.startswith("MemoryMax= of the service does nothing")
+    assert found.advice.startswith("add cgroup_enable=memory to the one line of /boot/firmware/cmdline.txt")
+    assert check_memory_limit(True, True).level is OK
+    assert check_memory_limit(None, True).level is ABSENT
+    assert check_memory_limit(False, False).level is ABSENT, "nothing sets a limit"
 
 
 def test_memory_that_is_short_or_lies_on_the_sd_card_is_a_warning() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgevoice.doctor.finding import Section, absent, exit_code, failed, ok, untried, warning
+import json
+
+from edgevoice.doctor.finding import Section, SwitchOn, absent, exit_code, failed, ok, untried, warning
 from edgevoice.doctor.screen import plain, screen
 
 WELL = [Section("Sound", (ok("card", "Device"), absent("volume", "no mixer")))]
@@ -79,3 +81,9 @@ def test_a_program_is_told_the_same() -> None:
         "fix": ["iw", "dev"],
     }
     assert plain(WELL)["ok"] is True
+
+
+def test_a_switch_that_mends_is_told_in_words() -> None:
+    section = Section("Sound", (failed("volume", "it is muted", "do it", SwitchOn("hw:Device", "PCM")),))
+    assert json.loads(json.dumps(plain([section])))["findings"][0]["fix"] == ['switch on "PCM" of hw:Device']
+    assert "Some of this is mended by: sudo edgevoice doctor --fix" in screen([section])

@@ -8,7 +8,7 @@ import pytest
 
 from edgevoice.audio.measurement import Figures, Heard, Sounding
 from edgevoice.doctor.facts import Cancelling, Control, Holder, KernelCard, MixerLook, Obtained, Sound
-from edgevoice.doctor.finding import Level
+from edgevoice.doctor.finding import Level, SwitchOn
 from edgevoice.doctor.sound import (
     card_id,
     check_canceller,
@@ -153,7 +153,7 @@ def muted(loudspeaker: Control, **changes: object) -> Sound:
 def test_a_muted_loudspeaker_fails_and_can_be_mended() -> None:
     found = check_loudspeaker_level(muted(Control("PCM", 70, True)))
     assert found.level is Level.FAILED
-    assert found.fix == ("amixer", "-D", "hw:Device", "sset", "PCM", "unmute")
+    assert found.fix == SwitchOn("hw:Device", "PCM")
 
 
 def test_a_muted_loudspeaker_is_no_failure_when_the_box_unmutes_it() -> None:
@@ -185,8 +185,14 @@ def test_a_card_without_a_mixer_is_no_failure() -> None:
 
 
 def test_a_microphone_that_is_switched_off_fails_and_can_be_mended() -> None:
-    found = check_microphone_level(replace(HEALTHY, mixer=MixerLook("hw:Device", None, Control("Mic", 60, True))))
-    assert (found.level, found.fix) == (Level.FAILED, ("amixer", "-D", "hw:Device", "sset", "Mic", "cap"))
+    mixer = MixerLook("hw:Device", None, Control("Mic", 60, True))
+    found = check_microphone_level(replace(HEALTHY, mixer=replace(mixer, capture_device="hw:Webcam")))
+    assert (found.sentence, found.fix) == (
+        'the microphone is switched off: "Mic" of hw:Webcam',
+        SwitchOn("hw:Webcam", "Mic", captures=True),
+    )
+    found = check_microphone_level(replace(HEALTHY, mixer=mixer))
+    assert (found.level, found.fix) == (Level.FAILED, SwitchOn("hw:Device", "Mic", captures=True))
 
 
 def test_a_microphone_at_zero_fails() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from edgevoice.doctor.facts import Clock, Holder, Journal, KernelCard, Power, Unit, Wireless
+from edgevoice.doctor.facts import Clock, Holder, Journal, Keeping, KernelCard, Power, Unit, Wireless
 from edgevoice.drivers.commands import carried_out, installed, said, told
 from edgevoice.drivers.links import link, power_save_of
 from edgevoice.drivers.machine import (
@@ -21,6 +23,7 @@ from edgevoice.drivers.machine import (
     failed_update,
     journal,
     memory,
+    memory_is_counted,
     power,
     unit_of,
     versions,
@@ -134,17 +137,42 @@ def test_a_state_directory_that_is_for_somebody_else_is_told() -> None:
     assert json.loads(done.stdout) == [["Permission denied", True]] * 3
 
 
+def test_the_journal_says_since_when(tmp_path: Path) -> None:
+    folder = tmp_path / "var/log/journal/0123"
+    folder.mkdir(parents=True)
+    for name, signature, hour in (
+        ("system.journal", b"LPKSHHRH", 9),
+        ("system@1.journal", b"LPKSHHRH", 7),
+        ("system@2.journal", b"nojourna", 5),
+        ("user-1000.journal", b"LPKSHHRH", 3),
+    ):
+        at = datetime(2026, 11, 20, hour, 30).timestamp()
+        (folder / name).write_bytes(signature + bytes(176) + struct.pack("<Q", round(at * 1e6)) + bytes(80))
+    (folder / "system@3.journal").write_bytes(b"LPKSHHRH")
+    assert journal(tmp_path) == Journal(Keeping.KEPT, "2026-11-20 07:30")
+
+
+def test_whether_memory_is_counted_is_the_kernel_s_word(tmp_path: Path) -> None:
+    assert memory_is_counted(tmp_path) is None
+    controllers = tmp_path / "sys/fs/cgroup/cgroup.controllers"
+    controllers.parent.mkdir(parents=True)
+    controllers.write_text("cpuset cpu io pids\n")
+    assert memory_is_counted(tmp_path) is False
+    controllers.write_text("cpuset cpu io memory pids\n")
+    assert memory_is_counted(tmp_path) is True
+
+
 def test_the_journal_is_where_its_open_file_is(tmp_path: Path) -> None:
-    assert journal(tmp_path) is Journal.NONE
+    assert journal(tmp_path) == Journal(Keeping.NONE)
     kept, volatile = (tmp_path / place / "log/journal/0123" for place in ("var", "run"))
     kept.mkdir(parents=True)
-    assert journal(tmp_path) is Journal.NONE
+    assert journal(tmp_path) == Journal(Keeping.NONE)
     (kept / "system.journal").touch()
-    assert journal(tmp_path) is Journal.KEPT
+    assert journal(tmp_path) == Journal(Keeping.KEPT)
     volatile.mkdir(parents=True)
-    assert journal(tmp_path) is Journal.KEPT, "it has moved"
+    assert journal(tmp_path) == Journal(Keeping.KEPT), "it has moved"
     (volatile / "system.journal").touch()
-    assert journal(tmp_path) is Journal.VOLATILE, "what is on the disk is old"
+    assert journal(tmp_path) == Journal(Keeping.VOLATILE), "what is on the disk is old"
 
 
 def test_only_swap_on_an_sd_card_counts(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +92,38 @@ def test_everything_is_put_back_channel_by_channel(card: Card) -> None:
     mixer = open_mixer("plughw:CARD=voice", "Speaker", 70)
     mixer.set_volume(5)
     mixer.restore()
+    assert card["Speaker"] == Control([11, 13], mutes=[1, 0])
+
+
+def test_after_a_crash_it_is_put_back_as_it_was_before_the_crash(
+    card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    open_mixer("hw:CARD=voice", "", 70)  # and is killed
+    second = open_mixer("hw:CARD=voice", "", 70)
+    second.restore()
+    assert card["Speaker"] == Control([11, 13], mutes=[1, 0])
+    assert list(tmp_path.iterdir()) == []
+    card["Speaker"].levels = [40, 40]
+    third = open_mixer("hw:CARD=voice", "", 70)
+    third.restore()
+    assert card["Speaker"].levels == [40, 40], "what was before the crash is forgotten"
+
+
+def test_what_another_control_was_is_not_put_into_this_one(
+    card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    open_mixer("hw:CARD=voice", "Speaker", 70)
+    open_mixer("hw:CARD=voice", "Headphone", 20).restore()
+    assert card["Headphone"].levels == [30, 30]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"device": 3}', b"\xff", b"["])
+def test_a_torn_file_is_none(card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    (tmp_path / driver.FILE).write_bytes(content)
+    open_mixer("hw:CARD=voice", "", 70).restore()
     assert card["Speaker"] == Control([11, 13], mutes=[1, 0])
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from edgevoice import profiles
 from edgevoice.drivers import mixer_settings as driver
 from edgevoice.drivers.mixer_settings import MixerSettings
 from edgevoice.schema import HatMixer, Setting
@@ -125,6 +127,43 @@ def test_everything_is_put_back_channel_by_channel(monkeypatch: pytest.MonkeyPat
     settings.restore()
     assert card == codec()
     assert fake.opened[0] == "DAI Source MUX", "the last one first"
+
+
+def test_after_a_crash_everything_is_put_back_as_it_was_before_the_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    card = codec()
+    install(monkeypatch, Zero=card)
+    MixerSettings().apply(HatMixer("Zero", WANTED))  # and is killed
+    second = MixerSettings()
+    fewer = {name: WANTED[name] for name in list(WANTED)[:2]}  # the profile is another one since
+    assert second.apply(HatMixer("Zero", fewer)) == []
+    second.restore()
+    assert card == codec()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_known_after_a_crash_is_all_that_was_touched_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    card = codec()
+    install(monkeypatch, Zero=card)
+    touched: list[str] = []
+
+    def killed(mixer: object, place: profiles.Control, values: list[int]) -> None:
+        touched.append(place.name)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "_set", killed)
+        with pytest.raises(KeyboardInterrupt):
+            MixerSettings().apply(HatMixer("Zero", WANTED))
+    card["Mic 2"].levels[PLAYBACK] = [5]  # it had just got through
+    MixerSettings().restore()
+    assert touched == ["Mic 2"]
+    assert card == codec()
 
 
 def test_a_card_that_was_unplugged_is_set_again_and_put_back_as_it_was_at_first(

@@ -1,4 +1,4 @@
-"""The mixer as it is found: levels and switches, looked at and never touched."""
+"""The mixer as it is found: levels and switches, looked at; and a mute is taken off when that is asked for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from edgevoice.doctor.facts import Control, MixerLook
 from edgevoice.drivers import switches as driver
+from edgevoice.errors import DeviceError
 from tests.drivers.fake_alsaaudio import FakeAlsaaudio, FakeMixer
 
 
@@ -43,6 +44,14 @@ class Mixer(FakeMixer[Simple]):
             raise self._alsaaudio.ALSAAudioError("Mixer has no capture switch")
         return list(self._control.records)
 
+    def setmute(self, mute: int, channel: int = -1, /) -> None:
+        self.getmute()
+        self._control.mutes = (mute, mute)
+
+    def setrec(self, capture: int, channel: int = -1, /) -> None:
+        self.getrec()
+        self._control.records = (capture, capture)
+
     def getenum(self) -> tuple[()] | tuple[str, list[str]]:
         if not self._control.choice:
             return ()
@@ -66,7 +75,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> FakeAlsaaudio[Simple]:
 
 def test_both_controls_are_read_and_every_muted_one_is_named(card: FakeAlsaaudio[Simple]) -> None:
     found = driver.look("hw:seeed", "Speaker", "Mic")
-    assert found == MixerLook("hw:seeed", Control("Speaker", 70, False), Control("Mic", 40, False), ("DAC",))
+    assert found == MixerLook("hw:seeed", Control("Speaker", 70, False), Control("Mic", 40, False), muted=("DAC",))
     assert card.open_mixers == 0, "every mixer is closed again"
 
 
@@ -111,3 +120,20 @@ def test_a_control_that_turns_the_microphone_up_by_itself_is_named_when_it_is_on
     assert driver.automatic("hw:seeed") == ((name,) if on else ())
     assert card.open_mixers == 0
     assert driver.automatic("hw:gone") == ()
+
+
+def test_what_is_muted_is_switched_on_and_nothing_else(card: FakeAlsaaudio[Simple]) -> None:
+    controls = card.cards["hw:seeed"]
+    controls["Mic"].records = (0, 0)
+    driver.switch_on("hw:seeed", "DAC", captures=False)
+    assert (controls["DAC"].mutes, controls["Mic"].records) == ((0, 0), (0, 0))
+    driver.switch_on("hw:seeed", "Mic", captures=True)
+    assert controls["Mic"].records == (1, 1)
+    assert card.open_mixers == 0
+
+
+@pytest.mark.parametrize(("device", "control"), [("hw:seeed", "Boost"), ("hw:seeed", "None"), ("hw:gone", "DAC")])
+def test_what_cannot_be_switched_on_is_said(card: FakeAlsaaudio[Simple], device: str, control: str) -> None:
+    with pytest.raises(DeviceError, match=f'"{control}" of {device} cannot be switched on: '):
+        driver.switch_on(device, control, captures=False)
+    assert card.open_mixers == 0

@@ -22,6 +22,8 @@ from tests.e2e.doctor import OPENAI, configured, doctor, examined, failures, wit
 from tests.e2e.test_faults import HOLD
 from tests.fakes import noise
 from tests.lab.labcard.labcard import World
+from tests.lab.mixer import control
+from tests.lab.pulse import PulseAudio
 
 RATE = 48_000
 QUIET_AT_16_KHZ = "alive, -66 dBFS while nothing is said"  # 5 dB of the noise is above what the box hears
@@ -389,3 +391,20 @@ def test_without_anybody_to_consent_nothing_is_mended(world: World, tmp_path: Pa
     done = doctor(configured(tmp_path), env, "--fix")
     assert "Some of this is mended by: sudo edgevoice doctor --fix" in done.stdout
     assert memory.read_text() == "no\n"
+
+
+def test_what_is_muted_is_switched_on_where_no_amixer_is_installed(tmp_path: Path) -> None:
+    """On the mixer of a real alsa-lib: PulseAudio's."""
+    with PulseAudio() as pulse:
+        env = {**pulse.env(), "PATH": str(tmp_path)}
+        control("Master", "speaker", pulse.env(), "mixer.setmute(1)")
+        assert control("Capture", "mic", pulse.env(), "mixer.setrec(0)") == (100, False)
+        _, rows = examined(configured(tmp_path, '[panel]\npins = "none"\n'), env)
+        assert rows["volume"] == ("failed", 'the loudspeaker is muted: "Master" of speaker')
+        assert rows["capture"] == ("failed", 'the microphone is switched off: "Capture" of mic')
+        assert control("Master", "speaker", pulse.env()) == (100, False), "nothing is mended unasked"
+        said = json.loads(doctor(tmp_path / "edgevoice.toml", env, "--json", "--fix").stdout)
+        assert said["mended"][:2] == ['switch on "Master" of speaker', 'switch on "Capture" of mic']
+        assert {row["name"]: row["level"] for row in said["findings"]}["volume"] == "ok"
+        assert control("Master", "speaker", pulse.env()) == (100, True)
+        assert control("Capture", "mic", pulse.env()) == (100, True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.box import LED
+from tests.e2e.box import LED, ROOT
 from tests.e2e.doctor import CARD, Terminal, quiet_room
 from tests.e2e.test_doctor_asks import press
 from tests.lab.labcard.labcard import World
@@ -59,18 +60,33 @@ def test_five_answers_make_a_box(tmp_path: Path) -> None:
     assert "In /boot/firmware/config.txt: dtoverlay=rpi-codeczero" in person.terminal.shown
 
 
-def test_an_agent_that_needs_an_id_is_asked_for_it_and_may_have_no_key(tmp_path: Path) -> None:
-    person = Setup(tmp_path, "--hat", "none", "--button", "17", "--no-test")
+def test_an_agent_that_needs_an_id_is_told_with_it_and_may_have_no_key(tmp_path: Path) -> None:
+    person = Setup(tmp_path)
+    person.answer("HAT [none]: ", "")
     person.answer("call [parrot]: ", "elevenlabs")
-    person.answer("agent_id of elevenlabs []: ", "")
-    person.terminal.read_until("cannot be called without it; type it")
-    person.answer("call [parrot]: ", "elevenlabs")
-    person.answer("agent_id of elevenlabs []: ", "agent_1")
+    person.terminal.read_until("cannot be called without it; say elevenlabs:ID")
+    person.answer("call [parrot]: ", "elevenlabs:agent_1")
     person.answer("key [none: it wants none]: ", "")
+    person.answer("pin [17]: ", "")
+    person.answer("5. Test it now? [Y/n] ", "n")
     assert person.end() == 0
     written = '[call]\nbutton = "elevenlabs"\n\n[agent.elevenlabs]\nagent_id = "agent_1"\n'
     assert person.configuration.read_text() == written
     assert list(tmp_path.iterdir()) == [person.configuration]
+
+
+def test_lines_of_a_pipe_are_the_answers(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edgevoice", "setup", "-c", str(tmp_path / "edgevoice.toml")]
+    done = subprocess.run(
+        command, input=f"none\nopenai\n{KEY}\n22\nn\n", capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert KEY not in done.stdout
+    assert (tmp_path / "edgevoice.toml").read_text() == '[call]\nbutton = "openai"\n\n[panel]\nbutton = 22\n'
+    assert (tmp_path / "openai-api-key").read_text() == f"{KEY}\n"
+    nobody = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert nobody.returncode == 64
+    assert '"HAT [none]:" has no answer. Nothing was changed.' in nobody.stderr
 
 
 def test_who_presses_enter_changes_nothing_and_is_shown_so(tmp_path: Path) -> None:

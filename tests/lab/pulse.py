@@ -29,6 +29,8 @@ ALSA = """
 </usr/share/alsa/alsa.conf>
 pcm.speaker {{ type pulse server "unix:{socket}" device speaker }}
 pcm.mic {{ type pulse server "unix:{socket}" device mic }}
+ctl.speaker {{ type pulse server "unix:{socket}" sink speaker source mic }}
+ctl.mic {{ type pulse server "unix:{socket}" sink speaker source mic }}
 pcm.air {{ type pulse server "unix:{socket}" device air }}
 pcm.speaker_monitor {{ type pulse server "unix:{socket}" device speaker.monitor }}
 pcm.air_monitor {{ type pulse server "unix:{socket}" device air.monitor }}
