@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import faulthandler
-import gc
 import logging
 import signal
 import ssl
@@ -21,7 +19,7 @@ from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
 from edgevoice.config import has_lines
 from edgevoice.doors import Doors
-from edgevoice.drivers import control, left_open, real_time
+from edgevoice.drivers import control, left_open, memory, real_time
 from edgevoice.drivers.alsa import hush
 from edgevoice.drivers.relay import Relays, open_relays
 from edgevoice.errors import DeviceError, StartAgain
@@ -127,7 +125,7 @@ def _settle(box: RunningBox | Headless) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         box.loop.add_signal_handler(number, box.stop)
     sys.setswitchinterval(SWITCH_S)
-    _settle_memory()
+    memory.settle()
 
 
 def _let_mistakes_end_us(box: RunningBox | Headless) -> None:
@@ -147,12 +145,3 @@ def _let_mistakes_end_us(box: RunningBox | Headless) -> None:
 
     box.loop.set_exception_handler(on_loop)
     threading.excepthook = on_thread
-
-
-def _settle_memory() -> None:
-    """Never look again at what lives as long as the program, and give back what starting took (3 MB of 50)."""
-    gc.collect()
-    gc.freeze()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
-    if trim:
-        trim(0)

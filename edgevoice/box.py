@@ -25,6 +25,7 @@ from edgevoice.directory import Directory
 from edgevoice.doors import Doors
 from edgevoice.drivers import systemd
 from edgevoice.drivers.audio_thread import OpenedCard
+from edgevoice.drivers.memory import free_what_is_over
 from edgevoice.drivers.network_watch import watch_network
 from edgevoice.drivers.turned import Turned
 from edgevoice.errors import DeviceError, StartAgain
@@ -138,6 +139,7 @@ class RunningBox:
             watch_sound(self.card.sound, on_still=self._stands_still, on_again=lambda: self.post(CardReady())),
             self._self_test.live(),
             watch_network(lambda: self.post(NetworkBack())),
+            free_what_is_over(),
         ]
         if lines:
             works.append(lines.live(group))

@@ -14,6 +14,7 @@ from edgevoice.dialling import Dialling
 from edgevoice.doors import Doors
 from edgevoice.drivers import control, systemd
 from edgevoice.drivers.health_server import serve_health
+from edgevoice.drivers.memory import free_what_is_over
 from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.events import Closed
 from edgevoice.health import page
@@ -46,9 +47,10 @@ class Headless:
     async def live(self, group: asyncio.TaskGroup) -> None:
         log.info("edgevoice %s starts as %s: %s", __version__, self._config.device.name, NO_CARD)
         self._group = group
-        tasks = [group.create_task(self.lines.live(group)), group.create_task(watch_loop())]
+        works = [self.lines.live(group), watch_loop(), free_what_is_over()]
         if listen := self._config.status.listen:
-            tasks.append(group.create_task(serve_health(listen, lambda target: page(target, self._status()))))
+            works.append(serve_health(listen, lambda target: page(target, self._status())))
+        tasks = [group.create_task(work) for work in works]
         systemd.ready("phone lines only")
         await self._stop.wait()
         if self._mistake:

@@ -22,6 +22,7 @@ from edgevoice.box_card import BoxCard
 from edgevoice.catalogue import Agents
 from edgevoice.config import Secret, load
 from edgevoice.doors import Doors
+from edgevoice.drivers import memory
 from edgevoice.drivers.alsa import CardSettings
 from edgevoice.drivers.control import Press
 from edgevoice.drivers.profile_files import profile_texts
@@ -57,7 +58,7 @@ def configuration(folder: Path, more: str = "") -> Config:
 def _this_process_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     monkeypatch.setattr(sys, "setswitchinterval", lambda seconds: None)
-    monkeypatch.setattr(app, "_settle_memory", lambda: None)
+    monkeypatch.setattr(memory, "settle", lambda: None)
 
 
 def test_a_mistake_in_the_audio_thread_ends_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

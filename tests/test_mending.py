@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgevoice import app, sound, watchdog
 from edgevoice.box import RunningBox
 from edgevoice.catalogue import Agents
-from edgevoice.drivers import audio_thread, control, state
+from edgevoice.drivers import audio_thread, control, memory, state
 from edgevoice.drivers.audio_thread import OpenedCard
 from edgevoice.errors import DeviceError, DeviceHung, StartAgain
 from edgevoice.recovery import REOPENS, RESTARTS, Kept
@@ -29,7 +29,7 @@ HUNG = "no sound from the microphone for 0.5 s"
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(audio_thread, "REOPEN_S", (0.003,))
-    monkeypatch.setattr(app, "_settle_memory", lambda: None)
+    monkeypatch.setattr(memory, "settle", lambda: None)
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
 
 

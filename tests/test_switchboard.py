@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -55,6 +56,20 @@ def test_a_call_is_answered_listed_without_its_number_and_gone_when_it_is_over(t
                 assert journal.CALLER not in status
                 assert journal.CALLEE not in status
             await until(lambda: not box.lines.running)
+
+    run(story())
+
+
+@pytest.mark.usefixtures("only_we_collect")
+def test_of_a_call_over_a_line_that_is_over_nothing_stays_in_memory(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as box:
+            async with dialling_in(box) as socket:
+                await say_hello(socket)
+                assert await next_kind(socket) == "listening"
+                await until(lambda: box.lines.calls()[0]["with"] == "parrot")
+                call = weakref.ref(box.lines.running["elks-1"].call)
+            await until(lambda: not (box.lines.running or call()))
 
     run(story())
 

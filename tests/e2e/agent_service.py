@@ -64,6 +64,8 @@ class AgentService:
             file.setframerate(agent.rate)
             file.writeframes(voice.tobytes())
         self._options = options
+        self._read = 0  # bytes of the log
+        self._lines: list[Line] = []  # in them
 
     def __enter__(self) -> AgentService:
         command = [sys.executable, "-m", self.agent.server, "--port", "0", "--log", str(self.log_file)]
@@ -96,9 +98,12 @@ class AgentService:
 
     def lines(self, origin: str = "", type: str = "") -> list[Line]:
         """Return the lines of the log, of one side and type if wanted."""
-        written, _, _ = self.log_file.read_text().rpartition("\n")  # what follows is being written
-        lines = [json.loads(line) for line in written.splitlines()]
-        return [line for line in lines if origin in ("", line["from"]) and type in ("", line["type"])]
+        with self.log_file.open("rb") as file:
+            file.seek(self._read)  # an hour's log is long, and looked at fifty times a second
+            written, end, _ = file.read().rpartition(b"\n")  # what follows is being written
+        self._read += len(written) + len(end)
+        self._lines += [json.loads(line) for line in written.splitlines()]
+        return [line for line in self._lines if origin in ("", line["from"]) and type in ("", line["type"])]
 
     def wait_for(self, origin: str, type: str, count: int = 1, within_s: float = 10.0) -> Line:
         """Return the `count`-th line of that kind when it is there."""
