@@ -61,6 +61,11 @@ BROUGHT_BY = {
     "libgcc_s.so.1": "libgcc-s1",
     "libz.so.1": "zlib1g",
 }
+LINKS = {
+    "usr/bin/edgevoice": "/opt/edgevoice/current/bin/edgevoice",
+    # At every boot, whatever becomes of the service.
+    "usr/lib/systemd/system/multi-user.target.wants/edgevoice-trial.service": "../edgevoice-trial.service",
+}
 
 
 class BuildError(Exception):
@@ -244,6 +249,7 @@ def _system(root: Path, version: str) -> None:
         ROOT / "systemd/edgevoice.service": "usr/lib/systemd/system/edgevoice.service",
         ROOT / "systemd/edgevoice-switch@.path": "usr/lib/systemd/system/edgevoice-switch@.path",
         ROOT / "systemd/edgevoice-switch@.service": "usr/lib/systemd/system/edgevoice-switch@.service",
+        ROOT / "systemd/edgevoice-trial.service": "usr/lib/systemd/system/edgevoice-trial.service",
         ROOT / "systemd/sysusers.conf": "usr/lib/sysusers.d/edgevoice.conf",
         ROOT / "systemd/pins.rules": "usr/lib/udev/rules.d/60-edgevoice.rules",
         HERE / "debian/copyright": "usr/share/doc/edgevoice/copyright",
@@ -252,9 +258,9 @@ def _system(root: Path, version: str) -> None:
     for source, place in places.items():
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, root / place)
-    command = root / "usr/bin/edgevoice"
-    command.parent.mkdir(parents=True)
-    command.symlink_to("/opt/edgevoice/current/bin/edgevoice")
+    for link, to in LINKS.items():
+        (root / link).parent.mkdir(parents=True, exist_ok=True)
+        (root / link).symlink_to(to)
     changes = (
         f"edgevoice ({version}) stable; urgency=medium\n\n  * See CHANGELOG.md of the source.\n\n"
         f" -- The edgevoice project <edgevoice@edgevoice.invalid>  {formatdate(_source_date())}\n"
