@@ -40,7 +40,11 @@ class Box:
         self.root = folder
         programs = folder / "bin"
         programs.mkdir()
-        fakes = {"systemctl": SYSTEMCTL.format(root=folder), "journalctl": "#!/bin/sh\n", "sleep": SLEEP.format(root=folder)}
+        fakes = {
+            "systemctl": SYSTEMCTL.format(root=folder),
+            "journalctl": "#!/bin/sh\n",
+            "sleep": SLEEP.format(root=folder),
+        }
         for name, text in fakes.items():
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
