@@ -1,4 +1,4 @@
-"""Versions side by side: the one that does not come up makes room for the one before. (systemctl is a fake.)"""
+"""Versions side by side: the one that does not come up makes room for the one before. (systemctl, sync: fakes.)"""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ esac
 """
 
 
+# It tells which version was the one that runs then.
+SYNC = """#!/bin/sh
+echo "sync $* with $(readlink {root}/opt/edgevoice/current)" >>{root}/asked
+"""
 # Watching takes seconds: then the power fails, as often as the test says.
 SLEEP = """#!/bin/sh
 if [ -s {root}/cuts ]; then sed -i 1d {root}/cuts; kill -KILL $PPID; fi
@@ -44,6 +48,7 @@ class Box:
             "systemctl": SYSTEMCTL.format(root=folder),
             "journalctl": "#!/bin/sh\n",
             "sleep": SLEEP.format(root=folder),
+            "sync": SYNC.format(root=folder),
         }
         for name, text in fakes.items():
             (programs / name).write_text(text)
@@ -146,6 +151,14 @@ def test_a_fault_that_the_version_before_had_too_is_no_reason_to_go_back(box: Bo
     assert box.links == ("1.2", "1.1")
 
 
+def test_a_version_is_on_the_disk_before_it_is_switched_to(box: Box) -> None:
+    box.update("1.0")
+    box.update("1.1")
+    synced = [line for line in (box.root / "asked").read_text().splitlines() if line.startswith("sync ")]
+    folder = box.root / "opt/edgevoice"
+    assert synced == [f"sync -f {folder}/.trial with 1.0", f"sync {folder} with 1.0"]
+
+
 def test_a_power_cut_while_a_version_is_watched_is_no_way_to_stay(box: Box) -> None:
     box.update("1.0")
     box.update("1.1")
@@ -176,6 +189,15 @@ def test_a_version_that_comes_up_after_a_power_cut_stays(box: Box) -> None:
     asked = (box.root / "asked").read_text()
     assert box.asked("watch").returncode == 0
     assert (box.root / "asked").read_text() == asked, "once is enough"
+
+
+def test_a_version_stays_where_there_is_no_other_any_more(box: Box) -> None:
+    box.update("1.0")
+    box.power_fails()
+    box.update("1.1", "dies")
+    subprocess.run(["rm", "-r", box.root / "opt/edgevoice/1.0"], check=True)
+    assert box.asked("watch").returncode == 0
+    assert (box.link("current"), box.on_trial) == ("1.1", False)
 
 
 def test_a_version_with_which_the_power_fails_twice_makes_room(box: Box) -> None:
