@@ -41,7 +41,7 @@ uninstall:
 SUITE ?= bookworm
 ARCH ?= $(shell dpkg --print-architecture)
 deb: $(VENV)/.run
-	$(call debian,dpkg-dev lintian gcc libc6-dev $(if $(filter-out $(shell dpkg --print-architecture),$(ARCH)),$(CROSS)))
+	$(call debian,dpkg-dev lintian gcc libc6-dev $(if $(filter trixie,$(SUITE)),swig) $(if $(filter-out $(shell dpkg --print-architecture),$(ARCH)),$(CROSS)))
 	$(BIN)/python packaging/deb.py --suite $(SUITE) --arch $(ARCH)
 	lintian --fail-on error,warning build/deb/edgevoice_*+deb$(if $(filter trixie,$(SUITE)),13,12)_$(ARCH).deb
 CROSS := $(if $(filter arm64,$(ARCH)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross,gcc-x86-64-linux-gnu libc6-dev-amd64-cross)
@@ -81,10 +81,10 @@ soak: $(VENV)/.test
 test-nightly: $(VENV)/.test
 	$(BIN)/python -m pytest -m nightly
 
-# The package on a Debian that boots in a container: installed, hung, updated, gone back, purged, and rebooted by the box.
-# A quarter of an hour, as root.
+# The package on a Debian that boots in a container: installed, hung, updated, gone back, purged, and rebooted by the box;
+# `make install` likewise, from the network. Half an hour, as root.
 test-install: $(VENV)/.test
-	$(call debian,mmdebstrap systemd-container dpkg-dev gcc libc6-dev)
+	$(call debian,mmdebstrap systemd-container dpkg-dev gcc libc6-dev swig)
 	$(SUDO) $(BIN)/python -m pytest -m debian tests/install
 
 # The whole box in an emulated machine: Debian's kernel with a sound card and pins, our package. Ten minutes, as root.

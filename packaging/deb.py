@@ -6,11 +6,11 @@ A package is for one Debian and one architecture, since what is compiled is for 
 (Raspberry Pi OS 13) has 3.13. It depends on exactly that Python, so apt refuses the wrong one, and its version ends in
 +deb12 or +deb13, so that a box whose Debian is upgraded takes the next one.
 
-    wheels (pip, for the target) + pyalsaaudio (of which there is no wheel: compiled here) -> /usr/lib/edgevoice
+    wheels (pip, for the target) + what there is no wheel of (compiled here) -> /usr/lib/edgevoice
     release add (postinst): linked from there to /opt/edgevoice/VERSION
 
-Wanted on the machine that builds: pip, dpkg-dev, apt, and gcc for the target (Debian: gcc, gcc-aarch64-linux-gnu), at
-most as new as the target's C library.
+Wanted on the machine that builds: pip, dpkg-dev, apt, gcc for the target (Debian: gcc, gcc-aarch64-linux-gnu), at most
+as new as the target's C library; and swig, for trixie.
 """
 
 from __future__ import annotations
@@ -37,6 +37,24 @@ HOME = "usr/lib/edgevoice"
 
 
 @dataclass(frozen=True, slots=True)
+class Extension:
+    """A Python module in C of which there is no wheel: how to compile it in the folder of its source distribution."""
+
+    requirement: str
+    name: str
+    sources: tuple[str, ...]  # patterns
+    flags: tuple[str, ...]
+    interface: str = ""  # of it swig makes a source and a module in Python
+
+
+PYALSAAUDIO = Extension("pyalsaaudio>=0.11", "alsaaudio", ("alsaaudio.c",), ("-l:libasound.so.2",))
+# With the C library of that name inside. Source: its setup.py, PYPI=1.
+LGPIO = Extension(
+    "lgpio>=0.2.2", "_lgpio", ("lgpio_wrap.c", "src/lg*.c", "src/rgpiod.c"), ("-Isrc", "-pthread"), "lgpio.i"
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Suite:
     """What a Debian has: its number, its Python, its C library, and what of ours it can take."""
 
@@ -44,12 +62,13 @@ class Suite:
     python: str
     glibc: tuple[int, int]
     extras: str
+    compiled: tuple[Extension, ...]
 
 
 SUITES = {
-    "bookworm": Suite(12, "3.11", (2, 36), "aec,sip,pi"),
-    # Of lgpio there is no wheel for 3.13: Raspberry Pi OS brings it as python3-lgpio, which is recommended.
-    "trixie": Suite(13, "3.13", (2, 41), "aec,sip"),
+    "bookworm": Suite(12, "3.11", (2, 36), "aec,sip,pi", (PYALSAAUDIO,)),
+    # Of lgpio, which is all of `pi`, there is no wheel for 3.13; Raspberry Pi OS brings it, Debian does not.
+    "trixie": Suite(13, "3.13", (2, 41), "aec,sip", (PYALSAAUDIO, LGPIO)),
 }
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
@@ -60,6 +79,11 @@ BROUGHT_BY = {
     "libstdc++.so.6": "libstdc++6",
     "libgcc_s.so.1": "libgcc-s1",
     "libz.so.1": "zlib1g",
+}
+LINKS = {
+    "usr/bin/edgevoice": "/opt/edgevoice/current/bin/edgevoice",
+    # At every boot, whatever becomes of the service.
+    "usr/lib/systemd/system/multi-user.target.wants/edgevoice-trial.service": "../edgevoice-trial.service",
 }
 
 
@@ -95,7 +119,9 @@ def build(chosen: argparse.Namespace, work: Path) -> Path:
     libraries = home / "lib" / f"python{target.python}" / "site-packages"
     wheels = work / "wheels"
     wheels.mkdir()
-    _pyalsaaudio(suite, arch, work, wheels)
+    headers = _headers(suite, arch, work / "headers")
+    for extension in target.compiled:
+        _compile(extension, target, MACHINES[arch], headers, wheels)
     _run(HERE / "source", work / "source")
     _run(sys.executable, "-m", "pip", "wheel", *QUIET, "--no-deps", "--wheel-dir", wheels, work / "source")
     _install(target, arch, wheels, libraries)
@@ -104,7 +130,7 @@ def build(chosen: argparse.Namespace, work: Path) -> Path:
     _run(HERE / "lay", home)
     (home / "bin" / "python").symlink_to(f"/usr/bin/python{target.python}")
     (home / "pyvenv.cfg").write_text(
-        f"home = /usr/bin\ninclude-system-site-packages = true\nversion = {target.python}\n"  # for python3-lgpio
+        f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {target.python}\n"
     )
     full = f"{chosen.version}+deb{target.number}"
     _system(root, full)
@@ -129,45 +155,59 @@ def _install(target: Suite, arch: str, wheels: Path, libraries: Path) -> None:
         *(sys.executable, "-m", "pip", "install", *QUIET, "--no-compile", "--only-binary=:all:", "--upgrade"),
         *(f"--target={libraries}", f"--python-version={target.python}", "--implementation=cp", *platforms),
         *("--platform=any", f"--find-links={wheels}", f"{wheel}[{target.extras}]"),
+        *(extension.requirement for extension in target.compiled),
     )
 
 
-def _pyalsaaudio(suite: str, arch: str, work: Path, wheels: Path) -> None:
-    """Compile pyalsaaudio for the target, with the target's own headers, into a wheel. Raises BuildError."""
-    target, triplet = SUITES[suite], f"{MACHINES[arch]}-linux-gnu"
-    compiler = f"{triplet}-gcc"
+def _compile(extension: Extension, target: Suite, machine: str, headers: Path, wheels: Path) -> None:
+    """Compile an extension for the target, with the target's own headers, into a wheel. Raises BuildError."""
+    triplet, tag = f"{machine}-linux-gnu", f"cp{target.python.replace('.', '')}"
+    compiler, include = f"{triplet}-gcc", headers / "usr/include"
     if not shutil.which(compiler):
-        package = "gcc" if arch == "amd64" else f"gcc-{triplet.replace('_', '-')}"
+        package = "gcc" if machine == "x86_64" else f"gcc-{triplet.replace('_', '-')}"
         raise BuildError(f"there is no {compiler}; install it: sudo apt install {package}")
-    headers = _headers(suite, arch, work / "headers")
-    _run(
-        *(sys.executable, "-m", "pip", "download", *QUIET, "--no-deps", "--no-binary=:all:", "pyalsaaudio>=0.11"),
-        *("--dest", work),
-    )
-    (archive,) = work.glob("pyalsaaudio-*.tar.gz")
-    _run("tar", "-C", work, "-xzf", archive)
-    (folder,) = (path for path in work.glob("pyalsaaudio-*") if path.is_dir())
-    tag = f"cp{target.python.replace('.', '')}"
-    name = f"alsaaudio.cpython-{tag[2:]}-{triplet}.so"
-    include = headers / "usr/include"
+    folder = _source(extension, wheels.parent)
+    library = f"{extension.name}.cpython-{tag[2:]}-{triplet}.so"
     _run(
         *(compiler, "-O2", "-g0", "-s", "-shared", "-fPIC", "-fstack-protector-strong", "-Wl,-z,relro,-z,now"),
-        *(f"-I{include}/python{target.python}", f"-I{include}", f"-I{include}/{triplet}", "-o", work / name),
-        *(folder / "alsaaudio.c", next((headers / f"usr/lib/{triplet}").glob("libasound.so.2"))),
+        *(f"-I{include}/python{target.python}", f"-I{include}", f"-I{include}/{triplet}", "-o", library),
+        *(path for pattern in extension.sources for path in sorted(folder.glob(pattern))),
+        *(f"-L{headers}/usr/lib/{triplet}", *extension.flags),
+        cwd=folder,
     )
-    metadata = (folder / "PKG-INFO").read_text()
-    version = re.search(r"^Version: (.+)$", metadata, re.MULTILINE)
-    assert version, "a source distribution has one"
-    full = f"pyalsaaudio-{version[1]}"
-    wheel = f"Wheel-Version: 1.0\nGenerator: edgevoice\nRoot-Is-Purelib: false\nTag: {tag}-{tag}-manylinux2014_"
+    full = folder.name
+    wheel = f"{full}-{tag}-{tag}-manylinux2014_{machine}"
+    about = (
+        f"Wheel-Version: 1.0\nGenerator: edgevoice\nRoot-Is-Purelib: false\nTag: {tag}-{tag}-manylinux2014_{machine}\n"
+    )
     licence = next(path for path in folder.iterdir() if path.name.upper().startswith("LICEN"))
     files = {
-        name: (work / name).read_bytes(),
-        f"{full}.dist-info/METADATA": metadata.encode(),
-        f"{full}.dist-info/WHEEL": f"{wheel}{MACHINES[arch]}\n".encode(),
+        library: (folder / library).read_bytes(),
+        f"{full}.dist-info/METADATA": (folder / "PKG-INFO").read_bytes(),
+        f"{full}.dist-info/WHEEL": about.encode(),
         f"{full}.dist-info/LICENSE": licence.read_bytes(),
     }
-    _write_wheel(wheels / f"{full}-{tag}-{tag}-manylinux2014_{MACHINES[arch]}.whl", files, f"{full}.dist-info/RECORD")
+    if extension.interface:
+        module = Path(extension.interface).with_suffix(".py").name
+        files[module] = (folder / module).read_bytes()
+    _write_wheel(wheels / f"{wheel}.whl", files, f"{full}.dist-info/RECORD")
+
+
+def _source(extension: Extension, work: Path) -> Path:
+    """Fetch its source distribution; return the folder NAME-VERSION, in which swig has written what is generated."""
+    name = extension.requirement.partition(">")[0]
+    archives = work / name
+    _run(
+        *(sys.executable, "-m", "pip", "download", *QUIET, "--no-deps", f"--no-binary={name}", extension.requirement),
+        *("--dest", archives),
+    )
+    _run("tar", "-C", archives, "-xzf", next(archives.glob("*.tar.gz")))
+    folder = next(path for path in archives.iterdir() if path.is_dir())
+    if extension.interface:
+        if not shutil.which("swig"):
+            raise BuildError("there is no swig; install it: sudo apt install swig")
+        _run("swig", "-python", "-Isrc", "-o", f"{extension.name.lstrip('_')}_wrap.c", extension.interface, cwd=folder)
+    return folder
 
 
 def _write_wheel(path: Path, files: Mapping[str, bytes], record: str) -> None:
@@ -244,6 +284,7 @@ def _system(root: Path, version: str) -> None:
         ROOT / "systemd/edgevoice.service": "usr/lib/systemd/system/edgevoice.service",
         ROOT / "systemd/edgevoice-switch@.path": "usr/lib/systemd/system/edgevoice-switch@.path",
         ROOT / "systemd/edgevoice-switch@.service": "usr/lib/systemd/system/edgevoice-switch@.service",
+        ROOT / "systemd/edgevoice-trial.service": "usr/lib/systemd/system/edgevoice-trial.service",
         ROOT / "systemd/sysusers.conf": "usr/lib/sysusers.d/edgevoice.conf",
         ROOT / "systemd/pins.rules": "usr/lib/udev/rules.d/60-edgevoice.rules",
         HERE / "debian/copyright": "usr/share/doc/edgevoice/copyright",
@@ -252,9 +293,9 @@ def _system(root: Path, version: str) -> None:
     for source, place in places.items():
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, root / place)
-    command = root / "usr/bin/edgevoice"
-    command.parent.mkdir(parents=True)
-    command.symlink_to("/opt/edgevoice/current/bin/edgevoice")
+    for link, to in LINKS.items():
+        (root / link).parent.mkdir(parents=True, exist_ok=True)
+        (root / link).symlink_to(to)
     changes = (
         f"edgevoice ({version}) stable; urgency=medium\n\n  * See CHANGELOG.md of the source.\n\n"
         f" -- The edgevoice project <edgevoice@edgevoice.invalid>  {formatdate(_source_date())}\n"

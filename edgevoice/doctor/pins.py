@@ -18,6 +18,10 @@ def check_pins(found: Pins) -> Finding:
         return absent(name, 'panel.pins = "none"')
     if panel.button < 0 and not panel.light:
         return absent(name, "neither a button nor a light is configured")
+    if "lgpio is not installed" in found.trouble + found.words:
+        advice = "sudo apt install python3-lgpio; in a virtual environment made with --system-site-packages. "
+        advice += "Plain Debian 13 has none: make deb SUITE=trixie, whose package has it inside"
+        return failed(name, found.trouble or found.words, advice)
     if found.by_box:
         return _of_the_box(found)
     if panel.pins == "mock":
@@ -26,9 +30,6 @@ def check_pins(found: Pins) -> Finding:
         return failed(
             name, f"{found.chips[0]} may not be used by you", "sudo usermod -aG gpio $USER and log in again, or sudo"
         )
-    if "lgpio is not installed" in found.trouble + found.words:
-        advice = "sudo apt install python3-lgpio; in a virtual environment made with --system-site-packages"
-        return failed(name, found.trouble or found.words, advice)
     if found.trouble:
         return failed(name, found.trouble, _remedy(found.trouble))
     if found.words.startswith("no pins"):

@@ -65,6 +65,11 @@ CLAIMED = Pins(PANEL, ("/dev/gpiochip0",), words="button GPIO17, light GPIO25, p
             FAILED,
             "no pins: lgpio is not installed: apt",
         ),
+        (
+            replace(CLAIMED, by_box=True, words="no pins: lgpio is not installed: apt"),
+            FAILED,
+            "no pins: lgpio is not installed: apt",
+        ),
         (Pins(PANEL, trouble="GPIO17 is in use"), FAILED, "GPIO17 is in use"),
         (Pins(ROW, trouble=SPI_DENIED), FAILED, SPI_DENIED),
         (Pins(PANEL, words="no pins: this is no Raspberry Pi"), ABSENT, "this is no Raspberry Pi"),

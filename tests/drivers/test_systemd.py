@@ -210,9 +210,8 @@ def unit(tmp_path: Path) -> Path:
 
 def test_systemd_has_nothing_to_say_about_the_units(unit: Path) -> None:
     switches = [unit.with_name(f"edgevoice-switch@{verb}.path") for verb in ("reboot", "poweroff")]
-    checked = subprocess.run(
-        ["systemd-analyze", "verify", str(unit), *map(str, switches)], capture_output=True, text=True, check=False
-    )
+    units = [unit, *switches, UNIT.with_name("edgevoice-trial.service")]
+    checked = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     about_us = [line for line in checked.stderr.splitlines() if "edgevoice" in line or "Unknown" in line]
     assert (about_us, checked.returncode) == ([], 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -19,7 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "debian"  # what does not change: a bare Debian
 SUITE, PYTHON, MARK = "bookworm", "3.11", "+deb12"
-BARE = "systemd,systemd-sysv,dbus,udev,procps,libasound2,libspeexdsp1,libstdc++6,zlib1g"
+BARE = "systemd,systemd-sysv,dbus,udev,procps,libspeexdsp1,libstdc++6,zlib1g"
+ITS_OWN = {SUITE: f"libasound2,python{PYTHON}", "trixie": "libasound2t64,python3.13"}
 LIMIT_S = 120.0  # only ends a test that hangs
 OURS = ("-u", "edgevoice", "-u", "edgevoice-switch@reboot", "-u", "edgevoice-switch@poweroff")  # in the journal
 SWITCHED = {0: "off", 133: "rebooted"}  # how a container ends. Source: nspawn's unit, RestartForceExitStatus=133
@@ -27,12 +29,13 @@ ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "
 
 
 class Debian:
-    """A container of its own, gone with its folder. It has no network."""
+    """A container of its own, gone with its folder. It has no network, or this machine's."""
 
-    def __init__(self, tree: Path) -> None:
+    def __init__(self, tree: Path, suite: str = SUITE, *, network: bool = False) -> None:
         self.tree = tree
         tree.mkdir(parents=True)
-        subprocess.run(["tar", "-C", tree, "-xf", _bare()], check=True)
+        subprocess.run(["tar", "-C", tree, "-xf", _bare(suite)], check=True)
+        self._network, self._pip = _network() if network else (["--private-network"], {})
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = ""  # its first process
 
@@ -44,7 +47,7 @@ class Debian:
     def boot(self, *options: str, up_s: float | None = None) -> None:
         """Switch it on, with more `options` of nspawn's; `up_s`: what it takes for its uptime, by every clock of it."""
         command = ["systemd-nspawn", "-q", "-D", str(self.tree), "--register=no", "--keep-unit", "--boot", *options]
-        command += ["--console=pipe", "--private-network", "--notify-ready=yes", "systemd.unit=multi-user.target"]
+        command += ["--console=pipe", *self._network, "--notify-ready=yes", "systemd.unit=multi-user.target"]
         if up_s is not None:
             more_s = up_s - time.monotonic()
             command = ["unshare", "--time", f"--monotonic={more_s:.0f}", f"--boottime={more_s:.0f}", *command]
@@ -66,18 +69,18 @@ class Debian:
         assert self._nspawn
         return SWITCHED[self._nspawn.wait(LIMIT_S)]
 
-    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+    def run(self, script: str, limit_s: float = 180.0) -> subprocess.CompletedProcess[str]:
         """Run a script in it, as root. It must have ended before the container is switched off.
 
         Who is left then is stopped first, and nsenter stops likewise: its child cannot die, and the end takes minutes.
         """
         command = ["nsenter", "-t", self._leader, "-a", "bash", "-c", script]
-        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=180, check=False)
-        return done
+        environment = ENVIRONMENT | self._pip
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit_s, check=False)
 
-    def told(self, script: str) -> str:
+    def told(self, script: str, limit_s: float = 180.0) -> str:
         """Run a script that must not fail; return what it prints."""
-        done = self.run(script)
+        done = self.run(script, limit_s)
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
         return done.stdout.strip()
 
@@ -116,6 +119,12 @@ class Debian:
         finally:
             limit.cancel()
 
+    def cut_power(self) -> None:
+        """Take it away from everything that runs, at once."""
+        assert self._nspawn
+        os.kill(int(self._leader), signal.SIGKILL)
+        self._nspawn.wait(LIMIT_S)
+
     def stop(self) -> None:
         if self._nspawn and self._nspawn.poll() is None:
             if self._leader:
@@ -130,14 +139,14 @@ class Debian:
 class Packages:
     """Packages of the versions that are wanted, made of the real one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, suite: str = SUITE) -> None:
         folder.mkdir()
         built = subprocess.run(
             [
                 sys.executable,
                 ROOT / "packaging/deb.py",
                 "--suite",
-                SUITE,
+                suite,
                 "--arch",
                 _arch(),
                 "--compression",
@@ -197,15 +206,35 @@ def _replace(path: Path, pattern: str, by: str) -> None:
     path.write_text(text)
 
 
-def _bare() -> Path:
+def _network() -> tuple[list[str], dict[str, str]]:
+    """Return nspawn's options for this machine's network, and variables by which pip finds what it finds here.
+
+    The files that they name are at /mnt there: Debian's packages write some of them.
+    """
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True)
+    shared, variables = {"/etc/hosts:/etc/hosts"}, {}
+    for name, _, shown in (line.partition("=") for line in listed.stdout.splitlines()):
+        words = []
+        for word in ast.literal_eval(shown).split():
+            path = Path(word.removeprefix("file://"))
+            if path.is_absolute() and path.exists():
+                place = path.parent if word.startswith("file:") else path  # an index has its files beside it
+                shared.add(f"{place}:/mnt{place}")
+                word = word.replace(str(path), f"/mnt{path}")
+            words.append(word)
+        variables[f"PIP_{name.rpartition('.')[2].replace('-', '_').upper()}"] = " ".join(words)
+    return [f"--bind-ro={one}" for one in sorted(shared)], variables
+
+
+def _bare(suite: str) -> Path:
     """Return a bare Debian as an archive, fetched once."""
-    archive = CACHE / f"{SUITE}-{_arch()}.tar"
+    archive = CACHE / f"{suite}-{_arch()}.tar"
     if not archive.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        include = f"--include={BARE},python{PYTHON}"
+        include = f"--include={BARE},{ITS_OWN[suite]}"
         options = ["--quiet", "--variant=minbase", include, '--aptopt=APT::Install-Recommends "false"']
         partial = archive.with_name(f"partial-{archive.name}")
-        subprocess.run(["mmdebstrap", *options, SUITE, partial], check=True)
+        subprocess.run(["mmdebstrap", *options, suite, partial], check=True)
         partial.rename(archive)
     return archive
 

@@ -1,4 +1,4 @@
-"""Versions side by side: the one that does not come up makes room for the one before. (systemctl is a fake.)"""
+"""Versions side by side: the one that does not come up makes room for the one before. (systemctl, sync: fakes.)"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+KILLED = -9
 # What systemd does, as far as it is asked here: a version holds a file that says how it behaves.
 SYSTEMCTL = """#!/bin/sh
 state={root}/state; touch $state; version={root}/opt/edgevoice/current
@@ -26,6 +27,16 @@ esac
 """
 
 
+# It tells which version was the one that runs then.
+SYNC = """#!/bin/sh
+echo "sync $* with $(readlink {root}/opt/edgevoice/current)" >>{root}/asked
+"""
+# Watching takes seconds: then the power fails, as often as the test says.
+SLEEP = """#!/bin/sh
+if [ -s {root}/cuts ]; then sed -i 1d {root}/cuts; kill -KILL $PPID; fi
+"""
+
+
 class Box:
     """A machine on which versions are put side by side."""
 
@@ -33,7 +44,12 @@ class Box:
         self.root = folder
         programs = folder / "bin"
         programs.mkdir()
-        fakes = {"systemctl": SYSTEMCTL.format(root=folder), "journalctl": "#!/bin/sh\n", "sleep": "#!/bin/sh\n"}
+        fakes = {
+            "systemctl": SYSTEMCTL.format(root=folder),
+            "journalctl": "#!/bin/sh\n",
+            "sleep": SLEEP.format(root=folder),
+            "sync": SYNC.format(root=folder),
+        }
         for name, text in fakes.items():
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
@@ -60,6 +76,14 @@ class Box:
         packaged.write_text(unit)
         return self.asked("add", str(payload), version).returncode
 
+    def power_fails(self, times: int = 1) -> None:
+        """Have the power fail while the next version is watched, and at the next boot, and so on."""
+        (self.root / "cuts").write_text("cut\n" * times)
+
+    def behaves_now(self, behaves: str) -> None:
+        """Change how the version that runs behaves."""
+        (self.root / "opt/edgevoice/current/behaves").write_text(behaves)
+
     def link(self, name: str) -> str:
         path = self.root / "opt/edgevoice" / name
         return os.readlink(path) if path.is_symlink() else ""
@@ -80,6 +104,10 @@ class Box:
     @property
     def own_unit(self) -> Path:
         return self.root / "etc/systemd/system/edgevoice.service"
+
+    @property
+    def on_trial(self) -> bool:
+        return (self.root / "opt/edgevoice/trial").exists()
 
     @property
     def failure(self) -> Path:
@@ -121,6 +149,81 @@ def test_a_fault_that_the_version_before_had_too_is_no_reason_to_go_back(box: Bo
     assert box.update("1.1", "deaf") == 0
     assert box.update("1.2") == 0
     assert box.links == ("1.2", "1.1")
+
+
+def test_a_version_is_on_the_disk_before_it_is_switched_to(box: Box) -> None:
+    box.update("1.0")
+    box.update("1.1")
+    synced = [line for line in (box.root / "asked").read_text().splitlines() if line.startswith("sync ")]
+    folder = box.root / "opt/edgevoice"
+    assert synced == [f"sync -f {folder}/.trial with 1.0", f"sync {folder} with 1.0"]
+
+
+def test_a_power_cut_while_a_version_is_watched_is_no_way_to_stay(box: Box) -> None:
+    box.update("1.0")
+    box.update("1.1")
+    box.power_fails()
+    assert box.update("1.2", "dies") == KILLED
+    assert (box.links, box.on_trial) == (("1.2", "1.1"), True)
+    assert box.asked("watch").returncode == 3
+    assert (box.links, box.on_trial, box.state) == (("1.1", "1.0"), False, "active")
+    assert box.failure.read_text().startswith("version 1.2 did not come up on ")
+
+
+def test_a_version_that_the_power_cut_has_spoilt_makes_room(box: Box) -> None:
+    box.update("1.0", unit="the old unit\n")
+    box.power_fails()
+    box.update("1.1", unit="the new unit\n")
+    box.behaves_now("refuses")
+    assert box.asked("watch").returncode == 3
+    assert (box.links, box.on_trial) == (("1.0", ""), False)
+    assert box.own_unit.read_text() == "the old unit\n"
+
+
+def test_a_version_that_comes_up_after_a_power_cut_stays(box: Box) -> None:
+    box.update("1.0")
+    box.power_fails()
+    assert box.update("1.1") == KILLED
+    assert box.asked("watch").returncode == 0
+    assert (box.links, box.on_trial, box.failure.exists()) == (("1.1", "1.0"), False, False)
+    asked = (box.root / "asked").read_text()
+    assert box.asked("watch").returncode == 0
+    assert (box.root / "asked").read_text() == asked, "once is enough"
+
+
+def test_a_version_stays_where_there_is_no_other_any_more(box: Box) -> None:
+    box.update("1.0")
+    box.power_fails()
+    box.update("1.1", "dies")
+    subprocess.run(["rm", "-r", box.root / "opt/edgevoice/1.0"], check=True)
+    assert box.asked("watch").returncode == 0
+    assert (box.link("current"), box.on_trial) == ("1.1", False)
+
+
+def test_a_version_with_which_the_power_fails_twice_makes_room(box: Box) -> None:
+    box.update("1.0")
+    box.power_fails(2)
+    box.update("1.1")
+    assert box.asked("watch").returncode == KILLED
+    assert box.asked("watch").returncode == 3
+    assert (box.links, box.on_trial) == (("1.0", ""), False)
+
+
+def test_a_power_cut_while_it_goes_back_does_not_stop_that(box: Box) -> None:
+    box.update("1.0")
+    box.power_fails()
+    assert box.update("1.1", "refuses") == KILLED, "1.1 is not even watched, 1.0 is"
+    assert (box.links, box.on_trial) == (("1.0", ""), True)
+    (box.root / "state").write_text("inactive\n")
+    assert box.asked("watch").returncode == 3
+    assert (box.links, box.on_trial, box.state) == (("1.0", ""), False, "active")
+
+
+def test_a_power_cut_before_it_is_switched_leaves_the_version_that_runs(box: Box) -> None:
+    box.update("1.0")
+    (box.root / "opt/edgevoice/trial").write_text("1.1\n1.0\n\nyes\n")
+    assert box.asked("watch").returncode == 0
+    assert (box.links, box.on_trial, box.failure.exists()) == (("1.0", ""), False, False)
 
 
 def test_the_next_version_after_one_that_failed_is_tried(box: Box) -> None:
@@ -187,6 +290,7 @@ def test_an_update_that_was_interrupted_leaves_nothing_in_the_way(box: Box) -> N
 def test_removed_is_removed(box: Box) -> None:
     box.update("1.0", unit="the old unit\n")
     box.update("1.1", "refuses", unit="the new unit\n")
+    assert not box.on_trial
     assert box.asked("remove").returncode == 0
     assert not (box.root / "opt/edgevoice").exists()
     assert not box.own_unit.exists()
