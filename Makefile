@@ -87,7 +87,7 @@ test-install: $(VENV)/.test
 	$(call debian,mmdebstrap systemd-container dpkg-dev gcc libc6-dev swig)
 	$(SUDO) $(BIN)/python -m pytest -m debian tests/install
 
-# The whole box in an emulated machine: Debian's kernel with a sound card and pins, our package. Ten minutes, as root.
+# The whole box in an emulated machine: Debian's kernel with a sound card and pins, our package. Half an hour, as root.
 # ARCH=arm64: as on a Pi, by its device tree.
 LAB = build/lab/$(ARCH)
 DEBIAN_LAB = mmdebstrap gcc make flex bison bc libelf-dev libssl-dev cpio kmod e2fsprogs dpkg-dev device-tree-compiler \

@@ -15,7 +15,6 @@ import argparse
 import gc
 import os
 import random
-import signal
 import statistics
 import sys
 import tempfile
@@ -241,9 +240,7 @@ def interrupt(box: RunningBox, service: AgentService, *, stopped_s: float = 0.0)
     replied_at = box.wait_for_sound(said_at, within_s=20)
     box.pause(0.5)
     if stopped_s:
-        box.process.send_signal(signal.SIGSTOP)
-        box.pause(stopped_s)
-        box.process.send_signal(signal.SIGCONT)
+        box.stand_still(stopped_s)
     box.pause(1.0)
     before = len(service.lines(*TRUNCATED))
     first = box.say(over_it) + first_word(over_it, CARD_RATE)

@@ -20,6 +20,7 @@ PRIORITY = 10  # SCHED_FIFO, above everything ordinary, below the kernel's own t
 REAL_TIME = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
 ORDINARY = os.SCHED_OTHER | os.SCHED_RESET_ON_FORK
 PAUSE_S = 60.0  # for how long those that took too much are ordinary
+TELL_AGAIN_S = 3600.0  # a machine that is too slow for it would write a line a minute to its SD card, for ever
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +33,22 @@ def ask() -> None:
 def watch(loop: asyncio.AbstractEventLoop) -> None:
     """From now on make this process's real-time threads ordinary for PAUSE_S when one of them has taken too much."""
     limits = resource.getrlimit(resource.RLIMIT_RTTIME)
+    tell_at = loop.time()
 
     def too_much() -> None:
+        nonlocal tell_at
         threads = [thread for thread in _threads() if _has_real_time(thread) and _schedule(thread, ORDINARY, 0)]
         resource.setrlimit(resource.RLIMIT_RTTIME, limits)
-        if threads:
-            log.warning("the audio thread took a processor without a pause: ordinary priority for %.0f s", PAUSE_S)
-            loop.call_later(PAUSE_S, again, threads)
+        if not threads:
+            return
+        loop.call_later(PAUSE_S, again, threads)
+        if loop.time() >= tell_at:
+            tell_at = loop.time() + TELL_AGAIN_S
+            log.warning(
+                "the audio thread took a processor without a pause: ordinary priority for %.0f s;"
+                " for the next hour this is not told again",
+                PAUSE_S,
+            )
 
     def again(threads: list[int]) -> None:
         for thread in set(threads) & set(_threads()):

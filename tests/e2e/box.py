@@ -102,6 +102,7 @@ class RunningBox:
             )
         )
         kept = {"STATE_DIRECTORY": str(self.folder / "state")}  # nothing of this machine's own box is read or written
+        self.stops: list[tuple[float, float]] = []  # when the process was stopped, and went on (monotonic seconds)
         self._env = {**kept, **lab.env(), **self.pins.env(), **(env or {}), "PYTHONWARNINGS": "error"}
 
     def __enter__(self) -> RunningBox:
@@ -175,6 +176,14 @@ class RunningBox:
     def pause(seconds: float) -> None:
         """Let the real time of a real card pass."""
         threading.Event().wait(seconds)
+
+    def stand_still(self, seconds: float) -> None:
+        """Stop the process for so long, as a machine does that has no processor for it."""
+        self.process.send_signal(signal.SIGSTOP)
+        stopped_at = time.monotonic()
+        self.pause(seconds)
+        self.process.send_signal(signal.SIGCONT)
+        self.stops.append((stopped_at, time.monotonic()))
 
     # ----------------------------------------------------------------------------------------- hands and ears
 

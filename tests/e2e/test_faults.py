@@ -82,9 +82,7 @@ def test_an_underrun_is_counted_and_survived() -> None:
         said_at = box.say(story)
         replied_at = box.wait_for_sound(said_at + len(story))
         box.pause(0.5)
-        box.process.send_signal(signal.SIGSTOP)
-        box.pause(0.3)
-        box.process.send_signal(signal.SIGCONT)
+        box.stand_still(0.3)
         box.wait_for_turn("listening", within_s=15)
         counters = box.status()["counters"]
         assert counters["playback_xruns"] >= 1

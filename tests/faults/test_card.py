@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -108,9 +107,7 @@ def test_xruns_in_bursts(tell: Told) -> None:
     with World(rate=RATE) as world, RunningBox(world) as box, seen(tell, box):
         speaking(box)
         for number in range(6):
-            box.process.send_signal(signal.SIGSTOP)
-            box.pause(0.1 + 0.03 * number)
-            box.process.send_signal(signal.SIGCONT)
+            box.stand_still(0.1 + 0.03 * number)
             box.pause(0.05)
         box.wait_for_turn("listening", within_s=20)
         counters = box.status()["counters"]
@@ -124,9 +121,7 @@ def test_xruns_in_bursts(tell: Told) -> None:
 def test_process_stopped_and_continued(stopped_s: float, tell: Told) -> None:
     with World(rate=RATE) as world, RunningBox(world) as box, seen(tell, box):
         listening(box)
-        box.process.send_signal(signal.SIGSTOP)
-        box.pause(stopped_s)
-        box.process.send_signal(signal.SIGCONT)
+        box.stand_still(stopped_s)
         back_at = time.monotonic()
         box.wait_until(lambda status: status["state"] in ("in call", "idle"), within_s=CARD_S)
         box.pause(1)
@@ -187,9 +182,7 @@ def test_a_minute_in_which_each_second_has_an_xrun(tell: Told) -> None:
         for number in range(60):
             if number % 12 == 0:
                 box.say(STORY)
-            box.process.send_signal(signal.SIGSTOP)
-            box.pause(0.15)
-            box.process.send_signal(signal.SIGCONT)
+            box.stand_still(0.15)
             box.pause(0.85)
         status = box.status()
         tell("xruns", f"{status['counters']['playback_xruns']}/{status['counters']['capture_xruns']}")

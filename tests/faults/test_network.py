@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from tests.e2e.agent_service import OPENAI, AgentService
-from tests.e2e.box import TRUSTING, RunningBox, voice
+from tests.e2e.box import AWAKE_S, TRUSTING, RunningBox, voice
 from tests.faults.cable import Cable
 from tests.faults.conftest import Told
 from tests.faults.seen import seen
 from tests.faults.space import root_only, run_by, silent_name_server
 from tests.lab.labcard.labcard import World
-from tests.network.lab import HERE
 from tests.network.lab import Cable as Link
 
 RATE = 48_000
@@ -43,24 +42,40 @@ def at_the_end_of_a_cable(
         yield stack.enter_context(box), cable, service
 
 
+def idle(box: RunningBox) -> None:
+    box.wait_until_awake()
+
+
+def connecting(box: RunningBox) -> None:
+    """Of a box that is always on, while nobody answers."""
+    box.wait_for_state("connecting")
+    box.pause(AWAKE_S)
+    assert box.status()["state"] == "connecting"
+
+
 def listening(box: RunningBox) -> None:
-    box.call()
+    """In a call: by a press, or because the box is always on."""
+    if box.wait_until(lambda status: status["state"] in ("idle", "in call"))["state"] == "idle":
+        box.call()
+    else:
+        box.wait_for_turn("listening")
+        box.pause(AWAKE_S)
 
 
 def hearing(box: RunningBox) -> None:
-    box.call()
+    listening(box)
     box.say(STORY)
     box.wait_for_turn("hearing")
 
 
 def thinking(box: RunningBox) -> None:
-    box.call()
+    listening(box)
     box.say(QUESTION)
     box.wait_for_turn("thinking")
 
 
 def speaking(box: RunningBox) -> None:
-    box.call()
+    listening(box)
     box.say(QUESTION)
     box.wait_for_turn("speaking")
     box.pause(0.5)
@@ -143,19 +158,28 @@ def link() -> Iterator[Link]:
 
 
 @contextmanager
-def behind_a_link(folder: Path, link: Link, *, seconds: float = 200, always_on: bool = False) -> Iterator[RunningBox]:
-    """A box in a network of its own, that reaches its service by a link that can be pulled."""
+def behind_a_link(
+    folder: Path, link: Link, *, seconds: float = 200, always_on: bool = False, silent: bool = False
+) -> Iterator[tuple[RunningBox, Cable]]:
+    """A box in a network of its own, that reaches its service by a link that can be pulled, and a cable behind that.
+
+    `silent`: the cable is cut from the start on, so that the box is still connecting.
+    """
     with ExitStack() as stack:
         service = stack.enter_context(AgentService(OPENAI, folder, voice("story", 24_000)))
-        cable = stack.enter_context(Cable(service.port, HERE))
+        cable = stack.enter_context(Cable(service.port, link.address))
+        if silent:
+            cable.cut()
         world = stack.enter_context(World(rate=RATE, seconds=seconds))
-        configuration = service.configuration().replace(f"127.0.0.1:{service.port}/", f"{HERE}:{cable.port}/")
+        configuration = service.configuration().replace(f"127.0.0.1:{service.port}/", f"{link.address}:{cable.port}/")
         if always_on:
             configuration = configuration.replace("[call]\n", '[call]\nat_start = "openai"\n')
         box = RunningBox(world, f"{TRUSTING}\n{configuration}")
         (box.folder / "key").write_text("sk-x")
-        stack.enter_context(run_by(folder, [*link.inside, sys.executable]))
-        yield stack.enter_context(box)
+        with run_by(folder, [*link.inside, sys.executable]):
+            stack.enter_context(box)
+        yield box, cable
+        assert service.lines("fake", "violation") == []
 
 
 def plugged(link: Link, box: RunningBox, tell: Told) -> None:
@@ -175,7 +199,7 @@ def plugged(link: Link, box: RunningBox, tell: Told) -> None:
 def test_link_of_a_real_network_pulled_in_a_call(
     state: Callable[[RunningBox], None], link: Link, tmp_path: Path, tell: Told
 ) -> None:
-    with behind_a_link(tmp_path, link) as box, seen(tell, box):
+    with behind_a_link(tmp_path, link) as (box, _), seen(tell, box):
         state(box)
         link.pull()
         pulled_at = time.monotonic()
@@ -189,8 +213,8 @@ def test_link_of_a_real_network_pulled_in_a_call(
 @root_only
 def test_link_of_a_real_network_pulled_while_idle(link: Link, tmp_path: Path, tell: Told) -> None:
     """Nothing happens; a press meanwhile tries, and the call is there soon after the link."""
-    with behind_a_link(tmp_path, link) as box, seen(tell, box):
-        box.wait_until_awake()
+    with behind_a_link(tmp_path, link) as (box, _), seen(tell, box):
+        idle(box)
         link.pull()
         box.pause(5)
         assert box.status()["state"] == "idle"
@@ -200,31 +224,90 @@ def test_link_of_a_real_network_pulled_while_idle(link: Link, tmp_path: Path, te
         plugged(link, box, tell)
 
 
+class Away:
+    """A box whose link was pulled in some state: it has to be there again soon after the link is."""
+
+    def __init__(self, box: RunningBox, link: Link, tell: Told, *, always_on: bool) -> None:
+        self._box, self._link, self._tell, self._always_on = box, link, tell, always_on
+        link.pull()
+        self._pulled_at = time.monotonic()
+
+    def notices(self) -> None:
+        """Wait until the box tells of the first try, and of no other."""
+        if self._always_on:
+            self._box.wait_for_state("waiting to retry", within_s=NOTICED_S + 10)
+        self._box.pause(2)
+        self._lines = len(self._box.journal.splitlines())
+
+    def comes_back(self, after_s: float) -> float:
+        """Plug the link in again, so long after it was pulled; return how long it then took until a call, in seconds.
+
+        By itself, if it is always on; else nobody waits for a call any more, and it takes a press.
+        """
+        self._box.pause(max(0.0, self._pulled_at + after_s - time.monotonic()))
+        assert self._box.status()["state"] in (("waiting to retry", "connecting") if self._always_on else ("idle",))
+        told = len(self._box.journal.splitlines()) - self._lines
+        self._link.plug()
+        back_at = time.monotonic()
+        if not self._always_on:
+            self._box.tap()
+        self._box.wait_until(talks, within_s=BACK_S + 10)
+        took_s = time.monotonic() - back_at
+        self._tell("back after, s", round(took_s, 1))
+        answers(self._box)
+        assert self._box.status()["counters"]["opened"] == 1, "nobody has missed the card"
+        if self._always_on:
+            assert told == 0, "of all the tries the journal has the first, before that"
+            self._box.wait_for_line("box: in call, after ")
+        return took_s
+
+
+@contextmanager
+def pulled(
+    folder: Path, number: int, state: Callable[[RunningBox], None], always_on: bool, seconds: float, tell: Told
+) -> Iterator[Away]:
+    """A box in a network of its own, whose link is pulled when it has come to that state."""
+    name = f"{state.__name__}{', always on' if always_on else ''}"
+    here = folder / str(number)
+    here.mkdir()
+
+    def told(what: str, figure: object) -> None:
+        tell(f"{name}: {what}", figure)
+
+    with (
+        Link(number) as link,
+        behind_a_link(here, link, seconds=seconds, always_on=always_on, silent=state is connecting) as (box, cable),
+        seen(told, box),
+    ):
+        state(box)
+        away = Away(box, link, told, always_on=always_on)
+        cable.mend()
+        yield away
+
+
+ALWAYS_ON = [(state, True) for state in (connecting, *STATES)]
+
+
 @pytest.mark.faults
 @root_only
-@pytest.mark.parametrize("away_s", [60.0, 600.0])
-def test_link_of_a_real_network_pulled_for_minutes_by_a_box_that_is_always_on(
-    away_s: float, link: Link, tmp_path: Path, tell: Told
+@pytest.mark.parametrize(
+    ("away_s", "cases"),
+    [(60.0, [(listening, True)]), (600.0, [(idle, False), (speaking, False), *ALWAYS_ON])],
+    ids=["for a minute", "for ten minutes in each state"],
+)
+def test_links_of_real_networks_pulled(
+    away_s: float, cases: list[tuple[Callable[[RunningBox], None], bool]], tmp_path: Path, tell: Told
 ) -> None:
-    with behind_a_link(tmp_path, link, seconds=away_s + 100, always_on=True) as box, seen(tell, box):
-        box.wait_for_turn("listening")
-        link.pull()
-        box.wait_until(lambda status: status["state"] == "waiting to retry", within_s=30)
-        box.pause(2)
-        lines = len(box.journal.splitlines())
-        box.pause(away_s - 15)
-        assert box.status()["state"] in ("waiting to retry", "connecting")
-        told = len(box.journal.splitlines()) - lines
-        link.plug()
-        back_at = time.monotonic()
-        box.wait_until(talks, within_s=BACK_S + 10)
-        took_s = time.monotonic() - back_at
-        tell("back after, s", round(took_s, 1))
-        box.wait_for_line("box: in call, after ")
-        answers(box)
-        tell("lines in the journal meanwhile", told)
-        assert took_s <= BACK_S
-        assert told == 0, "of all the tries the journal has the first, before that"
+    """Each box has a network of its own; they all wait through the same minutes."""
+    seconds = away_s + 60 * len(cases) + 60
+    with ExitStack() as stack:
+        boxes = [
+            stack.enter_context(pulled(tmp_path, number, *case, seconds, tell)) for number, case in enumerate(cases)
+        ]
+        for box in boxes:
+            box.notices()
+        took_s = [box.comes_back(away_s) for box in boxes]
+    assert max(took_s) <= BACK_S
 
 
 @pytest.mark.faults

@@ -1,6 +1,8 @@
 """Two hosts and a cable: this one, and a network namespace with the exchange and an echo in it. Needs root.
 
 here 10.77.0.1 ── veth ── 10.77.0.2 there: Kamailio, and a telephone that sends back what it hears
+
+There may be several at a time, each with a `number` of its own: 10.77.1.1 ── veth ── 10.77.1.2, and so on.
 """
 
 from __future__ import annotations
@@ -22,18 +24,23 @@ ROOT = Path(__file__).parent.parent.parent
 class Cable:
     """The link. Each direction can lose packets."""
 
-    def __init__(self) -> None:
-        self.space = f"evlab{os.getpid()}"
-        self.here, self.there = f"eva{os.getpid()}", f"evb{os.getpid()}"
+    def __init__(self, number: int = 0) -> None:
+        self.address, self._address_there = (end.replace(".0.", f".{number}.") for end in (HERE, THERE))
+        names = f"{os.getpid()}-{number}"  # a device's name has 15 letters at most
+        self.space, self.here, self.there = f"evlab{names}", f"eva{names}", f"evb{names}"
         self.inside = ("ip", "netns", "exec", self.space)
         self._loses = False
 
     def __enter__(self) -> Cable:
         _do("ip", "netns", "add", self.space)
         _do("ip", "link", "add", self.here, "type", "veth", "peer", "name", self.there, "netns", self.space)
-        _do("ip", "addr", "add", f"{HERE}/24", "dev", self.here)
+        _do("ip", "addr", "add", f"{self.address}/24", "dev", self.here)
         _do("ip", "link", "set", self.here, "up")
-        for words in (f"addr add {THERE}/24 dev {self.there}", f"link set {self.there} up", "link set lo up"):
+        for words in (
+            f"addr add {self._address_there}/24 dev {self.there}",
+            f"link set {self.there} up",
+            "link set lo up",
+        ):
             _do(*self.inside, "ip", *words.split())
         return self
 
@@ -62,7 +69,7 @@ class Cable:
 
     def move(self) -> None:
         """Give this host another address, as a router does that was switched on again."""
-        _do("ip", "addr", "del", f"{HERE}/24", "dev", self.here)
+        _do("ip", "addr", "del", f"{self.address}/24", "dev", self.here)
         _do("ip", "addr", "add", f"{ELSEWHERE}/24", "dev", self.here)
 
 

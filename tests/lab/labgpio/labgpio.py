@@ -12,7 +12,7 @@ a time is monotonic seconds, which all processes of a machine share.
     get 25          read any pin                   -> its level
     edges 25        read all changes of a pin      -> JSON [[time, level], ...], oldest first
     edges 25 4 2.5  the same, once there are 4     -> likewise; waits 2.5 s at most
-    take 25         read them, and forget them     -> likewise; what changed before is not told again
+    follow 25       be told every change for ever  -> JSON [time, level] lines: those so far, now, and each as it comes
     wait 25 1 2.5   wait until it has this level   -> the time; 2.5 s at most
     anything else                                  -> "error: " and why
 """
@@ -23,6 +23,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingUnixStreamServer
 from typing import Any, ClassVar
@@ -81,15 +82,25 @@ class LabFactory(MockFactory):  # type: ignore[misc]
                     return self._edges(pin, 0, 0.0)
                 case ["edges", pin, count, within_s]:
                     return self._edges(pin, int(count), float(within_s))
-                case ["take", pin]:
-                    return self._take(pin)
                 case ["wait", pin, level, within_s]:
                     return self._wait(pin, float(level), float(within_s))
             raise ValueError(
-                f"{line.strip()!r} is no command, expected low|high|get|edges|take PIN or wait PIN LEVEL SECONDS"
+                f"{line.strip()!r} is no command, expected low|high|get|edges|follow PIN or wait PIN LEVEL SECONDS"
             )
         except ValueError as error:
             return f"error: {error}"
+
+    def follow(self, number: str) -> Iterator[str]:
+        """Yield the changes of a pin until now, how it is now, and each as it comes; what was told is forgotten."""
+        pin = self._used(number)
+        with self.changed:
+            pin.trace.append((time.monotonic(), float(pin.state)))
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: bool(pin.trace))
+                changes, pin.trace = pin.trace, []
+                pin.clear_states()  # gpiozero's own memory of the same
+            yield "".join(f"{json.dumps(change)}\n" for change in changes)
 
     def _used(self, number: str) -> LabPin:
         for pin in [pin for factory in self._together for pin in factory.pins.values()]:
@@ -115,13 +126,6 @@ class LabFactory(MockFactory):  # type: ignore[misc]
                 raise ValueError(f"GPIO{number} changed {len(trace)} times, expected {count} within {within_s:g} s")
             return json.dumps(trace)
 
-    def _take(self, number: str) -> str:
-        pin = self._used(number)
-        with self.changed:
-            trace, pin.trace = pin.trace, []
-            pin.clear_states()  # gpiozero's own memory of the same
-        return json.dumps(trace)
-
     def _wait(self, number: str, level: float, within_s: float) -> str:
         pin = self._used(number)
         with self.changed:
@@ -143,5 +147,17 @@ class _Client(StreamRequestHandler):
 
     def handle(self) -> None:
         for line in self.rfile:
-            answer = self.server.factory.answer(line.decode(errors="replace"))
-            self.wfile.write(answer.encode() + b"\n")
+            match line.decode(errors="replace").split():
+                case ["follow", pin]:
+                    self._tell(pin)
+                case words:
+                    self.wfile.write(self.server.factory.answer(" ".join(words)).encode() + b"\n")
+
+    def _tell(self, pin: str) -> None:
+        try:
+            for lines in self.server.factory.follow(pin):
+                self.wfile.write(lines.encode())
+        except ValueError as error:
+            self.wfile.write(f"error: {error}\n".encode())
+        except ConnectionError:  # nobody listens any more
+            pass

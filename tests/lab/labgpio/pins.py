@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 HERE = Path(__file__).resolve().parent
 
@@ -28,6 +28,8 @@ class Pins:
         self._button = button
         self._patience_s = patience_s
         self._connection: socket.socket | None = None
+        self._answers: TextIO | None = None
+        self._rest = b""
 
     def env(self) -> dict[str, str]:
         """What the program needs in its environment, beside its own."""
@@ -51,9 +53,36 @@ class Pins:
         """
         return [Edge(at, level) for at, level in json.loads(self.ask(f"edges {pin} {at_least} {within_s:g}"))]
 
-    def take(self, pin: int) -> list[Edge]:
-        """Return the changes of the pin since the last `take`, oldest first, and let the program forget them."""
-        return [Edge(at, level) for at, level in json.loads(self.ask(f"take {pin}"))]
+    def follow(self, pin: int) -> None:
+        """Be told every change of the pin (`news` has them), which the program then forgets; ask nothing else."""
+        self._connection = self._connect()
+        self._connection.sendall(f"follow {pin}\n".encode())
+        self._connection.setblocking(False)
+        self._rest = b""
+
+    def news(self) -> list[Edge]:
+        """Return what a followed pin has done since the last `news`, also that of a program which has died meanwhile.
+
+        The first has all since the program started. Raises ConnectionError when it does not run (any more), ValueError
+        when it does not use that pin (yet).
+        """
+        if self._connection is None:
+            raise ConnectionError("nothing is followed")
+        came = self._rest
+        while True:
+            try:
+                piece = self._connection.recv(65_536)
+            except BlockingIOError:
+                break
+            if not piece:
+                if not came:
+                    raise ConnectionError("the program is gone")
+                break
+            came += piece
+        *lines, self._rest = came.split(b"\n")
+        if lines and lines[0].startswith(b"error: "):
+            raise ValueError(lines[0].decode().removeprefix("error: "))
+        return [Edge(*json.loads(line)) for line in lines]
 
     def wait(self, pin: int, level: float, within_s: float) -> float:
         """Wait until the pin has this level and return when that was seen; raise ValueError if it never has.
@@ -64,7 +93,7 @@ class Pins:
 
     def ask(self, line: str) -> str:
         """Send one line, return the answer. What the program refuses is a ValueError; its end, a ConnectionError."""
-        if self._connection is None:
+        if self._connection is None or self._answers is None:
             self._connection = self._connect()
             self._answers = self._connection.makefile(encoding="utf-8")
         self._connection.sendall(line.encode() + b"\n")
@@ -76,8 +105,10 @@ class Pins:
         return answer.strip()
 
     def close(self) -> None:
-        if self._connection is not None:
+        if self._answers is not None:
             self._answers.close()
+            self._answers = None
+        if self._connection is not None:
             self._connection.close()
             self._connection = None
 

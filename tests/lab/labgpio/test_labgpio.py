@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from gpiozero import PWMLED, DigitalInputDevice
 
 from tests.lab.labgpio.labgpio import LabFactory
-from tests.lab.labgpio.pins import Pins
+from tests.lab.labgpio.pins import Edge, Pins
 
 
 @pytest.fixture
@@ -42,11 +43,31 @@ def test_a_dimmed_light_has_a_level_between_nothing_and_all(pins: Pins) -> None:
     assert pins.wait(25, 0.25, 0) > pins.edges(25)[0].at
 
 
-def test_changes_that_were_taken_are_not_told_again(pins: Pins) -> None:
-    assert [edge.level for edge in pins.take(25)] == [0.25]
-    assert pins.take(25) == []
-    pins.press()
-    assert [edge.level for edge in pins.take(17)][-1] == 0
+def test_a_pin_that_is_followed_tells_what_it_did_how_it_is_and_each_change(pins: Pins) -> None:
+    with Pins(pins.path) as ear:
+        ear.follow(17)
+        assert [edge.level for edge in news(ear, 1)][-1] == 1, "as it is now"
+        pressed = pins.press()
+        released = pins.release()
+        down, up = news(ear, 2)
+        assert (down.level, up.level) == (0, 1)
+        assert pressed < down.at < released < up.at
+        assert pins.edges(17) == [], "what was told is forgotten"
+
+
+def news(ear: Pins, at_least: int, within_s: float = 2.0) -> list[Edge]:
+    """Return what a followed pin tells, when it is so much."""
+    give_up, heard = time.monotonic() + within_s, list[Edge]()
+    while len(heard) < at_least and time.monotonic() < give_up:
+        heard += ear.news()
+    return heard
+
+
+def test_a_pin_that_is_not_used_cannot_be_followed(pins: Pins) -> None:
+    with Pins(pins.path) as ear:
+        ear.follow(4)
+        with pytest.raises(ValueError, match="does not use GPIO4"):
+            news(ear, 1)
 
 
 @pytest.mark.parametrize(
