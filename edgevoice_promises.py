@@ -100,7 +100,7 @@ def _silent_ms(speaker: Samples, rate: int, at: int, events: Sequence[Mapping[st
     until = min((answer for answer in answers if answer > at), default=len(speaker))
     begin = max(0, at - round(SPOKE_S * rate))
     loud = begin + np.flatnonzero(speaker[begin:until])
-    return (int(loud[-1]) + 1 - at) * 1000.0 / rate if len(loud) else None
+    return max(0.0, (int(loud[-1]) + 1 - at) * 1000.0 / rate) if len(loud) else None  # at once is not before
 
 
 def _room(found: Mapping[str, Any]) -> Iterator[Row]:

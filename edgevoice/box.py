@@ -139,7 +139,7 @@ class RunningBox:
             watch_sound(self.card.sound, on_still=self._stands_still, on_again=lambda: self.post(CardReady())),
             self._self_test.live(),
             watch_network(lambda: self.post(NetworkBack())),
-            free_what_is_over(talking=lambda: self.call.running is not None),
+            free_what_is_over(talking=lambda: self.call.running is not None or self._carries_calls()),
         ]
         if lines:
             works.append(lines.live(group))

@@ -47,7 +47,7 @@ class Headless:
     async def live(self, group: asyncio.TaskGroup) -> None:
         log.info("edgevoice %s starts as %s: %s", __version__, self._config.device.name, NO_CARD)
         self._group = group
-        works = [self.lines.live(group), watch_loop(), free_what_is_over()]
+        works = [self.lines.live(group), watch_loop(), free_what_is_over(talking=lambda: bool(self.lines.running))]
         if listen := self._config.status.listen:
             works.append(serve_health(listen, lambda target: page(target, self._status())))
         tasks = [group.create_task(work) for work in works]

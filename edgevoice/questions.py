@@ -24,6 +24,7 @@ from edgevoice.schema import Config
 
 ENCRYPTED = Path("/etc/credstore.encrypted")  # where LoadCredentialEncrypted= finds a key by its bare name
 NO_HAT = "none"
+KEY_LENGTH = 12  # what is shorter is none, and may be shown
 ANY_NUMBER = "+46701234567"  # of documentation
 
 
@@ -323,18 +324,22 @@ def _number(typed: str) -> int:
     try:
         return int(typed)
     except ValueError:
-        raise ConfigError([f"{typed!r} is no number, expected one like 17"]) from None
+        raise ConfigError(["that is no number, expected one like 17"]) from None
 
 
 def _ask(question: str, default: str, take: Callable[[str], None], *, hidden: bool = False) -> None:
     """Ask; a person is asked until what they type can be taken. Raises EOFError, and without a terminal ConfigError."""
     while True:
+        typed = _answer(question, hidden=hidden)
         try:
-            take(_answer(question, hidden=hidden) or default)
+            take(typed or default)
             return
         except ConfigError as error:
-            if not sys.stdin.isatty():
-                raise
+            if not sys.stdin.isatty():  # lines may be one off: then this is the key
+                shown = [
+                    problem.replace(typed, "…") if len(typed) >= KEY_LENGTH else problem for problem in error.problems
+                ]
+                raise ConfigError(shown) from None
             for problem in error.problems:
                 print(problem if problem.startswith(" ") else f"   {problem}")
 
@@ -342,7 +347,11 @@ def _ask(question: str, default: str, take: Callable[[str], None], *, hidden: bo
 def _answer(question: str, *, hidden: bool = False) -> str:
     """Return a line of standard input. Raises EOFError with the question where there is none, ConfigError for bytes."""
     try:
-        return (getpass.getpass if hidden and sys.stdin.isatty() else input)(question).strip()
+        if sys.stdin.isatty():
+            return (getpass.getpass if hidden else input)(question).strip()
+        answer = input(question).strip()
+        print()
+        return answer
     except EOFError:
         raise EOFError(question.strip()) from None
     except UnicodeDecodeError:
@@ -350,7 +359,17 @@ def _answer(question: str, *, hidden: bool = False) -> str:
 
 
 def yes(question: str) -> bool:
-    return not _answer(f"5. {question}").lower().startswith("n")
+    """Ask the fifth question, which "" answers with yes. Raises as `_ask` does."""
+    said = "y"
+
+    def take(typed: str) -> None:
+        nonlocal said
+        said = typed.lower()
+        if said not in ("y", "yes", "n", "no"):
+            raise ConfigError(["expected y or n"])
+
+    _ask(f"5. {question}", "y", take)
+    return said.startswith("y")
 
 
 def _read(file: str) -> str:

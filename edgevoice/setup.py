@@ -43,6 +43,8 @@ def run(place: Place, answers: Answers, *, ask: bool) -> int:
     key = take(draft, answers, ask)
     try:
         if ask:
+            if not sys.stdin.isatty():
+                print("The answers are read from standard input, and a key is not hidden there (for that: ssh -t).")
             ask_for_the_rest(draft, answers, key)
         test = answers.test if answers.test is not None else ask and yes("Test it now? [Y/n] ")
     except EOFError as unanswered:

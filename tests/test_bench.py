@@ -98,8 +98,9 @@ def test_silence_after_a_press_is_counted_from_the_press_and_the_first_one_calls
 
 
 def test_whoever_speaks_into_silence_interrupts_nobody(tmp_path: Path) -> None:
-    folder = recorded(tmp_path, [("speaks", 20), ("speaks", -400)])
-    assert edgevoice_promises.silenced_by_voice(Path(folder)) == pytest.approx([20])
+    folder = recorded(tmp_path, [("speaks", 20), ("speaks", -400), ("speaks", -26)])
+    each = edgevoice_promises.silenced_by_voice(Path(folder))
+    assert each == pytest.approx([20, 0]), "who fell silent just before is counted as at once, not as earlier"
 
 
 def test_the_box_is_interrupted_by_voice_and_by_button(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,6 +235,31 @@ def test_lines_that_end_too_early_change_nothing_and_say_how_to_answer(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (("none", "parrot", "sk-SECRET-SECRET", "22", "n"), "no number, expected one like 17"),
+        (("sk-SECRET-SECRET", "openai"), "device.hat"),
+        (("none", "sk-SECRET-SECRET", "22"), "call.button"),
+        (("none", "parrot", "", "22", "n"), "expected y or n"),
+    ],
+)
+def test_lines_that_are_one_off_show_no_key_and_change_nothing(
+    told: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    lines: tuple[str, ...],
+    said: str,
+) -> None:
+    pipe(monkeypatch, *lines)
+    assert cli.main(["setup"]) == 78
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert "SECRET" not in shown.out + shown.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_line_that_is_no_answer_ends_it(
     told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,7 +29,7 @@ def settle() -> None:
         trim(0)
 
 
-async def free_what_is_over(talking: Callable[[], bool] = bool) -> None:
+async def free_what_is_over(talking: Callable[[], bool]) -> None:
     """Free what nobody can reach any more, until cancelled: every EVERY_S, every TALKING_S while there is `talking`."""
     waited_s = 0.0
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from pathlib import Path
@@ -31,10 +32,11 @@ esac
 SYNC = """#!/bin/sh
 echo "sync $* with $(readlink {root}/opt/edgevoice/current)" >>{root}/asked
 """
-# Watching takes seconds: then the power fails, as often as the test says.
+# Watching takes seconds: then what the test says happens, a line each time.
 SLEEP = """#!/bin/sh
-if [ -s {root}/cuts ]; then sed -i 1d {root}/cuts; kill -KILL $PPID; fi
+if [ -s {root}/happens ]; then eval "$(sed -n 1p {root}/happens; sed -i 1d {root}/happens)"; fi
 """
+POWER_CUT, SHUT_DOWN = "kill -KILL $PPID", "kill -TERM $PPID"
 
 
 class Box:
@@ -64,8 +66,12 @@ class Box:
         command = [str(ROOT / "packaging" / "release"), *words]
         return subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
 
-    def update(self, version: str, behaves: str = "well", unit: str = "a unit\n") -> int:
-        """Do what a package does; return the exit code."""
+    def begin(self, *words: str, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        command = [str(ROOT / "packaging" / "release"), *words]
+        return subprocess.Popen(command, env=self._environment, stdout=output, stderr=output, text=True)
+
+    def update(self, version: str, behaves: str = "well", unit: str = "a unit\n", output: int | None = None) -> int:
+        """Do what a package does; return the exit code. `output`: a descriptor for what it says."""
         payload = self.root / "payload"
         subprocess.run(["rm", "-rf", payload], check=True)
         subprocess.run([ROOT / "packaging" / "lay", payload], check=True)
@@ -74,11 +80,15 @@ class Box:
         packaged = self.root / "usr/lib/systemd/system/edgevoice.service"
         packaged.parent.mkdir(parents=True, exist_ok=True)
         packaged.write_text(unit)
-        return self.asked("add", str(payload), version).returncode
+        return self.begin("add", str(payload), version, output=subprocess.DEVNULL if output is None else output).wait()
 
     def power_fails(self, times: int = 1) -> None:
         """Have the power fail while the next version is watched, and at the next boot, and so on."""
-        (self.root / "cuts").write_text("cut\n" * times)
+        self.while_it_is_watched(*[POWER_CUT] * times)
+
+    def while_it_is_watched(self, *happens: str) -> None:
+        """Have something happen, each time that `release` waits for a second."""
+        (self.root / "happens").write_text("".join(f"{line}\n" for line in happens))
 
     def behaves_now(self, behaves: str) -> None:
         """Change how the version that runs behaves."""
@@ -224,6 +234,82 @@ def test_a_power_cut_before_it_is_switched_leaves_the_version_that_runs(box: Box
     (box.root / "opt/edgevoice/trial").write_text("1.1\n1.0\n\nyes\n")
     assert box.asked("watch").returncode == 0
     assert (box.links, box.on_trial, box.failure.exists()) == (("1.0", ""), False, False)
+
+
+def test_a_power_cut_between_the_two_links_leaves_a_way_back(box: Box) -> None:
+    box.update("1.0")
+    box.update("1.1")
+    folder = box.root / "opt/edgevoice"
+    (folder / "trial").write_text("1.2\n1.1\n1.0\nyes\n")
+    (folder / "previous").unlink()
+    (folder / "previous").symlink_to("1.1")
+    assert box.asked("watch").returncode == 0
+    assert (box.links, box.on_trial) == (("1.1", "1.0"), False)
+
+
+def test_what_failed_before_is_not_taken_for_what_fails_now(box: Box) -> None:
+    box.update("1.0")
+    box.update("1.1", "dies")
+    (box.root / "bin/sync").write_text("#!/bin/sh\ncase $1 in -f) ;; *) kill -KILL $PPID ;; esac\n")
+    assert box.update("1.1") == KILLED, "it is on trial, and not switched to"
+    assert (box.links, box.on_trial) == (("1.0", ""), True)
+    assert box.asked("watch").returncode == 0
+    assert (box.links, box.on_trial, box.failure.exists()) == (("1.0", ""), False, False)
+
+
+def test_a_service_that_somebody_stops_while_it_is_watched_is_no_version_that_failed(box: Box) -> None:
+    box.update("1.0")
+    box.while_it_is_watched(POWER_CUT, f"echo inactive >{box.root}/state")
+    box.update("1.1")
+    assert box.asked("watch").returncode == 0
+    assert (box.links, box.state, box.failure.exists()) == (("1.1", "1.0"), "inactive", False)
+
+
+def test_a_machine_that_is_shut_down_while_it_watches_watches_again(box: Box) -> None:
+    box.update("1.0")
+    box.while_it_is_watched(POWER_CUT, SHUT_DOWN)
+    box.update("1.1")
+    assert box.asked("watch").returncode == 0
+    assert box.on_trial
+    assert box.asked("watch").returncode == 0
+    assert (box.links, box.on_trial) == (("1.1", "1.0"), False)
+
+
+def test_it_goes_back_though_nobody_reads_what_it_says(box: Box) -> None:
+    """As in `make install | tee`, when tee has gone."""
+    box.update("1.0")
+    box.update("1.1")
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert box.update("1.2", "dies", output=writer) == 3
+    os.close(writer)
+    assert box.links == ("1.1", "1.0")
+
+
+def test_it_goes_back_though_that_cannot_be_noted(box: Box) -> None:
+    box.update("1.0")
+    box.failure.mkdir()
+    box.power_fails()
+    box.update("1.1", "dies")
+    assert box.asked("watch").returncode == 3
+    assert (box.links, box.on_trial) == (("1.0", ""), False)
+
+
+def test_to_go_back_by_hand_waits_for_a_trial(box: Box) -> None:
+    for version in ("0.9", "1.0", "1.1"):
+        box.update(version)
+    folder = box.root / "opt/edgevoice"
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        back = box.begin("back")
+        assert back.stdout is not None
+        assert back.stdout.readline() == "edgevoice: another version is on trial: this waits until it is settled\n"
+        for name, version in (("current", "1.0"), ("previous", "0.9")):  # it has gone back
+            (folder / name).unlink()
+            (folder / name).symlink_to(version)
+    back.communicate()
+    assert back.returncode == 0
+    assert box.links == ("0.9", "1.0")
 
 
 def test_the_next_version_after_one_that_failed_is_tried(box: Box) -> None:
