@@ -1,6 +1,7 @@
 """What holds for every test: random input is judged by its outcome, never by how long this machine takes to make it."""
 
 import gc
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,10 @@ from edgevoice.drivers import memory
 
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
+
+# Started in the background of a shell we ignore Ctrl-C, and so would every program that we start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

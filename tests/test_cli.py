@@ -181,13 +181,7 @@ def test_whoever_breaks_a_calibration_off_gets_the_prompt_back_and_no_trace(tmp_
     file = tmp_path / "edgevoice.toml"
     file.write_text(f'[card]\nsimulate = true\n[status]\nsocket = "{tmp_path}/control.sock"\n')
     command = [sys.executable, "-m", "edgevoice", "calibrate", "-c", str(file)]
-    # Started in the background of a shell we ignore Ctrl-C, and so would all that we start.
-    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    finally:
-        signal.signal(signal.SIGINT, ours)
-    with running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout
         assert running.stderr
         assert running.stdout.readline() == "Listening to the room, then playing a sweep ... (4 s; please be quiet)\n"
