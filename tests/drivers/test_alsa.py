@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgevoice.audio.course import between
 from edgevoice.audio.playout import Playout
 from edgevoice.audio.reference import Reference
 from edgevoice.drivers.alsa import AlsaCard, CardSettings, open_card
@@ -266,8 +267,23 @@ def test_every_start_of_either_direction_is_counted(world: World) -> None:
         card.close()
 
 
-def test_a_card_that_has_run_dry_tells_by_the_clock_how_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = []  # mostly not; now and then this machine comes late between two looks at its clock
+@pytest.fixture
+def undisturbed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
+    """Tell whether the last start took no time: the card knows no more than when it began and ended."""
+    took_s: list[float] = []
+
+    def timed(before: float, after: float) -> float:
+        took_s.append(after - before)
+        return between(before, after)
+
+    monkeypatch.setattr("edgevoice.drivers.alsa.between", timed)
+    return lambda: took_s[-1] < 0.0005
+
+
+def test_a_card_that_has_run_dry_tells_by_the_clock_how_long_ago(
+    monkeypatch: pytest.MonkeyPatch, undisturbed: Callable[[], bool]
+) -> None:
+    wrong = []
     with World(rate=RATE, mic_step=1) as world:
         monkeypatch.setenv("ALSA_CONFIG_PATH", world.conf)
         for _ in range(9):
@@ -284,16 +300,18 @@ def test_a_card_that_has_run_dry_tells_by_the_clock_how_long_ago(monkeypatch: py
                 for who in ("mic", "speaker")
             )
             assert position is not None
-            wrong.append(position - (heard + 480 - began))
-    assert np.median(np.abs(wrong)) <= RATE // 1000, wrong
+            if undisturbed():
+                wrong.append(position - (heard + 480 - began))
+    assert len(wrong) >= 3, "this machine is too busy"
+    assert max(np.abs(wrong)) <= RATE // 1000, wrong
 
 
-def test_frames_lost_by_xruns_are_counted(world: World) -> None:
+def test_frames_lost_by_xruns_are_counted(world: World, undisturbed: Callable[[], bool]) -> None:
     card = open_card(CARD)
     sound = np.full(RATE, 9, np.int16)
-    wrong: dict[str, list[float]] = {"playback": [], "capture": []}  # where this machine came late, by so much
+    wrong: dict[str, list[float]] = {"playback": [], "capture": []}
     try:
-        for number in range(7):
+        for number in range(12):
             began = world.now()
             for _ in range(5):
                 card.read()
@@ -303,19 +321,22 @@ def test_frames_lost_by_xruns_are_counted(world: World) -> None:
             before = card.counters.playback_lost
             card.write(sound[:1920])
             loud = np.nonzero(world.spk[began : world.now() + 1920])[0]
-            wrong["playback"].append(card.counters.playback_lost - before - (int(np.diff(loud).max()) - 1))
+            if undisturbed():
+                wrong["playback"].append(card.counters.playback_lost - before - (int(np.diff(loud).max()) - 1))
             frames = 480 * (6 if number else 5)  # since the microphone was last started
             before, xruns = card.counters.capture_lost, card.counters.capture_xruns
             idle(0.3)
             while card.counters.capture_xruns == xruns:
                 frames += len(card.read())
             first, again = [event.details["idx"] for event in world.events() if event[2:4] == ("mic", "start")][-2:]
-            wrong["capture"].append(card.counters.capture_lost - before - (again - first - (frames - 480)))
+            if undisturbed():
+                wrong["capture"].append(card.counters.capture_lost - before - (again - first - (frames - 480)))
         assert card.counted()["capture_lost_ms"] == round(card.counters.capture_lost / 48)
     finally:
         card.close()
     for direction, frames_off in wrong.items():
-        assert np.median(np.abs(frames_off)) <= RATE // 150, (direction, frames_off)
+        assert len(frames_off) >= 3, f"{direction}: this machine is too busy"
+        assert max(np.abs(frames_off)) <= RATE // 500, (direction, frames_off)
 
 
 # ------------------------------------------------------------------------------- what was played beside what was heard
