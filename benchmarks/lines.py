@@ -28,6 +28,7 @@ import numpy as np
 from benchmarks.growth import growth
 from benchmarks.table import Row, distribution, single, text
 from edgevoice_measure import onset, percentiles
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path("bench-results")
@@ -151,7 +152,7 @@ def _share(ordered: Sequence[float], share: float) -> float:
 def _box(incoming: str, agent: int = 9) -> Iterator[tuple[int, int]]:
     """Run a box; yields its port and process."""
     with tempfile.TemporaryDirectory(prefix="edgevoice-bench.") as name:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), free_port()
         (folder / "token").write_text(TOKEN)
         (folder / "key").write_text("no secret")
         configuration = folder / "edgevoice.toml"
@@ -164,12 +165,6 @@ def _box(incoming: str, agent: int = 9) -> Iterator[tuple[int, int]]:
                 yield port, box.pid
             finally:
                 box.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

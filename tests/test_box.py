@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import json
 import logging
-import socket
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,6 +32,7 @@ from edgevoice.events import Command, ToolResult
 from edgevoice.happenings import Connect, Pressed, StopAsked
 from edgevoice.orders import Side
 from edgevoice.sound import configured_duplex
+from tests.ports import free_port
 from tests.test_app import NO_DOORS, NoFiles
 
 RATE = 16_000
@@ -310,9 +310,7 @@ def test_the_status_is_one_object_of_the_same_shape_with_and_without_a_card(tmp_
 
 
 def test_its_health_is_served_where_that_is_asked_for(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     async def ask() -> tuple[bytes, bytes]:
         while True:

@@ -19,8 +19,9 @@ from edgevoice.doctor.registrars import check_registrar
 from edgevoice.drivers import registrar as driver
 from edgevoice.drivers.registrar import look
 from tests.doctor.test_calling import agents
+from tests.ports import free_port
 from tests.sip.peer import Peer, answer, over_tcp, over_udp
-from tests.sip.peers import certificate, free_port
+from tests.sip.peers import certificate
 
 OK, WARNING, FAILED = Level.OK, Level.WARNING, Level.FAILED
 REACHED = Registrar("pbx.example.com", "tls", version="TLSv1.3", answers=True)

@@ -16,6 +16,7 @@ import pytest
 from edgevoice.drivers import health_server
 from edgevoice.drivers.health_server import VISITORS, serve_health
 from edgevoice.health import page
+from tests.ports import free_port
 
 STATUS: dict[str, object] = {
     "name": "gate 7",
@@ -29,12 +30,6 @@ STATUS: dict[str, object] = {
     "lines": {"calls": [{"name": "elks-1"}]},
     "call": None,
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from edgevoice.drivers import control
 from edgevoice.errors import DeviceError
 from tests.e2e.process import Journal, end
 from tests.journal import FORBIDDEN, KEY
+from tests.ports import free_port
 
 Samples = NDArray[np.int16]
 Line = dict[str, Any]
@@ -53,12 +53,6 @@ path_token_file = "token"
 socket = "{folder}/control.sock"
 {more}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def pause(seconds: float) -> None:

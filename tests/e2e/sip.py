@@ -26,6 +26,7 @@ from edgevoice.lines.service import Flowing
 from edgevoice.lines.sip import Sip
 from edgevoice.lines.sip_account import Account, worker_account, worker_start
 from tests.e2e.process import end
+from tests.ports import free_port
 
 Samples = NDArray[np.int16]
 
@@ -90,12 +91,6 @@ TLS_SERVER = (
     "[server:default]\nmethod = TLSv1.2+\nprivate_key = {key}\ncertificate = {certificate}\nverify_certificate = no\n"
 )
 WAIT_S = 10.0
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Registrar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,16 +16,11 @@ from tests.e2e.agent_service import OPENAI, AgentService
 from tests.e2e.box import LED, RunningBox, likeness, voice
 from tests.e2e.telephone import Telephone, boxed, hears_tone
 from tests.lab.labcard.labcard import World
+from tests.ports import free_port
 
 RATE = 48_000
 ACCOUNT, KEY = "AC" + "0" * 32, "a-key-of-the-account"
 CALLED = "+46700000003"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def certificate(folder: Path) -> Path:

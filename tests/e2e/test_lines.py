@@ -9,8 +9,9 @@ import pytest
 
 from tests.drivers import certificates
 from tests.e2e.box import first_word, likeness, voice
-from tests.e2e.lines import CLEARS, SERVICES, SOUNDS, LineBox, PhoneService, free_port, pause, wait, write_wav
+from tests.e2e.lines import CLEARS, SERVICES, SOUNDS, LineBox, PhoneService, pause, wait, write_wav
 from tests.journal import CALLEE, CALLER
+from tests.ports import free_port
 
 RATE = 16_000
 SOME = [

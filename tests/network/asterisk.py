@@ -16,7 +16,8 @@ from types import TracebackType
 
 from edgevoice.lines.sip_account import CA_FILE
 from tests.e2e.process import end
-from tests.e2e.sip import free_port, password_of
+from tests.e2e.sip import password_of
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent / ".asterisk"
 WAIT_S = 30.0
