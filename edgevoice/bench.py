@@ -22,7 +22,8 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -226,32 +227,46 @@ def _configuration(config: Config, folder: str, simulate: bool) -> str:
 
 def _watched(file: Path, folder: str) -> dict[str, Any]:
     """Return what is seen of the process. Raises DeviceError."""
-    told = f"{folder}/notify"
+    environment = os.environ | {"PYTHONOPTIMIZE": "2", "STATE_DIRECTORY": f"{folder}/state"}
+    environment.pop("WATCHDOG_USEC", None)
+    if "PYTHONPYCACHEPREFIX" not in environment:  # an installed box has its bytecode from the installation
+        environment |= {"PYTHONPYCACHEPREFIX": f"{folder}/bytecode", "PYTHONDONTWRITEBYTECODE": ""}
+        with _appliance(file, folder, environment):
+            pass
+    with _appliance(file, folder, environment) as (process, ready_s):
+        path = f"{folder}/control.sock"
+        control.ask(path, {"do": "call", "target": "parrot"})
+        before = _xruns(path)
+        time.sleep(WATCHED_S)
+        return {
+            "ready_s": ready_s,
+            "rss_bytes": _rss_bytes(process.pid),
+            "xruns": _xruns(path) - before,
+            "watched_s": WATCHED_S,
+        }
+
+
+@contextmanager
+def _appliance(
+    file: Path, folder: str, environment: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
+    """Run it; gives the process and in how many seconds it was ready. Raises DeviceError when it is not."""
+    told = Path(folder) / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(told)
+        manager.bind(str(told))
         manager.settimeout(READY_WITHIN_S)
         command = [sys.executable, "-m", "edgevoice", "run", "-c", str(file)]
-        environment = os.environ | {"NOTIFY_SOCKET": told, "PYTHONOPTIMIZE": "2", "STATE_DIRECTORY": f"{folder}/state"}
-        environment.pop("WATCHDOG_USEC", None)
+        environment = {**environment, "NOTIFY_SOCKET": str(told)}
         began = time.monotonic()
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             while b"READY=1" not in manager.recv(4096):
                 pass
-            ready_s = time.monotonic() - began
-            path = f"{folder}/control.sock"
-            control.ask(path, {"do": "call", "target": "parrot"})
-            before = _xruns(path)
-            time.sleep(WATCHED_S)
-            return {
-                "ready_s": ready_s,
-                "rss_bytes": _rss_bytes(process.pid),
-                "xruns": _xruns(path) - before,
-                "watched_s": WATCHED_S,
-            }
+            yield process, time.monotonic() - began
         except TimeoutError as error:
             raise DeviceError(f"the appliance was not ready within {READY_WITHIN_S:g} s") from error
         finally:
+            told.unlink()
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(STOP_S)
