@@ -50,7 +50,10 @@ demo: $(VENV)/.run
 	$(BIN)/edgevoice demo
 
 # Two files at a time, as most of their time is waited for: what runs in real time not beside what computes, and what
-# cancels an echo in real time beside nothing: it would be late, and hear itself.
+# cancels an echo in real time beside nothing: it would be late, and hear itself. The hundreds of programs that are
+# started find themselves compiled.
+test: export PYTHONPYCACHEPREFIX = $(CURDIR)/build/bytecode
+test: export PYTHONDONTWRITEBYTECODE =
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e --ignore tests/e2e/test_echo.py
@@ -123,7 +126,7 @@ $(ASTERISK)/.ready:
 	$(call debian,debootstrap)
 	@echo 'Asterisk ...'
 	@$(SUDO) rm -rf --one-file-system $(ASTERISK)
-	@$(SUDO) debootstrap --variant=minbase --include=asterisk sid $(ASTERISK) http://deb.debian.org/debian >/dev/null
+	@$(SUDO) debootstrap --variant=minbase --include=asterisk sid $(ASTERISK) >/dev/null
 	@$(SUDO) touch $@
 
 # $(call debian,packages): install those that are missing, and only then ask for root.
