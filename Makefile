@@ -80,9 +80,10 @@ soak: $(VENV)/.test
 	$(BIN)/python -m benchmarks.soak_calls --minutes 10
 	$(BIN)/python -m benchmarks.soak_calls --hours 24
 
-# What takes half a minute of real time or more, and is tried in a shorter way by `make test`.
+# What takes half a minute of real time or more, and is tried in a shorter way by `make test`; and other input than there.
 test-nightly: $(VENV)/.test
 	$(BIN)/python -m pytest -m nightly
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile chance
 
 # The package on a Debian that boots in a container: installed, hung, updated, gone back, purged, and rebooted by the box;
 # `make install` likewise, from the network. Half an hour, as root.

@@ -105,9 +105,10 @@ class Judge:
     def walk(self, kind: str, value: object) -> Orders:
         conversation, at = self.conversation, self.at
         over, live, sounding = conversation.over is not None, self._live(), conversation._responses.sounding
+        due = at if conversation.deadline is None else min(at, conversation.deadline)
         orders = self._step(kind, value)
         assert not (over and orders), "nothing is ordered after the end"
-        assert conversation.deadline is None or conversation.deadline >= at - CANCEL_S - ANSWER_S
+        assert conversation.deadline is None or conversation.deadline >= due - CANCEL_S - ANSWER_S
         interrupts = [command for _, command in orders if isinstance(command, Interrupt)]
         silenced = value.response if isinstance(value, BargedIn | Cleared) else ""
         silenced = sounding if isinstance(value, Cleared) and not silenced else silenced

@@ -7,7 +7,16 @@ from edgevoice.events import Audio, Event, Listen, Listening, Opened, ResponseSt
 from edgevoice.light import Turn
 
 RATE = 24_000
-SECOND = bytes(2 * RATE)
+
+
+class Silence(bytes):
+    """Sound that is short to print, in what led to a failure."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self) / 2 / RATE:g} s>"
+
+
+SECOND = Silence(2 * RATE)
 NEAR, FAR = Side.NEAR, Side.FAR
 
 
