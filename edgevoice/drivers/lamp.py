@@ -23,8 +23,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from gpiozero import OutputDevice
-
 from edgevoice.drivers.pins import pin_errors
 from edgevoice.errors import DeviceError
 from edgevoice.light import BLACK, Color, Pattern, rhythm
@@ -51,6 +49,8 @@ class Lamp:
         self._failed = False
         with ExitStack() as claimed:
             if power >= 0:
+                from gpiozero import OutputDevice
+
                 claimed.callback(OutputDevice(power, initial_value=True, pin_factory=factory).close)
             self._bus = _open_bus(pins, factory)
             claimed.callback(self._bus.close)
@@ -146,6 +146,8 @@ class _TwoPins:
     """Two pins as a bus. gpiozero's own software SPI wants a third one, which may be somebody else's."""
 
     def __init__(self, data: int, clock: int, factory: Any) -> None:
+        from gpiozero import OutputDevice
+
         with ExitStack() as claimed:
             self._data = OutputDevice(data, pin_factory=factory)
             claimed.callback(self._data.close)

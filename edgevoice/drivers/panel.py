@@ -14,9 +14,6 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Any
 
-from gpiozero import LED, PWMLED, RGBLED, DigitalInputDevice
-from gpiozero.exc import PinPWMUnsupported
-
 from edgevoice.drivers.lamp import Lamp
 from edgevoice.drivers.pins import find_pins, pin_errors
 from edgevoice.errors import DeviceError
@@ -104,6 +101,8 @@ class _Button:
         on_release: Callable[[float], None],
         on_hold: Callable[[float], None],
     ) -> None:
+        from gpiozero import DigitalInputDevice
+
         self._hold_s = hold_s
         self._on_press, self._on_release, self._on_hold = on_press, on_release, on_hold
         self._holding: threading.Timer | None = None
@@ -155,6 +154,8 @@ class _Light:
     """One LED, or three as one colour. A pin that cannot fade only switches."""
 
     def __init__(self, pins: Sequence[int], factory: Any) -> None:
+        from gpiozero.exc import PinPWMUnsupported
+
         self._colored = len(pins) == 3
         self._fades = True
         try:
@@ -183,6 +184,8 @@ class _Light:
 
 
 def _wire(pins: Sequence[int], factory: Any, *, fades: bool) -> Any:
+    from gpiozero import LED, PWMLED, RGBLED
+
     match len(pins):
         case 1:
             return (PWMLED if fades else LED)(*pins, pin_factory=factory)

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from gpiozero import OutputDevice
-
 from edgevoice.drivers.pins import find_pins, pin_errors
 from edgevoice.errors import DeviceError
 
@@ -79,6 +77,8 @@ class _Relay:
 
     def __init__(self, name: str, pin: int, pulse_s: float, factory: Any) -> None:
         self._name, self._pin, self._pulse_s = name, pin, pulse_s
+        from gpiozero import OutputDevice
+
         self._device = OutputDevice(pin, initial_value=False, pin_factory=factory)
         self._turn = threading.Lock()  # of whoever asks, and of the timer
         self._running: threading.Timer | None = None
