@@ -21,8 +21,8 @@ from edgevoice.config import has_lines
 from edgevoice.doors import Doors
 from edgevoice.drivers import control, left_open, memory, real_time
 from edgevoice.drivers.alsa import hush
-from edgevoice.drivers.relay import Relays, open_relays
-from edgevoice.errors import DeviceError, StartAgain
+from edgevoice.drivers.relay import open_relays
+from edgevoice.errors import StartAgain
 from edgevoice.schema import Config
 from edgevoice.sound import calibration, configured_duplex, load_echo, open_configured
 
@@ -35,6 +35,7 @@ SWITCH_S = 0.001  # how long Python may keep the audio thread waiting: a tenth o
 BROKEN_CONNECTION = (ConnectionError, TimeoutError, ssl.SSLError)
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)  # who knocks too often: the server accepts again a second later
 CARDS = Path("/proc/asound/cards")
+OF_A_BOX = {"panel.button", "panel.light", "call.button", "call.at_start"}
 
 
 async def run(config: Config, agents: Agents) -> None:
@@ -95,8 +96,12 @@ async def _run_headless(config: Config, agents: Agents) -> None:
 
 
 def is_headless(config: Config) -> bool:
-    """Tell whether nothing here wants a sound card: lines that an agent answers, [card] left out, and no card there."""
-    asked_for = {f"card.{key}" for key in config.card.__struct_fields__} - config.left_out
+    """Tell whether nothing here wants a sound card: lines that an agent answers, nothing of a box, and no card there.
+
+    Of a box are the keys of [card], a button, a light, and whom that calls. What has those waits for its card.
+    """
+    of_a_box = {f"card.{key}" for key in config.card.__struct_fields__} | OF_A_BOX
+    asked_for = of_a_box - config.left_out
     if not has_lines(config) or config.call.incoming == "card" or asked_for:
         return False
     try:
@@ -106,18 +111,12 @@ def is_headless(config: Config) -> bool:
 
 
 def _open_doors(config: Config, stack: AsyncExitStack) -> Doors:
-    """Take the relays' pins; one that cannot be had is said, and the box goes on."""
+    """Take the relays' pins; where they cannot be had that is said, and the box goes on."""
     wired = {name: (relay.pin, relay.pulse_s) for name, relay in config.relay.items()}
     stack.enter_context(left_open.held(config.panel.pins, {name: pin for name, (pin, _) in wired.items()}))
-    try:
-        relays = open_relays(pins=config.panel.pins, relays=wired)
-    except DeviceError as error:
-        relays = Relays(facts=f"out of order: {error}")
-        log.error("%s", error)
-    if wired:
-        log.info("relays: %s", relays.facts)
-    stack.callback(relays.close)
-    return Doors(config.relay, relays)
+    doors = Doors(config.relay, partial(open_relays, pins=config.panel.pins, relays=wired))
+    stack.callback(doors.close)
+    return doors
 
 
 def _settle(box: RunningBox | Headless) -> None:

@@ -39,6 +39,7 @@ from edgevoice.happenings import (
     Mute,
     MuteAsked,
     NetworkBack,
+    PartTold,
     PlaceCall,
     PowerOff,
     Pressed,
@@ -105,6 +106,8 @@ class Appliance:
         self.fault = ""  # why the state is FAULT or WAITING_TO_RETRY, in words
         self.cause: End | None = None  # of a fault that a call left behind
         self.instead = ""  # why the fallback is called, or talked with
+        self.failed = ""  # why the last call to whom was wanted did not come about, or broke; until one does
+        self.out_of_order: Mapping[str, str] = {}  # parts that do not work, and why; the card's loss is a fault
         self.call_since: float | None = None
         self.failures = 0  # tries in a row to have the same call that came to nothing
         self._button = button
@@ -132,7 +135,8 @@ class Appliance:
 
     @property
     def light(self) -> Pattern:
-        return pattern(self.state, self.turn, End.CARD_LOST if self._hopeless else self.cause)
+        cause = End.CARD_LOST if self._hopeless else self.cause
+        return pattern(self.state, self.turn, cause, whole=not self.out_of_order)
 
     @property
     def free(self) -> bool:
@@ -186,6 +190,10 @@ class Appliance:
             case CardLost(reason, hopeless):
                 self._hopeless = hopeless
                 return self._card_lost(reason)
+            case PartTold(part, why):
+                others = {name: words for name, words in self.out_of_order.items() if name != part}
+                self.out_of_order = others | ({part: why} if why else {})
+                return []
             case NetworkBack():
                 waits = self.state is Box.WAITING_TO_RETRY and self._redial.may_be_sooner(at)
                 return self._place(self.target, at) if waits else []
@@ -313,6 +321,8 @@ class Appliance:
     def _call_opened(self, at: float) -> Effects:
         if self.state not in CALLING or self._ending:
             return []
+        if self.state is Box.CONNECTING:
+            self.failed = ""
         self._enter(Box.IN_CALL)
         self.call_since = at
         self._idle_since = at
@@ -337,6 +347,8 @@ class Appliance:
         if unreached and closed.end is not End.CARD_LOST:
             wanted, closed = False, Closed(End.LINK_LOST, unreached)
         wanted = wanted or self._incoming
+        if not wanted and closed.end not in (End.HUNG_UP, End.CARD_LOST):
+            self.failed = "" if closed.end in (End.BUSY, End.NO_ANSWER) else closed.reason
         match End.HUNG_UP if wanted and closed.end is not End.CARD_LOST else closed.end:
             case End.HUNG_UP:
                 self._redial.forget()

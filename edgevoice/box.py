@@ -43,6 +43,7 @@ from edgevoice.happenings import (
     Mute,
     NetworkBack,
     OpenRelay,
+    PartTold,
     PlaceCall,
     PowerOff,
     Pressed,
@@ -112,7 +113,12 @@ class RunningBox:
             post=self.post,
             spawn=self._spawn,
         )
-        self._self_test = SelfTest(config.device.name, self.card, lambda: self._appliance.state is Box.IDLE)
+        self._self_test = SelfTest(
+            config.device.name,
+            self.card,
+            idle=lambda: self._appliance.state is Box.IDLE,
+            tell=lambda found: self.post(PartTold("self-test", found.words if found.warning else "")),
+        )
         self.control = BoxControl(
             self._appliance,
             self.card,
@@ -138,6 +144,8 @@ class RunningBox:
         works = [
             watch_sound(self.card.sound, on_still=self._stands_still, on_again=lambda: self.post(CardReady())),
             self._self_test.live(),
+            self._mended("panel", self.panel),
+            self._mended("relays", self._doors),
             watch_network(lambda: self.post(NetworkBack())),
             free_what_is_over(talking=lambda: self.call.running is not None or self._carries_calls()),
         ]
@@ -157,6 +165,13 @@ class RunningBox:
             task.cancel()
         if self._mistake:
             raise self._mistake
+
+    async def _mended(self, part: str, owner: BoxPanel | Doors) -> None:
+        """Say of pins that cannot be had that they cannot, until they can."""
+        if owner.trouble:
+            self.post(PartTold(part, owner.trouble))
+            await owner.live()
+            self.post(PartTold(part, ""))
 
     def fail(self, mistake: BaseException) -> None:
         """End the program with a mistake of ours that nobody caught: systemd starts it again, the journal has it."""
@@ -288,6 +303,8 @@ class RunningBox:
             "light": box.light.name,
             "fault": box.fault or None,
             "fallback": box.instead or None,
+            "out_of_order": dict(box.out_of_order) or None,
+            "last_call_failed": box.failed or None,
             "link": (call.trouble or None) if call else None,
             "call": box.target.partition(":")[0] if box.call_since is not None else None,
             "call_s": call_s,
@@ -301,6 +318,7 @@ class RunningBox:
             "microphone_dbfs": None if duplex is None else round(duplex.detector.level_dbfs, 1),
             "lines": lines.status() if lines else None,
             "panel": self.panel.facts,
+            "relays": self._doors.facts,
             "mixer": card.mixer.facts,
             "self_test": self._self_test.last,
             "uptime_s": round(self.loop.time() - self._started_at, 1),

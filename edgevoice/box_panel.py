@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from edgevoice import schema
 from edgevoice.appliance import Appliance
 from edgevoice.drivers import systemd
 from edgevoice.drivers.panel import Panel, open_panel
+from edgevoice.drivers.pins import AGAIN_S
 from edgevoice.errors import DeviceError
 from edgevoice.light import Box
 
@@ -21,7 +24,8 @@ class BoxPanel:
     def __init__(self, box: Appliance) -> None:
         self._box = box
         self._panel = Panel(facts="not opened")
-        self._told: tuple[Box, str] | None = None  # state and fault, as last told to the journal
+        self.trouble = ""  # why there is neither button nor light
+        self._told: tuple[Box, str] | None = None  # state and words, as last told to the journal
         self._ready = False
 
     def open(
@@ -33,24 +37,39 @@ class BoxPanel:
         on_hold: Callable[[float], None],
     ) -> None:
         """Take the pins; a box without its button still answers to ctl, and says what is wrong."""
+        self._claim = partial(
+            open_panel,
+            pins=wired.pins,
+            button=wired.button,
+            pull=wired.button_pull,
+            light=wired.light,
+            leds=wired.light_leds,
+            power=wired.light_power,
+            hold_s=wired.hold_s,
+            on_press=on_press,
+            on_release=on_release,
+            on_hold=on_hold,
+        )
         try:
-            self._panel = open_panel(
-                pins=wired.pins,
-                button=wired.button,
-                pull=wired.button_pull,
-                light=wired.light,
-                leds=wired.light_leds,
-                power=wired.light_power,
-                hold_s=wired.hold_s,
-                on_press=on_press,
-                on_release=on_release,
-                on_hold=on_hold,
-            )
+            self._take(self._claim())
         except DeviceError as error:
+            self.trouble = str(error)
             self._panel = Panel(facts=f"out of order: {error}")
             log.error("panel: %s", error)
-        log.info("panel: %s", self._panel.facts)
-        self._panel.show(self._box.light)
+
+    async def live(self) -> None:
+        """Take pins that could not be had, as soon as they can."""
+        while self.trouble:
+            await asyncio.sleep(AGAIN_S)
+            try:
+                self._take(self._claim())
+            except DeviceError as error:
+                log.debug("panel: %s", error)
+
+    def _take(self, panel: Panel) -> None:
+        self.trouble, self._panel = "", panel
+        log.info("panel: %s", panel.facts)
+        panel.show(self._box.light)
 
     def close(self) -> None:
         self._panel.close()
@@ -63,9 +82,9 @@ class BoxPanel:
         """Show the state by the light; say in the journal, and to systemd, what has changed."""
         box = self._box
         self._panel.show(box.light)
-        if (box.state, box.fault or box.instead) == self._told:
+        if (box.state, self._words) == self._told:
             return
-        self._told = (box.state, box.fault or box.instead)
+        self._told = (box.state, self._words)
         level = logging.WARNING if box.state is Box.FAULT else logging.INFO
         if (
             box.failures and box.state is not Box.FAULT
@@ -87,4 +106,5 @@ class BoxPanel:
         """The state as a person reads it in `systemctl status`."""
         box = self._box
         why = box.fault or (f"with the fallback, as {box.instead}" if box.instead else "")
-        return f"{box.state.value}: {why}" if why else box.state.value
+        broken = "".join(f"; out of order: {part}: {words}" for part, words in box.out_of_order.items())
+        return f"{box.state.value}: {why}{broken}" if why else f"{box.state.value}{broken}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from edgevoice.drivers.pins import AGAIN_S
 from edgevoice.drivers.relay import Relays
 from edgevoice.errors import DeviceError
 from edgevoice.events import Command, Tone
@@ -17,12 +19,45 @@ Perform = Callable[[Command, float], None]
 
 
 class Doors:
-    """Every relay that is configured; each call has a keypad of its own."""
+    """Every relay that is configured; each call has a keypad of its own.
 
-    def __init__(self, configured: Mapping[str, Relay], relays: Relays) -> None:
+    `claim` takes their pins, or raises DeviceError: then `live` tries again, and meanwhile no door opens.
+    """
+
+    def __init__(self, configured: Mapping[str, Relay], claim: Callable[[], Relays]) -> None:
         self._configured = configured
-        self._relays = relays
+        self._claim = claim
+        try:
+            self._relays = claim()
+        except DeviceError as error:
+            self._relays = Relays(facts=f"out of order: {error}")
+        if configured:
+            log.log(logging.ERROR if self.trouble else logging.INFO, "relays: %s", self.facts)
         self._openings = Openings()
+
+    @property
+    def facts(self) -> str:
+        return self._relays.facts
+
+    @property
+    def trouble(self) -> str:
+        """Why no door opens; "": each that is configured does."""
+        return "" if self._relays.claimed or not self._configured else self.facts.removeprefix("out of order: ")
+
+    async def live(self) -> None:
+        """Take pins that could not be had, as soon as they can."""
+        while self.trouble:
+            await asyncio.sleep(AGAIN_S)
+            try:
+                self._relays = self._claim()
+            except DeviceError as error:
+                log.debug("relays: %s", error)
+            else:
+                log.info("relays: %s", self.facts)
+
+    def close(self) -> None:
+        """Switch all off and free the pins."""
+        self._relays.close()
 
     def listener(self, call: str, perform: Perform, now: Callable[[], float]) -> Callable[[str], None]:
         """Return what takes the keys that are pressed in a call; `perform` plays the tones that answer them."""

@@ -42,6 +42,14 @@ class CardLost:
 
 
 @dataclass(frozen=True, slots=True)
+class PartTold:
+    """A part of the box, not its card, does not work, and `why`; "": it works."""
+
+    part: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkBack:
     """This machine has an address, or a way out, that it had not before."""
 
@@ -115,6 +123,7 @@ Happening: TypeAlias = (
     | HeldLong
     | CardReady
     | CardLost
+    | PartTold
     | NetworkBack
     | CallOpened
     | TurnChanged

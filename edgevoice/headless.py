@@ -39,6 +39,7 @@ class Headless:
         self.loop = asyncio.get_running_loop()
         self.lines = Switchboard(agents, doors, None)
         self._config = agents.config
+        self._doors = doors
         self._recordings = Recordings()
         self._stop = asyncio.Event()
         self._mistake: BaseException | None = None
@@ -47,7 +48,12 @@ class Headless:
     async def live(self, group: asyncio.TaskGroup) -> None:
         log.info("edgevoice %s starts as %s: %s", __version__, self._config.device.name, NO_CARD)
         self._group = group
-        works = [self.lines.live(group), watch_loop(), free_what_is_over(talking=lambda: bool(self.lines.running))]
+        works = [
+            self.lines.live(group),
+            watch_loop(),
+            free_what_is_over(talking=lambda: bool(self.lines.running)),
+            self._doors.live(),
+        ]
         if listen := self._config.status.listen:
             works.append(serve_health(listen, lambda target: page(target, self._status())))
         tasks = [group.create_task(work) for work in works]
@@ -96,7 +102,9 @@ class Headless:
         return {
             "name": self._config.device.name,
             "state": "phone lines only",
+            "out_of_order": {"relays": self._doors.trouble} if self._doors.trouble else None,
             "lines": self.lines.status(),
+            "relays": self._doors.facts,
             "uptime_s": round(self.loop.time() - self._started_at, 1),
             "version": __version__,
         }

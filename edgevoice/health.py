@@ -1,6 +1,6 @@
 """The box's health for programs that watch many: what `ctl status` says, as two small pages without words of people.
 
-GET /health     200 when it can be used, 503 when it cannot: one JSON object, which says why
+GET /health     200 when all of it can be used, 503 when something cannot: one JSON object, which says why
 GET /metrics    numbers, in the text format of Prometheus (0.0.4)
 """
 
@@ -14,7 +14,8 @@ import msgspec
 
 from edgevoice.light import Box
 
-WELL = ("name", "state", "fault", "light", "uptime_s", "version")
+WELL = ("name", "state", "fault", "out_of_order", "last_call_failed", "light", "uptime_s", "version")
+WRONG = ("fault", "out_of_order", "last_call_failed")  # each says why, and is nothing in a box that is well
 UNFIT = {Box.STARTING.value, Box.FAULT.value}
 NUMBERS = ("uptime_s", "call_s", "waiting_ms", "overflow_ms", "volume", "microphone_dbfs")
 STATES = [state.value for state in Box]
@@ -25,7 +26,7 @@ def page(target: str, status: Mapping[str, Any]) -> tuple[int, str, str]:
     """Return status code, type and body of what is found at `target`; 404 for what is not there."""
     match target.partition("?")[0]:
         case "/health":
-            fit = status["state"] not in UNFIT
+            fit = status["state"] not in UNFIT and not any(status.get(key) for key in WRONG)
             told = {"ok": fit} | {key: status.get(key) for key in WELL}
             return 200 if fit else 503, "application/json", msgspec.json.encode(told).decode() + "\n"
         case "/metrics":
@@ -38,6 +39,8 @@ def _metrics(status: Mapping[str, Any]) -> Iterator[str]:
     yield f'edgevoice_info{{version="{status["version"]}"}} 1'
     for state in dict.fromkeys([*STATES, status["state"]]):
         yield f'edgevoice_state{{state="{state}"}} {int(state == status["state"])}'
+    for key in WRONG:
+        yield from _number(key, bool(status.get(key)))
     for key in NUMBERS:
         yield from _number(key, status.get(key))
     for group in GROUPS:

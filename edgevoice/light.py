@@ -65,6 +65,7 @@ BLACK, WHITE, RED, AMBER = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (1.0, 0.0, 0.0), (1
 GREEN, BLUE, CYAN, MAGENTA = (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 0.0, 1.0)
 
 OFF = Pattern("off", BLACK)
+OUT_OF_ORDER = Pattern("a short flash every six seconds", RED, 0.1, 5.9)  # instead of OFF
 
 BOX_PATTERNS = {
     Box.STARTING: Pattern("one short flash a second", WHITE, 0.1, 0.9),
@@ -99,9 +100,14 @@ CAUSE_PATTERNS = {
 }
 
 
-def pattern(box: Box, turn: Turn, cause: End | None = None) -> Pattern:
-    """Return what the light shows. `turn` counts only in a call, `cause` only in a fault."""
+def pattern(box: Box, turn: Turn, cause: End | None = None, *, whole: bool = True) -> Pattern:
+    """Return what the light shows. `turn` counts only in a call, `cause` only in a fault.
+
+    `whole`: every part of the box works. It counts only where nobody wants anything of it.
+    """
     match box:
+        case Box.IDLE if not whole:
+            return OUT_OF_ORDER
         case Box.IN_CALL:
             return TURN_PATTERNS[turn]
         case Box.FAULT if cause in CAUSE_PATTERNS:
@@ -131,6 +137,7 @@ def table() -> str:
         return f"| {state} | {shown.name} | {'–' if color == 'BLACK' else color.lower()} | {microphone} |"
 
     rows = [row(box.value, shown) for box, shown in BOX_PATTERNS.items()]
+    rows.insert(rows.index(row(Box.IDLE.value, OFF)) + 1, row("idle, and a part of it is out of order", OUT_OF_ORDER))
     rows += [row(f"fault: {cause.value}", shown) for cause, shown in CAUSE_PATTERNS.items()]
     rows += [row(f"in call: {turn.value}", shown) for turn, shown in TURN_PATTERNS.items()]
     return "\n".join(["| state | light | colour (RGB) | microphone |", "|---|---|---|---|", *rows])

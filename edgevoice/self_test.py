@@ -22,12 +22,16 @@ QUIET_WITHIN_S = 3.0  # a tone that sounds is waited for: that after a call, or 
 
 
 class SelfTest:
-    """Called on the event loop. `name` is the box's, `idle` tells whether nobody wants anything of it."""
+    """Called on the event loop. `name` is the box's, `idle` tells whether nobody wants anything of it.
 
-    def __init__(self, name: str, card: BoxCard, idle: Callable[[], bool]) -> None:
+    `tell` hears each verdict.
+    """
+
+    def __init__(self, name: str, card: BoxCard, idle: Callable[[], bool], tell: Callable[[Verdict], None]) -> None:
         self._name = name
         self._card = card
         self._idle = idle
+        self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._runs = asyncio.Lock()
         self._verdict: tuple[Verdict, float] | None = None  # of the last one, and when
@@ -71,6 +75,7 @@ class SelfTest:
     def _keep(self, found: Verdict) -> None:
         self._verdict = found, self._loop.time()
         log.log(logging.WARNING if found.warning else logging.INFO, "self-test: %s", found.words)
+        self._tell(found)
 
     async def _heard(self, *, aloud: bool) -> tuple[Sounding, Verdict] | None:
         """Return what was heard, or None: somebody called, or the card is lost."""

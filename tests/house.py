@@ -80,7 +80,7 @@ async def house(
     text = CONFIGURATION.format(
         listen=listen, max_calls=max_calls, lines=lines, elks=elks, twilio=twilio, folder=folder
     )
-    box = Headless(Agents(load(text), Files(folder)), Doors({}, Relays(facts="none")))
+    box = Headless(Agents(load(text), Files(folder)), Doors({}, lambda: Relays(facts="none")))
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda loop, context: box.fail(context.get("exception") or RuntimeError(str(context))))
     async with asyncio.TaskGroup() as group:

@@ -47,7 +47,7 @@ class NoFiles:
         raise ConfigError([f"$.{key}: there is no file {name}"])
 
 
-NO_DOORS = Doors({}, Relays(facts="none"))
+NO_DOORS = Doors({}, lambda: Relays(facts="none"))
 
 
 def configuration(folder: Path, more: str = "") -> Config:
@@ -190,6 +190,18 @@ def test_a_box_with_a_hat_waits_for_its_card_and_one_without_any_is_a_server(
     answered = "lines.listen = '127.0.0.1:8080'\nline.elks.path_token_file = 'token'\ncall.incoming = 'parrot'\n"
     config = load(f"{answered}device.hat = '{hat}'", profiles=profile_texts())
     assert app.is_headless(config) is headless
+
+
+@pytest.mark.parametrize(
+    "written", ["panel.button = 17", "panel.light = [25]", "call.button = 'parrot'", "call.at_start = 'parrot'"]
+)
+def test_what_has_a_button_waits_for_its_card_though_it_has_lines_too(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "CARDS", tmp_path / "no sound")
+    answered = "lines.listen = '127.0.0.1:8080'\nline.elks.path_token_file = 'token'\ncall.incoming = 'parrot'\n"
+    assert app.is_headless(load(answered))
+    assert not app.is_headless(load(f"{answered}{written}"))
 
 
 def test_a_hat_that_came_after_the_box_is_opened_by_the_id_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:

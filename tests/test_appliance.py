@@ -36,6 +36,7 @@ from edgevoice.happenings import (
     MuteAsked,
     NetworkBack,
     OpenRelay,
+    PartTold,
     PlaceCall,
     PowerOff,
     Pressed,
@@ -49,7 +50,7 @@ from edgevoice.happenings import (
     TurnChanged,
     TurnVolume,
 )
-from edgevoice.light import Box, Turn
+from edgevoice.light import BOX_PATTERNS, OFF, OUT_OF_ORDER, Box, Turn
 from edgevoice.redial import AWAY_AGAIN_S, AWAY_S, REACH_S, REFUSED_S, RETRY_S
 from edgevoice.tools import Toolbox
 
@@ -779,3 +780,46 @@ def test_whatever_happens_the_box_has_one_call_and_a_way_on(
             box.state is Box.FAULT and card
         ):
             assert box.deadline is not None, "no state waits for ever"
+
+
+# ------------------------------------------------------------------------------------------------- what does not work
+
+
+def test_a_part_that_is_out_of_order_flashes_where_the_light_would_be_off_and_nowhere_else() -> None:
+    story = idle()
+    assert story(PartTold("panel", "GPIO busy")) == story(PartTold("relays", "GPIO busy")) == []
+    assert (story.box.light, story.box.state) == (OUT_OF_ORDER, Box.IDLE)
+    story(PartTold("panel", ""))
+    assert story.box.out_of_order == {"relays": "GPIO busy"}
+    story.press()
+    assert story.box.light == BOX_PATTERNS[Box.CONNECTING]
+    story(PartTold("relays", ""))
+    story(CallEnded(Closed(End.HUNG_UP, "enough")))
+    assert (story.box.light, story.box.out_of_order) == (OFF, {})
+
+
+@pytest.mark.parametrize("end", [End.LINK_LOST, End.BROKEN, End.REFUSED, End.BAD_CREDENTIALS, End.NO_CREDIT])
+def test_that_a_call_failed_is_known_until_one_succeeds(end: End) -> None:
+    story = idle()
+    story.press()
+    story(CallEnded(Closed(end, "the service is ill")))
+    while story.box.deadline is not None:  # it tries again, and gives up
+        story.wait()
+        if story.box.state is Box.CONNECTING:
+            story(CallEnded(Closed(end, "the service is ill")))
+    assert (story.box.state, story.box.fault, story.box.failed) == (Box.IDLE, "", "the service is ill")
+    story.press()
+    story(CallOpened())
+    assert story.box.failed == ""
+
+
+def test_a_person_who_is_busy_and_a_fallback_that_is_there() -> None:
+    story = idle()
+    story.press()
+    story(CallEnded(Closed(End.BUSY, "they talk")))
+    assert story.box.failed == ""
+    story = idle(fallback="sip:reception")
+    story.press()
+    story(CallEnded(Closed(End.REFUSED, "no such model")))
+    story(CallOpened())
+    assert (story.box.state, story.box.failed) == (Box.IN_CALL, "no such model")

@@ -20,7 +20,7 @@ CONFIGURED = {"door": Relay(pin=5, pulse_s=60.0, agent_may=True), "safe": Relay(
 @pytest.fixture
 def doors() -> Iterator[Doors]:
     relays = open_relays(pins="mock", relays={name: (relay.pin, relay.pulse_s) for name, relay in CONFIGURED.items()})
-    yield Doors(CONFIGURED, relays)
+    yield Doors(CONFIGURED, lambda: relays)
     relays.close()
 
 
@@ -49,7 +49,7 @@ def test_whoever_talks_an_agent_into_it_again_and_again_is_stopped(
 def test_a_relay_that_does_not_work_is_told_to_the_agent_and_why_to_the_owner(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    broken = Doors(CONFIGURED, Relays(facts="no pins: this machine has none"))
+    broken = Doors(CONFIGURED, lambda: Relays(facts="no pins: this machine has none"))
     told = broken.open_for_agent("door", "openai", 1.0)
     assert told == "error: door does not open; the owner finds the cause in the journal"
     assert "no pins: this machine has none" in caplog.messages[-1]

@@ -87,7 +87,7 @@ def test_what_an_agent_may_do_in_a_call_over_a_line_it_does_and_of_the_rest_it_i
 
     async def story() -> None:
         async with house(tmp_path) as box:
-            box.lines._doors = Doors({"door": Relay(agent_may=True, pulse_s=0.1)}, relays)
+            box.lines._doors = Doors({"door": Relay(agent_may=True, pulse_s=0.1)}, lambda: relays)
             async with dialling_in(box) as phone:
                 await say_hello(phone)
                 await until(lambda: len(asker.told) == 4)
@@ -100,4 +100,4 @@ def test_what_an_agent_may_do_in_a_call_over_a_line_it_does_and_of_the_rest_it_i
         "open_relay": "door is open for 0.1 s",
         "rm": "error: there is no tool 'rm'; there are: hang_up, set_volume, open_relay, call",
     }
-    assert caplog.messages == ["call elks-1: relay door opened by an agent"]
+    assert caplog.messages[1:] == ["call elks-1: relay door opened by an agent"]

@@ -41,20 +41,28 @@ def _of_the_box(found: Pins) -> Finding:
     if found.words.startswith("no pins"):
         return absent("pins", found.words.removeprefix("no pins: "))
     if found.words.startswith("out of order"):
-        return failed("pins", found.words, f"{_remedy(found.words)}; then sudo systemctl restart edgevoice")
+        return failed("pins", found.words, _remedy(found.words))
     return ok("pins", f"the box has them: {found.words}")
 
 
 def _remedy(trouble: str) -> str:
     if "group spi" in trouble:
         return "sudo usermod -aG spi $USER and log in again; a service has it from its unit (SupplementaryGroups=)"
-    return "gpioinfo names who holds a pin"
+    return "gpioinfo names who holds a pin; the box takes them within seconds once they are free"
 
 
-def check_relays(relays: Mapping[str, Relay]) -> tuple[Finding, ...]:
-    """Does a door stay shut when the power comes back? One finding for each whose pin is pulled up until then."""
+def check_relays(relays: Mapping[str, Relay], by_box: str) -> tuple[Finding, ...]:
+    """Does a door open, as far as the box that runs says so (`by_box`; "": none does)? Does it stay shut else?
+
+    One more finding for each whose pin is pulled up from power-on until the box runs.
+    """
+    held: tuple[Finding, ...] = ()
+    if relays and by_box:
+        broken = by_box.startswith(("out of order", "no pins"))
+        words = f"the box has them: {by_box}"
+        held = (failed("relays", by_box, _remedy(by_box)) if broken else ok("relays", words),)
     advice = "take a pin above 8, which is pulled down, like 26; hardware/parts.md says more"
-    return tuple(
+    return held + tuple(
         warning(f"relay {name}", f"GPIO{relay.pin} is high from power-on until the box runs: it may open", advice)
         for name, relay in relays.items()
         if relay.pin in PULLED_UP

@@ -208,7 +208,7 @@ def _registrars(visit: Visit, box: Mapping[str, Any] | None) -> tuple[Finding, .
 
 def _panel(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Finding, ...]:
     config = visit.agents.config
-    relays = check_relays(config.relay) if config.panel.pins != "none" else ()
+    relays = check_relays(config.relay, str((box or {}).get("relays") or ""))
     if silent or is_headless(config):
         words = "not looked at: the box may have them" if silent else "no button and no light is wanted"
         return absent("pins", words), *relays

@@ -14,6 +14,7 @@ from typing import Any
 from edgevoice.errors import DeviceError
 
 GPIO_CHIPS = "/dev/gpiochip*"
+AGAIN_S = 5.0  # pins that cannot be had are asked for again so often: somebody has them, or they are not there yet
 LGPIO_MISSING = 'lgpio is not installed: "apt install python3-lgpio", in a venv with --system-site-packages'
 
 

@@ -126,13 +126,23 @@ def test_a_light_that_nobody_saw_fails() -> None:
 
 
 def test_a_door_that_may_open_when_the_power_comes_back_is_a_warning() -> None:
-    (found,) = check_relays({"safe": Relay(pin=9), "gate": Relay(pin=8), "door": Relay()})
+    (found,) = check_relays({"safe": Relay(pin=9), "gate": Relay(pin=8), "door": Relay()}, "")
     assert (found.name, *told(found)) == (
         "relay gate",
         WARNING,
         "GPIO8 is high from power-on until the box runs: it may open",
     )
-    assert [check_relays({"door": Relay(pin=pin)}) != () for pin in range(28)] == [True] * 9 + [False] * 19
+    assert [check_relays({"door": Relay(pin=pin)}, "") != () for pin in range(28)] == [True] * 9 + [False] * 19
+
+
+def test_a_door_that_the_box_cannot_open_fails() -> None:
+    door = {"door": Relay(pin=26)}
+    assert [told(one) for one in check_relays(door, '"door" GPIO26, pins of lgpio')] == [
+        (OK, 'the box has them: "door" GPIO26, pins of lgpio')
+    ]
+    for words in ('out of order: relays "door" GPIO26: GPIO busy', "no pins: this machine has no /dev/gpiochip*"):
+        assert [told(one) for one in check_relays(door, words)] == [(FAILED, words)]
+    assert check_relays({}, "none") == check_relays(door, "") == ()
 
 
 # ---------------------------------------------------------------------------------------------------- phone lines

@@ -60,7 +60,13 @@ async def exchange(port: int, sent: bytes) -> bytes:
 
 def test_a_box_that_can_be_used_is_well_and_one_that_cannot_says_why() -> None:
     async def story() -> None:
-        for status, code in ((STATUS, 200), (STATUS | {"state": "fault", "fault": "no card"}, 503)):
+        for status, code in (
+            (STATUS, 200),
+            (STATUS | {"state": "fault", "fault": "no card"}, 503),
+            (STATUS | {"state": "waiting to retry", "fault": "the service cannot be reached"}, 503),
+            (STATUS | {"out_of_order": {"panel": "GPIO busy"}}, 503),
+            (STATUS | {"last_call_failed": "the key is wrong"}, 503),
+        ):
             async with serving(status) as port:
 
                 def get(port: int = port) -> tuple[int, dict[str, object]]:
@@ -72,7 +78,9 @@ def test_a_box_that_can_be_used_is_well_and_one_that_cannot_says_why() -> None:
                             return refused.code, json.load(refused)
 
                 found, told = await asyncio.to_thread(get)
-                assert (found, told["ok"], told["fault"]) == (code, code == 200, status["fault"])
+                assert (found, told["ok"]) == (code, code == 200)
+                for why in ("fault", "out_of_order", "last_call_failed"):
+                    assert told[why] == status.get(why)
 
     asyncio.run(story())
 
@@ -84,6 +92,9 @@ def test_numbers_are_told_as_prometheus_reads_them() -> None:
     assert 'edgevoice_state{state="idle"} 1' in lines
     assert 'edgevoice_state{state="fault"} 0' in lines
     for line in (
+        "fault 0",
+        "out_of_order 0",
+        "last_call_failed 0",
         "uptime_s 12.5",
         "counters_playback_xruns 3",
         "echo_suspicions 2",

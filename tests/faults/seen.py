@@ -27,11 +27,11 @@ from types import TracebackType
 from typing import NamedTuple
 
 from edgevoice.errors import DeviceError
-from edgevoice.light import BOX_PATTERNS, CAUSE_PATTERNS, OFF, TURN_PATTERNS, Pattern, rhythm
+from edgevoice.light import BOX_PATTERNS, CAUSE_PATTERNS, OFF, OUT_OF_ORDER, TURN_PATTERNS, Pattern, rhythm
 from tests.e2e.box import LED, RunningBox
 from tests.lab.labgpio.pins import Edge, Pins
 
-PATTERNS = {pattern.name: pattern for pattern in (*BOX_PATTERNS.values(), *TURN_PATTERNS.values(), OFF)}
+PATTERNS = {pattern.name: pattern for pattern in (*BOX_PATTERNS.values(), *TURN_PATTERNS.values(), OFF, OUT_OF_ORDER)}
 PATTERNS |= {pattern.name: pattern for pattern in CAUSE_PATTERNS.values()}
 LOOK_S = 0.1
 APART_S = 0.5  # between two looks: who asks so late knows nothing of the time between

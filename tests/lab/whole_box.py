@@ -80,6 +80,8 @@ def main() -> int:
             _hangs,
             _is_starved,
             _loses_its_card,
+            _is_before_its_card,
+            _is_before_its_pins,
             _writes_nothing,
         ):
             step(box)
@@ -195,6 +197,33 @@ def _loses_its_card(box: Box) -> None:
     box.run(f"echo snd_aloop.0 >{DRIVER}/bind")
     box.idle()
     box.row("card back, to idle", f"{time.monotonic() - at:.1f} s", wanted="3 s on a real one")
+
+
+def _is_before_its_card(box: Box) -> None:
+    """The kernel has no driver of sound at all when the service starts: a USB card is plugged in later."""
+    box.run("systemctl stop edgevoice && modprobe -r snd-aloop && ! grep -q alsa /proc/devices", limit_s=60)
+    box.run("systemctl start edgevoice", limit_s=120)
+    box.until(lambda: box.status("state") == "fault")
+    at = time.monotonic()
+    box.run("modprobe snd-aloop")
+    box.idle()
+    box.row("started where nothing was known of sound, then a card", f"{time.monotonic() - at:.1f} s to idle")
+
+
+def _is_before_its_pins(box: Box) -> None:
+    """Another program has the button's pin when the service starts."""
+    hold = "import lgpio, time; lgpio.gpio_claim_input(lgpio.gpiochip_open(0), 17); time.sleep(600)"
+    python = "/opt/edgevoice/current/bin/python"
+    holder = f"systemd-run -q --collect --unit=holder -p WorkingDirectory=/tmp {python} -c '{hold}'"
+    box.run(f"systemctl stop edgevoice && {holder}")
+    box.run("sleep 3; systemctl start edgevoice", limit_s=120)
+    box.until(lambda: bool(box.status("out_of_order")))
+    box.row("a pin that another program has", box.property("StatusText")[:34], "GPIO" in box.property("StatusText"))
+    at = time.monotonic()
+    box.run("systemctl stop holder")
+    box.until(lambda: not box.status("out_of_order"))
+    box.row("the pin is free: button and light work", f"{time.monotonic() - at:.1f} s")
+    _talks(box)
 
 
 def _writes_nothing(box: Box) -> None:

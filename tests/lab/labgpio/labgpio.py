@@ -15,10 +15,13 @@ a time is monotonic seconds, which all processes of a machine share.
     follow 25       be told every change for ever  -> JSON [time, level] lines: those so far, now, and each as it comes
     wait 25 1 2.5   wait until it has this level   -> the time; 2.5 s at most
     anything else                                  -> "error: " and why
+
+While the file that LABGPIO_HELD names is there, another program has the pins: claiming one fails as in the kernel.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -62,6 +65,12 @@ class LabFactory(MockFactory):  # type: ignore[misc]
             return
         path.unlink(missing_ok=True)  # of a predecessor that was killed
         threading.Thread(target=_Server(str(path), self).serve_forever, name="labgpio", daemon=True).start()
+
+    def pin(self, name: Any) -> Any:
+        """Claim one. Raises OSError while another program has it."""
+        if (held := os.environ.get("LABGPIO_HELD")) and Path(held).exists():
+            raise OSError(errno.EBUSY, "GPIO busy")
+        return super().pin(name)
 
     def close(self) -> None:
         """Let go of the pins. They stay readable until the process ends: was the light off in the end?"""
