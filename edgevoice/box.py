@@ -185,8 +185,10 @@ class RunningBox:
 
     def open_panel(self) -> None:
         """Take the pins of button and light."""
+        panel = self._config.panel
         self.panel.open(
-            self._config.panel,
+            panel,
+            wanted=panel.pins != "none" and not self._config.left_out >= {"panel.button", "panel.light"},
             on_press=lambda at: self._post_soon(self._stop_agent()),
             on_release=lambda at: self._post_soon(Released()),
             on_hold=lambda at: self._post_soon(HeldLong()),

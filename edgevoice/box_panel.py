@@ -32,11 +32,16 @@ class BoxPanel:
         self,
         wired: schema.Panel,
         *,
+        wanted: bool,
         on_press: Callable[[float], None],
         on_release: Callable[[float], None],
         on_hold: Callable[[float], None],
     ) -> None:
-        """Take the pins; a box without its button still answers to ctl, and says what is wrong."""
+        """Take the pins; a box without its button still answers to ctl, and says what is wrong.
+
+        `wanted`: somebody wrote of a button or a light, so that it is a trouble to have none on this machine.
+        """
+        self._wanted = wanted
         self._claim = partial(
             open_panel,
             pins=wired.pins,
@@ -67,8 +72,10 @@ class BoxPanel:
                 log.debug("panel: %s", error)
 
     def _take(self, panel: Panel) -> None:
-        self.trouble, self._panel = "", panel
-        log.info("panel: %s", panel.facts)
+        self.trouble = panel.facts if self._wanted and panel.factory is None else ""
+        if panel.facts != self._panel.facts:
+            log.log(logging.ERROR if self.trouble else logging.INFO, "panel: %s", panel.facts)
+        self._panel = panel
         panel.show(self._box.light)
 
     def close(self) -> None:

@@ -52,7 +52,7 @@ class Doors:
                 self._relays = self._claim()
             except DeviceError as error:
                 log.debug("relays: %s", error)
-            else:
+            if not self.trouble:
                 log.info("relays: %s", self.facts)
 
     def close(self) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
+from edgevoice import schema
 from edgevoice.appliance import Appliance
 from edgevoice.box_panel import BoxPanel
+from edgevoice.drivers import pins
 from edgevoice.events import Closed, End
 from edgevoice.happenings import CallEnded, CallOpened, CardLost, CardReady, Happening, Rings
 
@@ -44,3 +47,15 @@ def test_a_card_that_is_lost_meanwhile_is_a_warning(caplog: pytest.LogCaptureFix
 def test_a_call_that_comes_in_meanwhile_is_none_that_was_tried(caplog: pytest.LogCaptureFixture) -> None:
     lines = told(caplog, CardReady(), NO_WAY, None, NO_WAY, Rings("elks-1", allowed=True))
     assert lines[-1] == (logging.INFO, "box: ringing")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_machine_without_pins_is_a_trouble_where_somebody_wrote_of_a_button(
+    wanted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("GPIOZERO_PIN_FACTORY", raising=False)
+    monkeypatch.setattr(pins, "GPIO_CHIPS", str(tmp_path / "gpiochip*"))
+    panel = BoxPanel(Appliance(button="parrot"))
+    panel.open(schema.Panel(), wanted=wanted, on_press=print, on_release=print, on_hold=print)
+    assert panel.facts == f"no pins: this machine has no {tmp_path}/gpiochip*"
+    assert panel.trouble == (panel.facts if wanted else "")
