@@ -40,6 +40,7 @@ from edgevoice.drivers.profile_files import card_ids
 from edgevoice.drivers.still_card import StillCard
 from edgevoice.errors import DeviceError
 from edgevoice.events import Answer, Command, Listen, Play, Uplink
+from edgevoice.files import make_folder
 from edgevoice.profiles import as_found
 from edgevoice.schema import Config
 
@@ -57,7 +58,12 @@ Found = tuple[dict[str, Any], list[str]]  # raw measurements, and what could not
 
 
 def run(config: Config, open_card: Callable[[], OpenedCard], *, out: Path | None, as_json: bool) -> int:
-    """Measure, print the table; return 0 when all that is promised and was measured is met, else 1."""
+    """Measure, print the table; return 0 when all that is promised and was measured is met, else 1.
+
+    Raises DeviceError when `out` cannot be written to, before anything is measured.
+    """
+    if out:
+        make_folder(out)
     tell: Tell = (lambda text: None) if as_json else (lambda text: print(f"... {text}", file=sys.stderr, flush=True))
     raw: dict[str, Any] = {"period_ms": PERIOD_MS}
     missing: list[str] = []

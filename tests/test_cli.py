@@ -150,8 +150,7 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_is_computed(
     done = edgevoice(command, *configured, "--out", place, cwd=tmp_path)
     assert (done.stdout == "") == (command != "demo"), "the demo says what it is about to do"
     assert done.returncode == 69
-    assert re.search(rf"^edgevoice: {place} cannot be written to: .*; name another folder", done.stderr, re.MULTILINE)
-    assert "Traceback" not in done.stderr
+    assert re.fullmatch(rf"edgevoice: {place} cannot be written to: .*; name another folder.*\n", done.stderr)
 
 
 def test_demo_writes_where_it_is_told_and_says_what_to_look_at(tmp_path: Path) -> None:
@@ -186,7 +185,7 @@ def test_whoever_breaks_a_calibration_off_gets_the_prompt_back_and_no_trace(tmp_
         assert running.stderr
         assert running.stdout.readline() == "Listening to the room, then playing a sweep ... (4 s; please be quiet)\n"
         running.send_signal(signal.SIGINT)
-        assert running.wait(5) == 130
+        assert running.wait(30) == 130
         assert running.stderr.read() == ""
 
 
