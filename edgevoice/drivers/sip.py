@@ -102,7 +102,7 @@ class Endpoint:
         self._calls: dict[int, SipCall] = {}
         self._next = 2  # our own calls are even
         self._packets: Packets | None = None
-        self._alive_at = 0.0
+        self._silent_s = 0.0  # of looks without a sign of life: whoever was stopped has lost time, not a worker
         self._ready = False
         self._why = ""  # the worker ends, in its own words
         self._gone = asyncio.Event()
@@ -158,7 +158,7 @@ class Endpoint:
             self.workers += 1
             self._why = ""
             self._gone.clear()
-            self._alive_at = self._loop.time() + START_S - HUNG_S
+            self._silent_s = HUNG_S - START_S
             self._packets = Packets(ours, self._take, self._gone.set)
             self.send(json.dumps(self._start))
             hangs = False
@@ -175,7 +175,7 @@ class Endpoint:
         """Have accounts registered while the worker lives; tell whether it hangs."""
         while not self._gone.is_set():
             now = self._loop.time()
-            if now - self._alive_at > HUNG_S:
+            if self._silent_s > HUNG_S:
                 return True
             for index, registration in enumerate(self.registrations):
                 if now >= registration.deadline and self._ready:
@@ -185,7 +185,7 @@ class Endpoint:
                 async with asyncio.timeout(LOOK_S):
                     await self._gone.wait()
             except TimeoutError:
-                pass
+                self._silent_s += LOOK_S
         return False
 
     def send(self, message: str | bytes) -> None:
@@ -202,7 +202,7 @@ class Endpoint:
 
     def _take(self, packet: bytes) -> None:
         if packet[:1] == b"{":
-            self._alive_at = self._loop.time()
+            self._silent_s = 0.0
             self._told(packet.decode(errors="replace"))
         elif len(packet) > NUMBER.size and (call := self._calls.get(NUMBER.unpack_from(packet)[0])):
             call.take(packet)

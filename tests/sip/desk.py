@@ -16,7 +16,7 @@ from edgevoice.lines.sip_account import Account, worker_account, worker_start
 from tests.sip.media import Media
 from tests.sip.peer import Invited, Message, Peer, sdp
 
-WAIT_S = 10.0  # this machine may be busy with other things
+WAIT_S = 30.0  # this machine may be busy with other things
 
 
 class Talk:

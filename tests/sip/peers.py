@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.ports import free_port
 
 HERE = Path(__file__).parent
-START_S = 10.0
+START_S = 30.0
 TLS_DAYS = "2"
 
 
@@ -54,7 +54,7 @@ async def sipp(scenario: str, folder: Path, *arguments: str) -> AsyncIterator[tu
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         *("sipp", "-sf", str(HERE / scenario), "-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin"),
-        *("-timeout", "20s", "-timeout_error", *arguments),
+        *("-timeout", "60s", "-timeout_error", *arguments),
         cwd=folder, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -23,7 +23,7 @@ SECRET, PASSWORD, CALLER, CALLED = "opensesame", "vErysecret", "4670123456789", 
 HEADLESS = '[call]\nincoming = "parrot"\n'
 AT_THE_DOOR = '[card]\nsimulate = true\n[call]\nbutton = "sip:reception"\nincoming = "card"\nauto_answer = true\n'
 STRAY = "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContent-Length: 0"  # nobody asked
-WAIT_S = 15.0
+WAIT_S = 30.0
 
 CONFIGURATION = """
 {more}
