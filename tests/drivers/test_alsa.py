@@ -89,6 +89,11 @@ def test_a_busy_card_is_refused_in_words(world: World) -> None:
         card.close()
 
 
+def starts(world: World, who: str) -> int:
+    """Count the starts that the card has seen; an xrun that this machine's being late has made is followed by one."""
+    return sum(event[2:4] == (who, "start") for event in world.events())
+
+
 def play(card: AlsaCard, pcm: np.ndarray) -> None:
     while len(pcm):
         card.read()
@@ -104,12 +109,15 @@ def test_a_drop_accounts_for_every_frame(world: World) -> None:
         sound = noise(RATE // 2)
         sound[sound == 0] = 1
         play(card, sound)
+        asked = world.now()
         held = card.drop()
+        took = world.now() - asked
         played = np.count_nonzero(world.spk[began : world.now() + RATE // 10])
-        assert abs(played - (len(sound) - held)) <= 48, "a millisecond passes between asking and dropping"
+        assert abs(played - (len(sound) - held)) <= 48 + took, "a millisecond passes between asking and dropping"
         assert card.queued() == 0
+        before = starts(world, "speaker")
         play(card, noise(4800, seed=2))
-        assert card.queued() > 0, "it starts again by itself"
+        assert starts(world, "speaker") > before, "it starts again by itself"
     finally:
         card.close()
 
@@ -125,7 +133,7 @@ def test_an_underrun_is_counted_and_nothing_is_lost(world: World) -> None:
         assert card.queued() == 0
         card.write(np.full(960, 7, np.int16))
         assert card.counters.playback_xruns == 1
-        for _ in range(5):
+        while card.queued():
             card.read()
         sound = world.spk[began : world.now()]
         assert (np.count_nonzero(sound == 5), np.count_nonzero(sound == 7)) == (960, 960)
@@ -142,7 +150,7 @@ def test_a_reader_who_comes_too_late_is_counted_and_goes_on(world: World) -> Non
             os.sched_yield()
         for _ in range(30):
             assert len(card.read()) == 480
-        assert card.counters.capture_xruns == 1
+        assert card.counters.capture_xruns == starts(world, "mic") - 1 >= 1
     finally:
         card.close()
 
@@ -252,17 +260,20 @@ def test_every_start_of_either_direction_is_counted(world: World) -> None:
     try:
         assert (card.restarts, card.position()) == (1, None), "the capture runs, the loudspeaker does not"
         play(card, noise(4800))
-        assert card.restarts == 2
+        assert card.restarts == starts(world, "mic") + starts(world, "speaker") >= 2
         card.drop()
         assert card.position() is None
         play(card, noise(4800))
-        assert card.restarts == 3
         idle(0.06)
         card.write(noise(960))
-        assert (card.restarts, card.counters.playback_xruns) == (4, 1)
+        assert card.restarts == starts(world, "mic") + starts(world, "speaker")
+        assert card.counters.playback_xruns == starts(world, "speaker") - 2 >= 1, (
+            "but for the first, and after the drop"
+        )
         idle(0.25)
         card.read()
-        assert (card.restarts, card.counters.capture_xruns) == (5, 1)
+        assert card.restarts == starts(world, "mic") + starts(world, "speaker")
+        assert card.counters.capture_xruns == starts(world, "mic") - 1 >= 1
     finally:
         card.close()
 
@@ -283,10 +294,12 @@ def undisturbed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
 def test_a_card_that_has_run_dry_tells_by_the_clock_how_long_ago(
     monkeypatch: pytest.MonkeyPatch, undisturbed: Callable[[], bool]
 ) -> None:
-    wrong = []
+    wrong: list[float] = []
     with World(rate=RATE, mic_step=1) as world:
         monkeypatch.setenv("ALSA_CONFIG_PATH", world.conf)
-        for _ in range(9):
+        for _ in range(90):
+            if len(wrong) == 9:
+                break
             card = open_card(CARD)
             try:
                 card.write(noise(960))
@@ -311,7 +324,9 @@ def test_frames_lost_by_xruns_are_counted(world: World, undisturbed: Callable[[]
     sound = np.full(RATE, 9, np.int16)
     wrong: dict[str, list[float]] = {"playback": [], "capture": []}
     try:
-        for number in range(12):
+        for number in range(60):
+            if min(map(len, wrong.values())) >= 12:
+                break
             began = world.now()
             for _ in range(5):
                 card.read()

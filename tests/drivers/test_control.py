@@ -56,7 +56,7 @@ def run(serving: AbstractAsyncContextManager[str], story: Callable[[str], Awaita
     """Tell the story while the server serves."""
 
     async def both() -> None:
-        async with serving as taken, asyncio.timeout(10):
+        async with serving as taken, asyncio.timeout(30):
             await story(taken)
 
     asyncio.run(both())
@@ -264,7 +264,7 @@ def test_the_socket_is_gone_after_the_end(path: str) -> None:
 
 def test_the_end_of_the_server_ends_its_conversations(path: str) -> None:
     async def conversation() -> bytes:
-        async with serve(path, echo) as taken, asyncio.timeout(10):
+        async with serve(path, echo) as taken, asyncio.timeout(30):
             reader, writer = await asyncio.open_unix_connection(taken)
             writer.write(b'{"do": "status"}\n')
             await reader.readline()

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from edgevoice.drivers import http
+from tests.ports import free_port
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -31,7 +32,7 @@ def asked(serve: Serve, *, form: tuple[tuple[str, str], ...] = (), method: str =
             await serve(reader, writer)
             served.set()
 
-        async with asyncio.timeout(20), await asyncio.start_server(once, "127.0.0.1", 0) as server:
+        async with asyncio.timeout(60), await asyncio.start_server(once, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             answer = await http.ask(method, f"http://127.0.0.1:{port}/a1/calls", {"Authorization": "Basic x"}, form)
             await served.wait()
@@ -85,11 +86,7 @@ def test_an_answer_that_is_none_is_like_no_answer(answer: bytes) -> None:
 
 def test_nobody_listening_is_status_0() -> None:
     async def story() -> tuple[int, bytes]:
-        server = await asyncio.start_server(answers(OK), "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        server.close()
-        await server.wait_closed()
-        return await http.ask("GET", f"http://127.0.0.1:{port}/", {}, ())
+        return await http.ask("GET", f"http://127.0.0.1:{free_port()}/", {}, ())
 
     status, why = asyncio.run(story())
     assert (status, b"refused" in why) == (0, True)

@@ -23,7 +23,7 @@ def after_it(folder: Path, *, kind: str = "mock") -> subprocess.CompletedProcess
     (installed / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (installed / "python").chmod(0o755)
     env = {"PATH": os.environ["PATH"], "RUNTIME_DIRECTORY": str(folder), "GPIOZERO_PIN_FACTORY": kind}
-    return subprocess.run(["sh", installed / "shut-doors"], env=env, capture_output=True, text=True, timeout=30)
+    return subprocess.run(["sh", installed / "shut-doors"], env=env, capture_output=True, text=True, timeout=60)
 
 
 def test_a_box_that_is_killed_leaves_its_list_and_one_that_ends_does_not(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_a_box_that_is_killed_leaves_its_list_and_one_that_ends_does_not(tmp_pat
                 box.wait_for_state("idle")
                 assert (tmp_path / "relays").exists()
                 box.process.send_signal(number)
-                box.process.wait(20)
+                box.process.wait(30)
             assert (tmp_path / "relays").exists() is left
             ran = after_it(tmp_path)
             assert ran.returncode == 0, ran

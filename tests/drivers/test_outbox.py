@@ -30,7 +30,7 @@ async def pair() -> AsyncIterator[tuple[ServerConnection, ClientConnection]]:
 
 def run(story: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await story
 
     asyncio.run(bounded())

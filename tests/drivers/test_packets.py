@@ -26,14 +26,14 @@ def test_what_is_said_to_somebody_who_is_late_arrives_later_and_in_order() -> No
                 sending.send(packet)
             assert sending.full
             receiving = Packets(theirs, take, lambda: None)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await all_came.wait()
                 await sending.room()
             assert came == said
             assert not sending.full
             receiving.close()
             theirs.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await gone.wait()
             sending.send(b"into the void")
             assert not sending.full
@@ -52,7 +52,7 @@ def test_who_waits_for_room_is_let_go_when_the_other_side_has_died() -> None:
             await asyncio.sleep(0)
             assert not waiting.done()
             theirs.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await waiting
 
     asyncio.run(tale())

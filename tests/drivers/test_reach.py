@@ -15,6 +15,7 @@ from edgevoice.drivers.http import ask
 from edgevoice.drivers.reach import port_trouble, reach, resolve
 from tests.doctor.certificates import certificate
 from tests.doctor.service import Service
+from tests.ports import free_port
 
 YEAR_S = 365 * 86_400
 
@@ -87,9 +88,7 @@ def test_what_speaks_another_language_is_reached_and_tells_no_time() -> None:
 
 
 def test_a_port_where_nobody_listens_is_told() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert reach("localhost", port, tls=True).trouble == "Connection refused"
+    assert reach("localhost", free_port(), tls=True).trouble == "Connection refused"
 
 
 @pytest.fixture
@@ -115,8 +114,8 @@ def test_a_name_that_cannot_be_one_is_told_and_nothing_is_raised() -> None:
 
 
 def test_a_port_that_is_free_can_be_listened_on_and_one_that_is_taken_cannot() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        taken = f"127.0.0.1:{server.getsockname()[1]}"
+    taken = f"127.0.0.1:{free_port()}"
+    with socket.create_server(("127.0.0.1", int(taken.partition(":")[2]))):
         assert port_trouble(taken) == f"{taken}: Address already in use"
     assert port_trouble(taken) == ""
     assert port_trouble("[::1]:0") in ("", "[::1]:0: Cannot assign requested address")

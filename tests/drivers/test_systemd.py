@@ -24,7 +24,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     """systemd's end of the notify socket."""
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.settimeout(5)
+        listener.settimeout(30)
         listener.bind(path if request.param == "path" else "\0" + path)
         monkeypatch.setenv("NOTIFY_SOCKET", path if request.param == "path" else "@" + path)
         yield listener
@@ -115,7 +115,7 @@ def test_systemd_sees_what_the_box_wishes_and_a_machine_that_is_still_up_is_told
         (runtime / verb).unlink()  # as systemd does
         await switching
 
-    asyncio.run(asyncio.wait_for(seen(), 10))
+    asyncio.run(asyncio.wait_for(seen(), 30))
     assert not (runtime.parent / "asked").exists(), "nothing else was needed"
     assert f"the machine was told to {verb} and is still up" in caplog.text
 
@@ -139,7 +139,7 @@ def test_a_box_that_is_stopped_takes_its_wish_back(runtime: Path) -> None:
         switching.cancel()
         await asyncio.wait([switching])
 
-    asyncio.run(asyncio.wait_for(stopped(), 10))
+    asyncio.run(asyncio.wait_for(stopped(), 30))
     assert list(runtime.iterdir()) == []
 
 

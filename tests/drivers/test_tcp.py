@@ -12,6 +12,7 @@ import pytest
 
 from edgevoice.drivers import tcp
 from edgevoice.drivers.tcp import Unreached, aside, connected, look_up
+from tests.ports import free_port
 
 
 def test_of_several_addresses_the_one_that_answers_is_taken() -> None:
@@ -28,12 +29,11 @@ def test_of_several_addresses_the_one_that_answers_is_taken() -> None:
 
 
 def test_where_nobody_listens_it_says_so_and_leaves_no_socket() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     with pytest.raises(Unreached, match="Connection refused"):  # a socket left open would be a warning, and so an error
-        asyncio.run(connected("127.0.0.1", port, 5.0))
+        asyncio.run(connected("127.0.0.1", free_port(), 5.0))
 
 
+@pytest.mark.usefixtures("no_such_name")
 def test_a_name_that_does_not_exist_is_told_from_a_name_server_that_does_not_answer() -> None:
     with pytest.raises(Unreached, match="there is no such name"):
         asyncio.run(look_up("nobody.invalid", 443))
@@ -63,7 +63,7 @@ def test_a_connection_that_nobody_accepts_is_given_up_in_time() -> None:
                 knocking.close()
             return time.monotonic() - began
 
-    assert 0.25 < asyncio.run(story()) < 2.0
+    assert 0.25 < asyncio.run(story()) < 30.0, "the kernel would try for two minutes"
 
 
 def test_the_end_does_not_wait_for_what_is_asked_aside() -> None:

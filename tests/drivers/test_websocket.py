@@ -130,7 +130,7 @@ class Call:
             self.opened.set()
 
     async def run(self) -> None:
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             await self.leg.run(self.deliver, group)
 
 
@@ -301,6 +301,7 @@ def test_a_certificate_that_our_clock_does_not_like_is_tried_again_for_the_clock
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("no_such_name")
 @pytest.mark.parametrize(("port", "why"), [(9, "refused"), (None, "there is no such name")])
 def test_where_there_is_no_way_to_the_service_that_is_told(port: int | None, why: str) -> None:
     class Nowhere(CountingWire):
