@@ -56,7 +56,7 @@ class Files:
         return self.folder / name
 
 
-def run(story: Coroutine[Any, Any, None], within_s: float = 20.0) -> None:
+def run(story: Coroutine[Any, Any, None], within_s: float = 60.0) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(within_s):
             await story

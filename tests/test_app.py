@@ -68,7 +68,7 @@ def test_a_mistake_in_the_audio_thread_ends_the_program(tmp_path: Path, monkeypa
     monkeypatch.setattr(app, "open_configured", mistaken)
     config = configuration(tmp_path)
     with pytest.raises(ExceptionGroup) as ended:
-        asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 10))
+        asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 30))
     assert ended.value.subgroup(ZeroDivisionError) is not None
     assert not (tmp_path / "control.sock").exists(), "and still leaves nothing behind"
 
@@ -80,7 +80,7 @@ def test_a_mistake_on_the_loop_ends_the_program(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(BoxCard, "_ready", mistaken)
     config = configuration(tmp_path, "[card]\nsimulate = true\n")
     with pytest.raises(ExceptionGroup) as ended:
-        asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 10))
+        asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 30))
     assert ended.value.subgroup(ZeroDivisionError) is not None
 
 

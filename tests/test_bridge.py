@@ -50,7 +50,7 @@ def test_the_pause_after_a_voice_ends_the_turn_though_sound_goes_on_coming() -> 
         await person.began.wait()
         for event in (SpeechStarted(), Audio(LOUD), SpeechStopped()):
             person.tell(event)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while "Play" not in person.told:
                 person.tell(Audio(bytes(640)))
                 await asyncio.sleep(0.01)
@@ -87,7 +87,7 @@ def test_the_near_leg_is_free_before_the_far_side_has_said_goodbye() -> None:
         running = asyncio.create_task(bridge.run())
         await person.began.wait()
         bridge.want(lambda machine: machine.hang_up("enough"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await free.wait()
             assert (slow.gone, running.done(), slow.told[-1]) == (False, False, "HangUp")
             slow.may_go.set()

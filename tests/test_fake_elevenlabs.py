@@ -50,7 +50,7 @@ class Recorder(AudioInterface):
 
     def wait_for(self, what: str) -> None:
         """Take what is heard until this is."""
-        while self.heard.get(timeout=10.0) != what:
+        while self.heard.get(timeout=30.0) != what:
             pass
 
 

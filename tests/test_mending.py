@@ -59,7 +59,7 @@ def run(
 
     monkeypatch.setattr(RunningBox, "live", watched)
     config: Config = configuration(folder, more)
-    asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 20))
+    asyncio.run(asyncio.wait_for(app.run(config, Agents(config, NoFiles())), 60))
     return boxes[0]
 
 
@@ -167,7 +167,7 @@ def test_an_audio_thread_that_stands_still_ends_the_process(tmp_path: Path, monk
     over = threading.Event()
 
     def never() -> OpenedCard:
-        over.wait(20)
+        over.wait(60)
         raise DeviceError("it is over")
 
     monkeypatch.setattr(audio_thread, "LEAVE_S", 0.01)
@@ -187,7 +187,7 @@ def test_one_that_nothing_helps_is_left_alone_and_the_box_lives_on(
     over, told = threading.Event(), list[str]()
 
     def never() -> OpenedCard:
-        over.wait(20)
+        over.wait(60)
         raise DeviceError("it is over")
 
     def notify(**fields: str | int) -> None:
@@ -219,7 +219,7 @@ def test_it_ends_though_a_call_waits_for_the_audio_thread(
 
         def read_until() -> NDArray[np.int16]:
             if stands.is_set():
-                over.wait(20)
+                over.wait(60)
             return read()
 
         monkeypatch.setattr(card, "read", read_until)
@@ -252,7 +252,7 @@ def test_a_thread_that_was_given_up_and_goes_on_is_no_fault_any_more(
     def late() -> OpenedCard:
         opened.append(1)
         if len(opened) == 1:
-            over.wait(20)
+            over.wait(60)
             raise DeviceError("it is over")
         return real(configuration(tmp_path, "[card]\nsimulate = true\n"))
 

@@ -18,7 +18,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE_S = 20.0  # a fake that says nothing for so long is broken
+PATIENCE_S = 60.0  # a fake that says nothing for so long is broken
 KEY = {"Authorization": "Basic " + base64.b64encode(b"AC1:secret").decode()}
 
 
@@ -107,7 +107,7 @@ async def ask(port: int, method: str, path: str, form: dict[str, str], headers: 
 
 async def until(port: int, path: str, key: str, wanted: str) -> None:
     """Ask, as the box does, until a call is where it should be."""
-    for _ in range(200):
+    for _ in range(600):
         _, body = await ask(port, "GET", path, {}, KEY)
         if json.loads(body)[key] == wanted:
             return
