@@ -19,13 +19,13 @@ from edgevoice.agents.gemini_session import Settings, setup
 from tests.e2e.agent_service import GEMINI, AgentService
 from tests.e2e.box import voice
 
-PATIENCE_S = 10.0  # a fake that says nothing for so long is broken
+PATIENCE_S = 30.0  # a fake that says nothing for so long is broken
 LOUD = (8000 * np.sin(np.arange(16_000) / 5)).astype("<i2").tobytes()
 
 
 @contextmanager
-def fake(folder: Path, *options: str) -> Iterator[AgentService]:
-    with AgentService(GEMINI, folder, voice("story", 24_000)[:48_000], *options) as service:
+def fake(folder: Path, *options: str, seconds: int = 2) -> Iterator[AgentService]:
+    with AgentService(GEMINI, folder, np.resize(voice("story", 24_000), seconds * 24_000), *options) as service:
         yield service
 
 
@@ -64,7 +64,7 @@ def marks(messages: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_marked_turn_is_answered_and_a_mark_cuts_the_answer_off(tmp_path: Path) -> None:
-    with fake(tmp_path) as service, talking(service) as socket:
+    with fake(tmp_path, seconds=20) as service, talking(service) as socket:
         until(socket, "setupComplete")
         put(socket, activityStart={})
         say(socket, LOUD)
