@@ -32,6 +32,7 @@ from edgevoice.visitor import Visitor
 from tests import journal
 from tests.drivers import certificates
 from tests.house import NOTHING, SILENCE, dialling_in, house, last_kind, next_kind, run, say_hello, until
+from tests.ports import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -268,8 +269,8 @@ def test_a_port_that_is_taken_is_told_once_and_served_when_it_is_free(
     monkeypatch.setattr(reception, "BIND_S", (0.01,))
 
     async def story() -> None:
-        async with await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0) as other:
-            port = other.sockets[0].getsockname()[1]
+        port = free_port()
+        async with await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", port) as other:
             async with house(tmp_path, listen=f"127.0.0.1:{port}") as box:
                 status = box.lines.status()
                 assert (status["listen"], "already in use" in str(status["trouble"])) == (None, True)

@@ -15,6 +15,7 @@ import pytest
 from edgevoice.events import Closed, End, Progress, Stage
 from edgevoice.lines.service import Flowing
 from edgevoice.lines.sip_account import Account, route
+from tests.ports import free_port
 from tests.sip.desk import desk
 from tests.sip.peer import accept, answer, over_tcp, over_udp, refuse
 from tests.sip.peers import baresip, certificate, kamailio, sipp
@@ -72,8 +73,7 @@ def test_a_registrar_that_forbids_is_asked_once() -> None:
 
 def test_a_registrar_that_starts_after_the_box_is_found(tmp_path: Path) -> None:
     async def tale() -> None:
-        async with over_tcp() as peer:
-            port = peer.port
+        port = free_port()
         async with desk(Account(f"127.0.0.1:{port}", "6001", transport="tcp")) as ours:
             await ours.until(lambda: ours.endpoint.registrations[0].trouble)
             assert "cannot be reached" in ours.endpoint.registrations[0].trouble
