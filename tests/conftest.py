@@ -6,6 +6,7 @@ for those, with the profile "chance".
 """
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 
@@ -17,6 +18,9 @@ from edgevoice.drivers import memory
 settings.register_profile("chance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same each time", settings.get_profile("chance"), derandomize=True)
 settings.load_profile("same each time")
+
+# A proxy that somebody has configured here knows nothing of servers on loopback, nor that others do not exist.
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,::1,localhost,invalid"
 
 # Started in the background of a shell we ignore Ctrl-C, and so would every program that we start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

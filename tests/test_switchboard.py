@@ -375,7 +375,6 @@ async def exchange() -> AsyncIterator[tuple[Rest, str]]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "login").write_text("user:password")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(dialling, "ASK_S", 0.05)
     return tmp_path
 

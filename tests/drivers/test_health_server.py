@@ -66,9 +66,7 @@ async def until_answered(port: int) -> bytes:
     return answer
 
 
-def test_a_box_that_can_be_used_is_well_and_one_that_cannot_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-
+def test_a_box_that_can_be_used_is_well_and_one_that_cannot_says_why() -> None:
     async def story() -> None:
         for status, code in (
             (STATUS, 200),

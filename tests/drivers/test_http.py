@@ -41,11 +41,6 @@ def asked(serve: Serve, *, form: tuple[tuple[str, str], ...] = (), method: str =
     return asyncio.run(story())
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
 def test_a_form_is_posted_with_its_plus_and_the_answer_comes_back() -> None:
     heard: list[bytes] = []
 

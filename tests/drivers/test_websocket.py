@@ -211,9 +211,8 @@ class SignedWire(CountingWire):
     ],
 )
 def test_an_address_that_must_be_asked_for_is_asked_for_with_the_key_and_not_shown(
-    path: str, events: list[Event], heard: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    path: str, events: list[Event], heard: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
     said: list[str | bytes] = []
 
     def sign(socket: ServerConnection, request: HttpRequest) -> Response | None:
@@ -319,7 +318,7 @@ def test_where_there_is_no_way_to_the_service_that_is_told(port: int | None, why
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("url", ["ws://my..server/", "ws://127.0.0.1:99999/", "ws://127.0.0.1:0x/", "ws://[::1/"])
+@pytest.mark.parametrize("url", ["ws://my..invalid/", "ws://127.0.0.1:99999/", "ws://127.0.0.1:0x/", "ws://[::1/"])
 def test_an_address_that_cannot_be_is_refused_and_not_tried_again(url: str) -> None:
     class Misspelt(CountingWire):
         def request(self) -> Request:
