@@ -270,18 +270,20 @@ def test_a_port_that_is_taken_is_told_once_and_served_when_it_is_free(
 
     async def story() -> None:
         port = free_port()
-        async with await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", port) as other:
-            async with house(tmp_path, listen=f"127.0.0.1:{port}") as box:
-                status = box.lines.status()
-                assert (status["listen"], "already in use" in str(status["trouble"])) == (None, True)
-                for _ in range(5):
-                    await asyncio.sleep(0.01)  # it has tried again meanwhile
-                other.close()
-                await until(lambda: box.lines.address)
-                assert box.lines.status()["trouble"] is None
-                async with dialling_in(box) as socket:
-                    await say_hello(socket)
-                    assert await next_kind(socket) == "listening"
+        async with (
+            await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", port) as other,
+            house(tmp_path, listen=f"127.0.0.1:{port}") as box,
+        ):
+            status = box.lines.status()
+            assert (status["listen"], "already in use" in str(status["trouble"])) == (None, True)
+            for _ in range(5):
+                await asyncio.sleep(0.01)  # it has tried again meanwhile
+            other.close()
+            await until(lambda: box.lines.address)
+            assert box.lines.status()["trouble"] is None
+            async with dialling_in(box) as socket:
+                await say_hello(socket)
+                assert await next_kind(socket) == "listening"
         errors = [record for record in caplog.records if record.levelno == logging.ERROR]
         assert len(errors) == 1
 
