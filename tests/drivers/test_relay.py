@@ -54,10 +54,13 @@ def timers() -> list[threading.Timer]:
 
 def test_a_pulse_is_as_long_as_configured(opened: Opener, lab: Pins) -> None:
     relays = opened(pins="auto", door=(DOOR, 0.1))
+    asked = time.monotonic()
     relays.pulse("door")
+    told = time.monotonic()
     on, off = lab.edges(DOOR, at_least=2, within_s=9)
     assert (on.level, off.level) == (1, 0)
-    assert off.at - on.at >= 0.098, "but for the moment that passes between the pin and the clock"
+    assert on.at <= told
+    assert off.at - asked >= 0.1
 
 
 def test_a_relay_is_off_from_the_beginning(opened: Opener, lab: Pins) -> None:
@@ -172,8 +175,8 @@ def test_a_pin_that_cannot_be_switched_on_is_told_in_a_sentence(opened: Opener) 
 def test_a_pin_that_cannot_be_switched_off_is_let_go(opened: Opener, caplog: pytest.LogCaptureFixture) -> None:
     factory = MockFactory(pin_class=WornPin)
     relays = opened(factory=factory, door=(DOOR, 0.05))
+    factory.pin(DOOR).refused = 0  # that it is off already is not asked again
     relays.pulse("door")
-    factory.pin(DOOR).refused = 0
     with caplog.at_level(logging.ERROR):
         for timer in timers():
             timer.join(30)
