@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgevoice.audio.tones import tone
 from edgevoice.drivers.wav import read_wav, write_wav
-from tests.e2e.box import RunningBox, similarity
+from tests.e2e.box import PATIENCE_S, RunningBox, similarity
 from tests.lab.labcard.labcard import World
 
 Samples = NDArray[np.int16]
@@ -43,7 +43,7 @@ path_token_file = "token"
     return box
 
 
-def hears_tone(box: RunningBox, name: str, since: int, within_s: float = 4.0) -> None:
+def hears_tone(box: RunningBox, name: str, since: int, within_s: float = PATIENCE_S) -> None:
     """Wait until one of the box's own signals is on the loudspeaker, whole."""
     give_up, sound = time.monotonic() + within_s, tone(name, box.rate)
     while similarity(np.pad(box.speaker(since), (0, len(sound))), sound) < 0.99:
@@ -98,7 +98,7 @@ class Telephone:
             self.wait_for_the_end()
         return self.figures
 
-    def wait_for_the_end(self, within_s: float = 10.0) -> Line:
+    def wait_for_the_end(self, within_s: float = PATIENCE_S) -> Line:
         """Wait until its calls are over; return the figures of the first."""
         told, _ = self.process.communicate(timeout=within_s)
         calls = json.loads(told.splitlines()[-1])["calls"] if told.strip() else []
@@ -115,7 +115,7 @@ class Telephone:
         lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
         return [line for line in lines if type in ("", line["type"]) and origin in ("", line["from"])]
 
-    def wait_for(self, type: str, origin: str = "", within_s: float = 10.0) -> Line:
+    def wait_for(self, type: str, origin: str = "", within_s: float = PATIENCE_S) -> Line:
         give_up = time.monotonic() + within_s
         while time.monotonic() < give_up:
             if lines := self.lines(type, origin):

@@ -29,7 +29,7 @@ Samples = NDArray[np.int16]
 RATE = 48_000
 CARD = '[card]\ncapture = "mic"\nplayback = "speaker"\nbuffer_ms = 80\n'
 HEADSET = '[echo]\nhalf_duplex = "never"\n'
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 Service = partial(AgentService, ELEVENLABS)  # its fake checks what the SDK sends, too
 
 
