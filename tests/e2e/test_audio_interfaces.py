@@ -27,7 +27,7 @@ from tests.lab.labcard import World
 Samples = NDArray[np.int16]
 
 RATE = 16_000
-CARD = '[card]\ncapture = "{mic}"\nplayback = "speaker"\nrate = 16000\nbuffer_ms = 80\n'
+CARD = '[card]\ncapture = "{mic}"\nplayback = "speaker"\nrate = 16000\nbuffer_ms = 200\n'
 PLAIN = '[echo]\ncanceller = "none"\nhalf_duplex = "never"\n'  # what is captured leaves as it is
 PATIENCE_S = 30.0
 
@@ -156,7 +156,7 @@ def test_the_microphone_comes_whole_and_in_order_in_chunks_of_the_wanted_length(
     assert {len(chunk) for chunk in chunks} == {640}
     captured = np.frombuffer(b"".join(chunks), "<i2")
     first = np.flatnonzero(
-        np.all(np.lib.stride_tricks.sliding_window_view(world.air[: 4 * RATE], 8) == captured[:8], 1)
+        np.all(np.lib.stride_tricks.sliding_window_view(world.air[: 30 * RATE], 8) == captured[:8], 1)
     )
     assert len(first) == 1
     said = world.air[first[0] : first[0] + len(captured)]

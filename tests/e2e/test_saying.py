@@ -79,7 +79,7 @@ def test_a_loop_sounds_until_hush_or_a_press(tmp_path: Path) -> None:
                 stop()
                 stopped = world.now()
                 box.wait_for_state("idle")
-                box.hear_out(since)
+                box.hear_out(world.time(since))
                 assert chimes_s(box.speaker(since), RATE) > 1.0
                 chimed_on = last_sound(np.where(np.abs(box.speaker(stopped)) > 4000, 1, 0).astype(np.int16)) / RATE
                 if chimed_on < 0.2:
@@ -103,7 +103,7 @@ def test_at_once_the_parrot_falls_silent_and_later_it_is_heard_out(tmp_path: Pat
         replied_at = box.wait_for_sound(box.say(question) + len(question))
         box.ask(do="say", path=chime(tmp_path, 0.5))
         box.wait_for_turn("listening")
-        box.hear_out(replied_at)
+        box.hear_out(world.time(replied_at))
         reply = box.speaker(replied_at)
         assert likeness(Resampler(RATE, 16_000).process(reply), voice("question"), 16_000) > 0.9
         assert 0.4 < chimes_s(reply[round(len(question) * 0.7) :], RATE) < 0.6, "in its turn, behind the reply"
