@@ -170,7 +170,10 @@ class Call:
                 for reason in self.core.violations[known:]:
                     self.log(self.number, "fake", "violation", reason=reason)
                 known = len(self.core.violations)
-                await self._send(socket, answers)
+                try:
+                    await self._send(socket, answers)
+                except ConnectionClosed:
+                    pass  # what came before the end is read all the same
                 if self.core.over:
                     self.ended_by = self.ended_by or "service"
                     return
