@@ -72,9 +72,10 @@ pcm.!default {{ type asym playback.pcm {{ type plug slave.pcm speaker }} capture
 
 
 class Event(NamedTuple):
-    """One line of the card's log: open, hw_params, start, stop, xrun, reaped or close.
+    """One line of the card's log: open, hw_params, start, stop, sounds, xrun, reaped or close.
 
-    `heard` of a loudspeaker's stop is the index up to which the microphone had been read by then.
+    A loudspeaker `sounds` when sound is written after 50 ms of silence. `heard` is the index
+    up to which the microphone had been read by then, of that and of its stop.
     """
 
     at: float  # time.monotonic()
