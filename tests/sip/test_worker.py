@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,23 +51,6 @@ def test_a_worker_that_dies_or_hangs_costs_its_call_and_the_next_one_is_register
             print(f"registered again after {took_s:.2f} s")
             assert took_s < within_s + 1.0, "a second for a machine that is busy with other things"
             await answered(peer, ours, media)
-
-    story(tale)
-
-
-def test_a_machine_that_stood_still_costs_no_call() -> None:
-    async def tale() -> None:
-        async with over_udp() as peer, desk(account(peer)) as ours, Media.open() as media:
-            await ours.registered()
-            _, talk, _ = await answered(peer, ours, media)
-            first = worker()
-            os.kill(first, signal.SIGSTOP)
-            threading.Event().wait(driver.HUNG_S + 0.5)  # this process stands still, too
-            await asyncio.sleep(0.3)
-            os.kill(first, signal.SIGCONT)  # and has gone on a little before the worker
-            await asyncio.sleep(driver.HUNG_S)
-            assert worker() == first
-            assert not [one for one in talk.told if isinstance(one, Closed)]
 
     story(tale)
 
