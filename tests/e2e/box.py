@@ -83,7 +83,7 @@ class RunningBox:
         capture: str = "mic",
         playback: str = "speaker",
         rate: int | None = None,
-        buffer_ms: int = 200,  # machines that run tests are shared: a box has 40
+        buffer_ms: int = 80,  # machines that run tests are shared: a box has 40
         env: Mapping[str, str] | None = None,
     ) -> None:
         self._lab = lab

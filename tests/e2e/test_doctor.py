@@ -243,7 +243,7 @@ def test_a_running_box_is_asked_and_goes_on_undisturbed(world: World, tmp_path: 
         assert box.status()["state"] == "idle"
     assert failures(rows) == {}
     assert rows["held by"] == ("ok", "edgevoice")
-    assert rows["rates"] == ("ok", "48000 Hz, 10 ms periods, 1 in, 1 out, 200 ms ahead")
+    assert rows["rates"] == ("ok", "48000 Hz, 10 ms periods, 1 in, 1 out, 80 ms ahead")
     assert rows["microphone"] == ("ok", QUIET_AT_16_KHZ)
     assert rows["loudspeaker"][0] == "ok"
     assert rows["loudspeaker"][1].startswith("loudspeaker and microphone hear each other: echo -10 dB, ")

@@ -83,7 +83,7 @@ def test_an_underrun_is_counted_and_survived() -> None:
         said_at = box.say(story)
         replied_at = box.wait_for_sound(said_at + len(story))
         box.pause(0.5)
-        box.stand_still(0.4)
+        box.stand_still(0.3)
         box.wait_for_turn("listening")
         counters = box.status()["counters"]
         assert counters["playback_xruns"] >= 1

@@ -27,7 +27,7 @@ rates = [{RATE}]
 capture = "mic"
 playback = "speaker"
 rate = {RATE}
-buffer_ms = 200
+buffer_ms = 80
 capture_channel = 2
 
 [panel]

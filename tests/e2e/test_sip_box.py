@@ -124,7 +124,7 @@ async def _hears_the_door(box: RunningBox, talk: Talk) -> float:
     since = asyncio.get_running_loop().time()
     said = voice("question", RATE)
     box.say(said)
-    await talk.until(lambda: len(talk.sound(since)) > PHONE * (len(said) / RATE + 0.6))
+    await talk.until(lambda: len(talk.sound(since)) > PHONE * (len(said) / RATE + 1.2))
     return likeness(talk.sound(since), voice("question", PHONE), PHONE)
 
 
@@ -134,7 +134,7 @@ async def is_heard_at_the_door(box: RunningBox, talk: Talk) -> float:
     for _ in range(TRIES):
         since = box.world.now()
         await talk.say(np.pad(voice("interruption", PHONE), PHONE // 2))
-        await asyncio.to_thread(box.pause, 0.2)
+        await asyncio.to_thread(box.pause, 1.0)
         found = max(found, likeness(box.speaker(since), voice("interruption", RATE), RATE))
         if found > ALIKE:
             break
@@ -286,9 +286,9 @@ def test_the_parrot_answers_and_is_silent_when_the_caller_talks_over_it(registra
                 await talk.until_event(Flowing)
                 for _ in range(TRIES):
                     spoke_on_s = await interrupts(talk)
-                    assert spoke_on_s > 0, "it spoke until it was interrupted"
-                    if spoke_on_s < 0.4:
+                    if 0 < spoke_on_s < 0.4:
                         break
+                assert spoke_on_s > 0, "it spoke until it was interrupted"
                 assert spoke_on_s < 0.4
                 await talk.hang_up()
                 await until(box, lambda status: status["lines"]["calls"] == [])

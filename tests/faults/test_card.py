@@ -104,7 +104,7 @@ def test_capture_stalls_without_an_error(state: Callable[[RunningBox], None], te
 
 @pytest.mark.faults
 def test_xruns_in_bursts(tell: Told) -> None:
-    with World(rate=RATE) as world, RunningBox(world, buffer_ms=80) as box, seen(tell, box):
+    with World(rate=RATE) as world, RunningBox(world) as box, seen(tell, box):
         speaking(box)
         for number in range(6):
             box.stand_still(0.1 + 0.03 * number)
@@ -177,7 +177,7 @@ def test_card_that_hangs_for_good_is_given_up_after_so_many_processes(tell: Told
 @pytest.mark.faults
 def test_a_minute_in_which_each_second_has_an_xrun(tell: Told) -> None:
     """Every second the process is kept from its card for a moment."""
-    with World(rate=RATE, seconds=200) as world, RunningBox(world, buffer_ms=80) as box, seen(tell, box):
+    with World(rate=RATE, seconds=200) as world, RunningBox(world) as box, seen(tell, box):
         box.call()
         for number in range(60):
             if number % 12 == 0:
