@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.e2e.box import RunningBox
+from tests.e2e.box import PATIENCE_S, RunningBox
 from tests.lab.labcard.labcard import World
 
 ROOT = Path(__file__).parent.parent.parent
@@ -105,11 +105,11 @@ class AgentService:
         self._lines += [json.loads(line) for line in written.splitlines()]
         return [line for line in self._lines if origin in ("", line["from"]) and type in ("", line["type"])]
 
-    def wait_for(self, origin: str, type: str, count: int = 1, within_s: float = 10.0) -> Line:
+    def wait_for(self, origin: str, type: str, count: int = 1, within_s: float = PATIENCE_S) -> Line:
         """Return the `count`-th line of that kind when it is there."""
         return self.wait(lambda: self.lines(origin, type)[count - 1 : count], f"{count}. {origin} {type}", within_s)
 
-    def wait(self, found: Callable[[], list[Line]], what: str, within_s: float = 10.0) -> Line:
+    def wait(self, found: Callable[[], list[Line]], what: str, within_s: float = PATIENCE_S) -> Line:
         give_up = time.monotonic() + within_s
         while time.monotonic() < give_up:
             if lines := found():

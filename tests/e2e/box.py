@@ -31,7 +31,10 @@ Samples = NDArray[np.int16]
 ROOT = Path(__file__).parent.parent.parent
 VOICES = ROOT / "edgevoice" / "voices"
 LED = 25
+BUFFERED = 96_000  # frames: more than any card holds
 AWAKE_S = 1.2  # the longest of all tones, and what it waits for in the card
+REST_S = 0.4  # longer than any pause within a tone
+PATIENCE_S = 30.0  # a busy machine is late, and later than this only what never comes
 
 CONFIGURATION = """
 [card]
@@ -85,7 +88,7 @@ class RunningBox:
     ) -> None:
         self._lab = lab
         self.rate = rate or lab.rate
-        self._folder = tempfile.TemporaryDirectory(prefix="edgevoice-test.")
+        self._folder = tempfile.TemporaryDirectory(prefix="edgevoice-test.", ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
         self.socket = str(self.folder / "run" / "control.sock")
         self.pins = Pins(self.folder / "pins.sock")
@@ -120,7 +123,7 @@ class RunningBox:
         self.pins.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
-        end(self.process, 8)
+        end(self.process, PATIENCE_S)
         self._journal.close()
         self._folder.cleanup()
         if kind:
@@ -138,12 +141,12 @@ class RunningBox:
     # ------------------------------------------------------------------------------------------------- asking
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        return control.ask(self.socket, request)
+        return control.ask(self.socket, request, PATIENCE_S)
 
     def status(self) -> dict[str, Any]:
         return self.ask(do="status")
 
-    def wait_until(self, true: Callable[[dict[str, Any]], bool], within_s: float = 10.0) -> dict[str, Any]:
+    def wait_until(self, true: Callable[[dict[str, Any]], bool], within_s: float = PATIENCE_S) -> dict[str, Any]:
         """Ask again and again until the status is as wanted; fail with the journal."""
         give_up = time.monotonic() + within_s
         status: dict[str, Any] = {}
@@ -159,17 +162,17 @@ class RunningBox:
             self.pause(0.02)
         raise AssertionError(f"not so within {within_s} s: {json.dumps(status)}\n{self.journal}")
 
-    def wait_for_state(self, state: str, within_s: float = 10.0) -> dict[str, Any]:
+    def wait_for_state(self, state: str, within_s: float = PATIENCE_S) -> dict[str, Any]:
         return self.wait_until(lambda status: status["state"] == state, within_s)
 
-    def wait_for_line(self, words: str, within_s: float = 2.0) -> None:
+    def wait_for_line(self, words: str, within_s: float = PATIENCE_S) -> None:
         """Wait until these words stand in the journal: it is read by another thread than the status."""
         give_up = time.monotonic() + within_s
         while words not in self.journal:
             assert time.monotonic() < give_up, f"not in the journal: {words}\n{self.journal}"
             self.pause(0.01)
 
-    def wait_for_turn(self, turn: str, within_s: float = 10.0) -> dict[str, Any]:
+    def wait_for_turn(self, turn: str, within_s: float = PATIENCE_S) -> dict[str, Any]:
         return self.wait_until(lambda status: status["turn"] == turn, within_s)
 
     @staticmethod
@@ -190,15 +193,15 @@ class RunningBox:
     def wait_until_awake(self) -> None:
         """Wait until it has said that it can be used: who speaks before that is not heard clearly."""
         self.wait_for_state("idle")
-        self.pause(AWAKE_S)
+        self.hear_out(self.started_at)
 
     def call(self) -> None:
-        """Press the button and wait until the box listens."""
+        """Press the button and wait until the box listens, and has said so."""
         self.wait_for_state("idle")
         self.pause(0.25)  # a press that follows the last one at once is a bounce
-        self.tap()
+        pressed_at = self.tap()
         self.wait_for_turn("listening")
-        self.pause(0.6)  # the tone that says so
+        self.hear_out(pressed_at)
 
     def tap(self) -> float:
         """Press and release the button; return when it went down."""
@@ -214,7 +217,7 @@ class RunningBox:
         """Return what left the loudspeaker from that world index until now."""
         return self.world.spk[since : self.world.now()].copy()
 
-    def wait_for_sound(self, since: int, within_s: float = 10.0) -> int:
+    def wait_for_sound(self, since: int, within_s: float = PATIENCE_S) -> int:
         """Wait until the loudspeaker sounds; return the world index of the first sample that does."""
         give_up = time.monotonic() + within_s
         while time.monotonic() < give_up:
@@ -223,6 +226,27 @@ class RunningBox:
                 return since + int(sounding[0])
             self.pause(0.01)
         raise AssertionError(f"nothing was heard within {within_s} s\n{self.journal}")
+
+    def hear_out(self, since: float) -> None:
+        """Wait until the loudspeaker has sounded since that monotonic second, and rests."""
+        if not isinstance(self._lab, World):
+            self.pause(AWAKE_S)  # nobody can tell
+            return
+        self.wait_for_sound(self.world.index(since))
+        give_up = time.monotonic() + PATIENCE_S
+        while self.world.spk[self.world.now() - round(REST_S * self.world.rate) : self.world.now() + BUFFERED].any():
+            assert time.monotonic() < give_up, f"it sounds for more than {PATIENCE_S} s\n{self.journal}"
+            self.pause(0.02)
+
+    def stopped_at(self, voice_at: int) -> tuple[int, float]:
+        """Return when the loudspeaker was first stopped after a voice began (world indices), and after how much of it.
+
+        That is in s, and what the box had read by then: how late this machine let it read is left out.
+        """
+        for event in self.world.events():
+            if (event.who, event.what) == ("speaker", "stop") and event.details["idx"] > voice_at:
+                return event.details["idx"], (event.details["heard"] - voice_at) / self.world.rate
+        raise AssertionError(f"it was not stopped\n{self.journal}")
 
 
 def first_word(pcm: Samples, rate: int) -> int:

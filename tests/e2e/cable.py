@@ -6,6 +6,8 @@ import socket
 import threading
 from types import TracebackType
 
+from tests.ports import free_port
+
 
 class Cable:
     """Carries every connection to `port`. Cut, all of them are reset and no new one is accepted."""
@@ -15,7 +17,7 @@ class Cable:
         self._whole = threading.Event()
         self._ends: list[socket.socket] = []
         self._listener: socket.socket | None = None
-        self.port = 0
+        self.port = free_port()  # nobody is given it while the cable is cut
 
     def __enter__(self) -> Cable:
         self.mend()
@@ -29,7 +31,6 @@ class Cable:
     def mend(self) -> None:
         """Listen, at the same port as before."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = self._listener.getsockname()[1]
         self._whole.set()
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pty
@@ -52,7 +53,7 @@ def doctor(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -108,6 +109,8 @@ class Terminal:
         self.process = subprocess.Popen(command, env=env, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         self.shown = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode  # a piece may end within a letter
+        self._held = ""  # half an end of a line
 
     def read_until(self, words: str, within_s: float = 30.0) -> None:
         give_up = time.monotonic() + within_s
@@ -117,10 +120,11 @@ class Terminal:
             assert self._read_some(left), f"it ended without {words}\n{self.shown}"
 
     def read_to_the_end(self) -> int:
-        while self._read_some(30.0):
-            pass
+        give_up = time.monotonic() + 120
+        while self._read_some(1.0):
+            assert time.monotonic() < give_up, f"it does not end\n{self.shown}"
         os.close(self._ours)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
     def _read_some(self, within_s: float) -> bool:
         if not select.select([self._ours], [], [], within_s)[0]:
@@ -129,7 +133,9 @@ class Terminal:
             some = os.read(self._ours, 4096)
         except OSError:  # nobody has the other end any more
             return False
-        self.shown += some.decode().replace("\r\n", "\n")
+        text = self._held + self._decode(some)
+        self._held = "\r" if text.endswith("\r") else ""
+        self.shown += text.removesuffix("\r").replace("\r\n", "\n")
         return bool(some)
 
     def type(self, words: str) -> None:

@@ -29,6 +29,7 @@ Line = dict[str, Any]
 
 ROOT = Path(__file__).parent.parent.parent
 SERVICES = ("elks", "twilio", "vobiz", "plivo")
+PATIENCE_S = 30.0  # a busy machine is late, and later than this only what never comes
 CLEARS = {"elks": "interrupt", "twilio": "clear", "vobiz": "clearAudio", "plivo": "clearAudio"}
 SOUNDS = {"elks": "audio", "twilio": "media", "vobiz": "playAudio", "plivo": "playAudio"}
 
@@ -60,7 +61,7 @@ def pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def wait(found: Callable[[], Any], what: str, within_s: float = 10.0) -> Any:
+def wait(found: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
     """Ask until there is something, and return it."""
     give_up = time.monotonic() + within_s
     while time.monotonic() < give_up:
@@ -104,7 +105,12 @@ class LineBox:
 
     def __enter__(self) -> LineBox:
         command = [sys.executable, "-m", "edgevoice", "run", "--verbose", "-c", str(self.configuration)]
-        env = {**os.environ, "PYTHONWARNINGS": "error", "no_proxy": "127.0.0.1"}
+        env = {
+            **os.environ,
+            "PYTHONWARNINGS": "error",
+            "no_proxy": "127.0.0.1",
+            "STATE_DIRECTORY": f"{self.folder}/state",
+        }
         self.process = subprocess.Popen(
             command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -115,7 +121,7 @@ class LineBox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        end(self.process, 8)
+        end(self.process, PATIENCE_S)
         self._journal.close()
         self._folder.cleanup()
         if kind:
@@ -138,7 +144,7 @@ class LineBox:
         return self._journal.text
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        return control.ask(str(self.folder / "control.sock"), request)
+        return control.ask(str(self.folder / "control.sock"), request, PATIENCE_S)
 
     def status(self) -> dict[str, Any]:
         return self.ask(do="status")
@@ -147,7 +153,7 @@ class LineBox:
         found: list[dict[str, Any]] = self.status()["lines"]["calls"]
         return found
 
-    def wait_for_line(self, words: str, within_s: float = 10.0) -> None:
+    def wait_for_line(self, words: str, within_s: float = PATIENCE_S) -> None:
         try:
             wait(lambda: words in self.journal, words, within_s)
         except AssertionError as error:
@@ -175,7 +181,7 @@ class PhoneService:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
         assert self._process.stdout
         self._process.stdout.close()
         if kind:
@@ -187,13 +193,13 @@ class PhoneService:
         lines = [json.loads(line) for line in whole]
         return [line for line in lines if origin in ("", line["from"]) and type in ("", line["type"])]
 
-    def wait_for(self, origin: str, type: str, count: int = 1, within_s: float = 15.0) -> Line:
+    def wait_for(self, origin: str, type: str, count: int = 1, within_s: float = PATIENCE_S) -> Line:
         found: list[Line] = wait(
             lambda: self.lines(origin, type)[count - 1 : count], f"{count}. {origin} {type}", within_s
         )
         return found[0]
 
-    def ended(self, within_s: float = 30.0) -> list[dict[str, Any]]:
+    def ended(self, within_s: float = PATIENCE_S) -> list[dict[str, Any]]:
         """Wait until all calls are over; return the figures of each."""
         assert self._process.stdout
         self._process.wait(within_s)

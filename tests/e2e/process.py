@@ -40,6 +40,6 @@ class Journal:
 
     def close(self) -> None:
         """Read the rest, when the process has ended."""
-        self._reader.join(5)
+        self._reader.join(30)
         assert self._process.stdout
         self._process.stdout.close()

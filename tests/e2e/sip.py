@@ -90,7 +90,7 @@ RECEIVED = 'modparam("nathelper|registrar", "received_avp", "$avp(RECEIVED)")'
 TLS_SERVER = (
     "[server:default]\nmethod = TLSv1.2+\nprivate_key = {key}\ncertificate = {certificate}\nverify_certificate = no\n"
 )
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class Registrar:
@@ -183,7 +183,7 @@ class Registrar:
             return str(one.getsockname()[0])
 
     def stop(self) -> None:
-        end(self.process, 5)
+        end(self.process, WAIT_S)
         self._log.close()
 
     def __exit__(
@@ -305,7 +305,7 @@ class Telephone:
         self.talks.append(talk)
         return talk
 
-    async def registered(self, within_s: float = 20.0) -> float:
+    async def registered(self, within_s: float = WAIT_S) -> float:
         async with asyncio.timeout(within_s):
             while not self.endpoint.registrations[0].registered:  # noqa: ASYNC110  # it tells nobody
                 await asyncio.sleep(0.01)

@@ -24,6 +24,7 @@ from tests.fakes import noise
 from tests.lab.labcard.labcard import World
 from tests.lab.mixer import control
 from tests.lab.pulse import PulseAudio
+from tests.ports import free_port
 
 RATE = 48_000
 QUIET_AT_16_KHZ = "alive, -66 dBFS while nothing is said"  # 5 dB of the noise is above what the box hears
@@ -207,8 +208,7 @@ def test_a_certificate_that_has_expired_turns_callers_away(world: World, tmp_pat
 
 def test_a_certificate_that_ends_soon_is_a_warning(world: World, tmp_path: Path) -> None:
     files = certificate(tmp_path / "certificate", ends_days=3)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     _, rows = examined(configured(tmp_path, lines_at(port, files)), world.env())
     assert rows["certificate"] == ("warning", "the certificate expires in 3 days: renew it")
     assert rows["port"] == ("ok", f"127.0.0.1:{port} is free")
@@ -217,8 +217,7 @@ def test_a_certificate_that_ends_soon_is_a_warning(world: World, tmp_path: Path)
 @pytest.mark.skipif(kernel_cards() != (), reason="this machine has a sound card")
 def test_a_server_for_phone_lines_and_agents_wants_neither_card_nor_pins(world: World, tmp_path: Path) -> None:
     files = certificate(tmp_path / "certificate")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     configuration = configured(tmp_path, lines_at(port, files))
     server = configuration.read_text().partition("[status]")[2]
     configuration.write_text(f'[status]{server}\n[call]\nincoming = "parrot"\n')
@@ -234,8 +233,7 @@ def test_a_server_for_phone_lines_and_agents_wants_neither_card_nor_pins(world: 
 
 def test_a_running_box_is_asked_and_goes_on_undisturbed(world: World, tmp_path: Path) -> None:
     files = certificate(tmp_path / "certificate")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     with RunningBox(world, lines_at(port, files), card="volume = -1") as box:
         (box.folder / "token").write_text("0123456789abcdef0123456789abcdef")
         box.wait_until_awake()
@@ -335,7 +333,7 @@ def test_the_fault_of_a_running_box_is_repeated(world: World, tmp_path: Path) ->
     with RunningBox(world) as box:
         box.wait_until_awake()
         world.unplug()
-        box.wait_for_state("fault", within_s=3)
+        box.wait_for_state("fault")
         code, rows = examined(box.configuration, box_env(world))
     assert "fault" in failures(rows)
     assert rows["microphone"] == ("absent", "the box has no card now")
@@ -345,8 +343,7 @@ def test_the_fault_of_a_running_box_is_repeated(world: World, tmp_path: Path) ->
 
 def test_a_box_that_does_not_answer_any_more_is_told_and_its_card_is_left_alone(world: World, tmp_path: Path) -> None:
     files = certificate(tmp_path / "certificate")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        configuration = configured(tmp_path, lines_at(taken.getsockname()[1], files))
+    configuration = configured(tmp_path, lines_at(free_port(), files))
     with socket.socket(socket.AF_UNIX) as hung:
         hung.bind(str(tmp_path / "control.sock"))
         hung.listen()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.box import LED, RunningBox
+from tests.e2e.box import LED, PATIENCE_S, RunningBox
 from tests.e2e.doctor import Terminal, configured, quiet_room, with_a_clock_that_nobody_sets
 from tests.lab.apa102 import read
 from tests.lab.labcard.labcard import World
@@ -60,7 +60,7 @@ def test_a_person_sees_what_is_waited_for_and_the_light_and_their_press_arrives(
     seen, pins = terminal
     seen.read_until("looking at: ")
     seen.read_until("Do you see it? [Y/n] ")
-    assert pins.wait(LED, 1, 5.0), "the light flashes while it is asked about"
+    assert pins.wait(LED, 1, PATIENCE_S), "the light flashes while it is asked about"
     seen.type("y\n")
     seen.read_until("Press the button")
     press(pins)
@@ -77,7 +77,8 @@ def test_a_row_of_leds_flashes_white_while_it_is_asked_about(world: World, tmp_p
         terminal = Terminal([sys.executable, "-m", "edgevoice", "doctor", "-c", str(configuration)], env)
         try:
             terminal.read_until("Do you see it? [Y/n] ")
-            clock = pins.edges(6, at_least=4 * 2 * 168, within_s=5)  # dark, white, dark, white
+            edges = 4 * 2 * 168  # dark, white, dark, white
+            clock = pins.edges(6, at_least=edges, within_s=PATIENCE_S)[:edges]
             rows = read(pins.edges(5), clock)
             terminal.type("y\n")
             terminal.read_to_the_end()
@@ -117,9 +118,9 @@ def test_a_running_box_flashes_and_the_press_is_told_to_the_doctor_and_calls_nob
     seen.read_until("to see its light flash and press its button within 10 s? [Y/n] ")
     seen.type("\n")
     seen.read_until("Press the button ...")
-    assert box.wait_for_state("being tried", within_s=5)["light"] == "two flashes a second"
+    assert box.wait_for_state("being tried")["light"] == "two flashes a second"
     for level in (1, 0, 1):
-        assert box.pins.wait(LED, level, 5.0), "the light flashes"
+        assert box.pins.wait(LED, level, PATIENCE_S), "the light flashes"
     box.tap()
     seen.read_until("Did the light flash? [Y/n] ")
     assert box.status()["state"] == "idle", "nobody was called"
@@ -136,7 +137,7 @@ def test_a_running_box_whose_button_is_dead_and_whose_light_nobody_sees_has_two_
     box, seen = running
     seen.read_until("within 10 s? [Y/n] ")
     seen.type("y\n")
-    seen.read_until("Did the light flash? [Y/n] ", within_s=15)
+    seen.read_until("Did the light flash? [Y/n] ")
     seen.type("n\n")
     assert seen.read_to_the_end() == 1
     assert "no press arrived" in seen.shown

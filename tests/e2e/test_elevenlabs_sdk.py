@@ -27,9 +27,9 @@ from tests.lab.labcard import World
 Samples = NDArray[np.int16]
 
 RATE = 48_000
-CARD = '[card]\ncapture = "mic"\nplayback = "speaker"\nbuffer_ms = 80\n'
+CARD = '[card]\ncapture = "mic"\nplayback = "speaker"\nbuffer_ms = 200\n'
 HEADSET = '[echo]\nhalf_duplex = "never"\n'
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 Service = partial(AgentService, ELEVENLABS)  # its fake checks what the SDK sends, too
 
 

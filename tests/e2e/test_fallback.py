@@ -11,7 +11,7 @@ import pytest
 from edgevoice.light import TURN_PATTERNS, Turn
 from tests.e2e.agent_service import ELEVENLABS, GEMINI, OPENAI, Agent, AgentService, Line
 from tests.e2e.agent_service import boxed as agent_boxed
-from tests.e2e.box import TRUSTING, RunningBox, Samples, likeness, voice
+from tests.e2e.box import PATIENCE_S, TRUSTING, RunningBox, Samples, likeness, voice
 from tests.e2e.cable import Cable
 from tests.e2e.telephone import hears_tone
 from tests.lab.labcard.labcard import World
@@ -28,16 +28,9 @@ def boxed(world: World, port: int, more: str = PARROT, **keys: str) -> RunningBo
     """Return a box whose button calls the service at `port`."""
     wanted = "".join(f"{name} = {value}\n" for name, value in keys.items())
     agent = f'[agent.openai]\nurl = "ws://127.0.0.1:{port}/v1/realtime"\napi_key_file = "key"\n{wanted}'
-    box = RunningBox(
-        world, f"{TRUSTING}\n{agent}\n{more}", buffer_ms=300
-    )  # the machine may be busy, the card never dry
+    box = RunningBox(world, f"{TRUSTING}\n{agent}\n{more}", buffer_ms=BUFFER_MS)
     (box.folder / "key").write_text("sk-nobodys")
     return box
-
-
-def wait_until_awake(box: RunningBox) -> None:
-    box.wait_until_awake()
-    box.pause(BUFFER_MS / 1000)
 
 
 def nothing_clicked(box: RunningBox, since: int) -> Samples:
@@ -64,10 +57,10 @@ def test_an_agent_without_credit_gives_way_to_the_fallback(tmp_path: Path) -> No
         AgentService(OPENAI, tmp_path, HUM, "--reject", "429") as service,
         boxed(world, service.port) as box,
     ):
-        wait_until_awake(box)
+        box.wait_until_awake()
         since = world.now()
         box.tap()
-        status = box.wait_for_turn("listening", within_s=3)
+        status = box.wait_for_turn("listening")
         assert "no credit left" in status["fallback"]
         assert status["call"] == "parrot"
         hears_tone(box, "refused", since)
@@ -86,7 +79,7 @@ def test_an_agent_that_is_accepted_and_says_nothing_gives_way_after_three_second
         socket.create_server(("127.0.0.1", 0)) as silent,
         boxed(world, silent.getsockname()[1]) as box,
     ):
-        wait_until_awake(box)
+        box.wait_until_awake()
         since = world.now()
         box.tap()
         box.wait_for_state("connecting")
@@ -105,17 +98,18 @@ def test_a_link_that_dies_in_mid_response_is_taken_up_again_and_nothing_said_is_
         Cable(service.port) as cable,
         boxed(world, cable.port) as box,
     ):
-        wait_until_awake(box)
+        box.wait_until_awake()
         since = world.now()
         box.call()
         said_at = box.say(question)
         box.wait_for_sound(said_at + len(question))
         box.pause(0.5)
+        cut_at = world.now()
         cable.cut()
         down = box.wait_for_turn("reconnecting")
         assert down["light"] == TURN_PATTERNS[Turn.RECONNECTING].name
         assert "127.0.0.1" in down["link"]
-        hears_tone(box, "trouble", world.now())
+        hears_tone(box, "trouble", cut_at)
         box.say(meanwhile, after=0.3)
         box.pause(0.5 + len(meanwhile) / RATE)
         assert box.status()["turn"] == "reconnecting"
@@ -142,7 +136,7 @@ def test_a_link_that_dies_in_mid_response_is_taken_up_again_and_nothing_said_is_
 @pytest.mark.nightly
 def test_a_link_that_never_comes_back_gives_way_to_the_fallback(tmp_path: Path) -> None:
     with World(rate=RATE) as world, AgentService(OPENAI, tmp_path, HUM) as service, boxed(world, service.port) as box:
-        wait_until_awake(box)
+        box.wait_until_awake()
         since = world.now()
         box.call()
         said_at = box.say(voice("question", RATE))
@@ -166,7 +160,7 @@ def test_an_agent_hands_the_person_over_to_another_and_no_gap_is_heard(tmp_path:
         AgentService(OPENAI, tmp_path, HUM, "--tool", 'call:{"to": "the bird"}', "--delay-ms", "200") as service,
         boxed(world, service.port, contacts, tools='["call"]') as box,
     ):
-        wait_until_awake(box)
+        box.wait_until_awake()
         since = world.now()
         box.call()
         box.say(voice("question", RATE))
@@ -191,10 +185,10 @@ def test_an_agent_opens_a_door_that_it_may_open_and_says_so(tmp_path: Path) -> N
     ):
         box.call()
         box.say(voice("question", RATE))
-        assert box.pins.wait(5, 1, 5.0)
+        assert box.pins.wait(5, 1, PATIENCE_S)
         result = service.wait_for("client", "conversation.item.create")
         assert result["item"]["output"] == "door is open for 0.5 s"
-        assert box.pins.wait(5, 0, 2.0)
+        assert box.pins.wait(5, 0, PATIENCE_S)
         box.wait_for_line("relay door opened by an agent")
         service.wait_for("client", "response.create", 2)
 
@@ -213,7 +207,7 @@ def test_every_agent_goes_on_after_a_link_that_was_lost(agent: Agent, tmp_path: 
         box.call()
         said_at = box.say(question)
         box.wait_for_sound(said_at + len(question))
-        box.wait_for_turn("listening", within_s=10)
+        box.wait_for_turn("listening")
         cable.cut()
         box.wait_for_turn("reconnecting")
         box.pause(0.6)  # the tone
@@ -224,7 +218,7 @@ def test_every_agent_goes_on_after_a_link_that_was_lost(agent: Agent, tmp_path: 
         cable.mend()
         box.wait_until(lambda status: status["link"] is None)
         box.wait_for_turn("speaking")
-        box.wait_for_turn("listening", within_s=10)
+        box.wait_for_turn("listening")
         assert likeness(box.speaker(since), voice("story", RATE)[RATE // 10 : RATE], RATE) > 0.9, (
             "what was said is answered"
         )

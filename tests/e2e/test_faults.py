@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from tests.e2e.agent_service import OPENAI, AgentService
-from tests.e2e.box import LED, ROOT, RunningBox, last_sound, voice
+from tests.e2e.box import LED, PATIENCE_S, ROOT, RunningBox, last_sound, voice
 from tests.lab.labcard.labcard import World
+from tests.ports import free_port
 
 RATE = 48_000
 
@@ -39,7 +40,7 @@ def test_a_busy_card_is_a_fault_until_it_is_free() -> None:
         with RunningBox(world) as box:
             fault = box.wait_for_state("fault")
             assert 'card.playback "speaker" is held by another program' in fault["fault"]
-            assert box.pins.wait(LED, 1, 2.0), "the light flashes"
+            assert box.pins.wait(LED, 1, PATIENCE_S), "the light flashes"
             holder.communicate("\n")
             box.wait_for_state("idle")
 
@@ -56,7 +57,7 @@ def test_a_card_pulled_out_in_a_call_comes_back() -> None:
     with World(rate=RATE) as world, RunningBox(world) as box:
         box.call()
         world.unplug()
-        box.wait_for_state("fault", within_s=3)
+        box.wait_for_state("fault")
         world.plug()
         box.wait_for_state("idle")
         box.call()
@@ -68,7 +69,7 @@ def test_a_card_that_goes_deaf_without_a_word_is_noticed() -> None:
     with World(rate=RATE) as world, RunningBox(world) as box:
         box.call()
         world.stall()
-        fault = box.wait_for_state("fault", within_s=3)
+        fault = box.wait_for_state("fault")
         assert "no sound from the microphone for 0.5 s" in fault["fault"]
         world.resume()
         box.wait_for_state("idle")
@@ -83,7 +84,7 @@ def test_an_underrun_is_counted_and_survived() -> None:
         replied_at = box.wait_for_sound(said_at + len(story))
         box.pause(0.5)
         box.stand_still(0.3)
-        box.wait_for_turn("listening", within_s=15)
+        box.wait_for_turn("listening")
         counters = box.status()["counters"]
         assert counters["playback_xruns"] >= 1
         assert counters["capture_xruns"] >= 1
@@ -92,16 +93,16 @@ def test_an_underrun_is_counted_and_survived() -> None:
 
 
 def test_sigterm_ends_a_call_politely_and_leaves_nothing_behind() -> None:
-    story = voice("story", RATE)
+    story = np.tile(voice("story", RATE), 2)
     with World(rate=RATE) as world, RunningBox(world) as box:
         box.call()
         said_at = box.say(story)
         replied_at = box.wait_for_sound(said_at + len(story))
         asked_at = world.now()
         box.process.terminate()
-        assert box.process.wait(5) == 0
+        assert box.process.wait(PATIENCE_S) == 0
         stopped_after_s = (replied_at + last_sound(box.speaker(replied_at)) - asked_at) / RATE
-        assert 0.5 < stopped_after_s < 2.5, "it finished what it could in two seconds"
+        assert 0.5 < stopped_after_s < 5, "it finished what it could in two seconds"
         assert not Path(box.socket).exists()
         box.wait_for_line("the box is being stopped")
         assert [event.what for event in world.events()][-1] == "close"
@@ -134,7 +135,7 @@ def test_ctl_does_what_the_button_does_and_more() -> None:
         unheard = ctl("volume", "30")
         assert (unheard.returncode, "the volume cannot be set" in unheard.stderr) == (1, True)
         box.process.terminate()
-        box.process.wait(5)
+        box.process.wait(PATIENCE_S)
         assert "edgevoice is not running" in ctl("status").stderr
 
 
@@ -189,7 +190,7 @@ def test_it_starts_and_stops_as_a_service_of_systemd() -> None:
     with World(rate=RATE) as world, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
         address = f"{world.dir}/notify"
         notified.bind(address)
-        notified.settimeout(10)
+        notified.settimeout(PATIENCE_S)
         with RunningBox(world, env={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "600000"}) as box:
             told = ""
             while "READY=1" not in told:
@@ -199,14 +200,14 @@ def test_it_starts_and_stops_as_a_service_of_systemd() -> None:
             box.process.terminate()
             while "STOPPING=1" not in told:
                 told = notified.recv(4096).decode()
-            assert box.process.wait(5) == 0
+            assert box.process.wait(PATIENCE_S) == 0
 
 
 def test_a_box_that_waits_for_its_card_is_alive_for_the_watchdog() -> None:
     with World(rate=RATE) as world, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
         address = f"{world.dir}/notify"
         notified.bind(address)
-        notified.settimeout(4)  # the unit's WatchdogSec is 10, and feeding is due every 5 s
+        notified.settimeout(6)  # what systemd is told to wait; feeding is due every 3 s
         with RunningBox(
             world, capture="hw:CARD=Nowhere", env={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "6000000"}
         ) as box:
@@ -231,7 +232,7 @@ def test_the_watchdog_is_not_fed_while_the_program_hangs() -> None:
             with pytest.raises(TimeoutError):
                 notified.recv(4096)
             box.process.send_signal(signal.SIGCONT)
-            notified.settimeout(5)
+            notified.settimeout(PATIENCE_S)
             told = ""
             while "WATCHDOG=1" not in told:
                 told = notified.recv(4096).decode()
@@ -247,21 +248,20 @@ def test_a_box_that_was_muted_is_muted_after_a_crash_too(tmp_path: Path) -> None
                 box.ask(do="mute", on=True)
                 box.wait_for_turn("muted")
                 box.process.send_signal(number)
-                box.process.wait(10)
+                box.process.wait(PATIENCE_S)
 
 
 def test_a_process_that_the_watchdog_ends_says_where_it_stood() -> None:
     with World(rate=RATE) as world, RunningBox(world) as box:
         box.wait_for_state("idle")
         box.process.send_signal(signal.SIGABRT)
-        box.process.wait(10)
+        box.process.wait(PATIENCE_S)
         box.wait_for_line("Fatal Python error: Aborted")
         box.wait_for_line("audio_thread.py")
 
 
 def test_the_journal_has_two_lines_of_a_service_that_was_away_however_often_it_was_tried(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
+    port = free_port()
     url = f'[agent.openai]\napi_key_file = "key"\nurl = "ws://127.0.0.1:{port}/v1/realtime"\n'
     with World(rate=RATE) as world:
         box = RunningBox(world, f'[call]\nat_start = "openai"\n{url}')

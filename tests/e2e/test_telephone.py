@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from edgevoice.audio.resample import Resampler
 from edgevoice.audio.tones import tone
-from tests.e2e.box import RunningBox, first_word, likeness, similarity, voice
-from tests.e2e.telephone import ELKS_CALLER, Telephone, boxed, hears_tone, tone_s
+from tests.e2e.box import PATIENCE_S, RunningBox, first_word, likeness, similarity, voice
+from tests.e2e.telephone import ELKS_CALLER, Telephone, boxed, hears_caller, hears_tone, tone_s
 from tests.lab.labcard.labcard import World
 
 Samples = NDArray[np.int16]
@@ -41,7 +41,7 @@ def test_it_rings_a_press_answers_and_both_hear_each_other(tmp_path: Path) -> No
         box.wait_until_awake()
         rang_from = world.now()
         with Telephone.calling(
-            tmp_path / "a", "twilio", box, "--says-after-s", "10", says=story, rate=16_000
+            tmp_path / "a", "twilio", box, "--says-after-s", "15", "--says-every-s", "8", says=story, rate=16_000
         ) as caller:
             box.wait_for_state("ringing")
             assert box.status()["light"] == "half a second on, half off"
@@ -52,10 +52,7 @@ def test_it_rings_a_press_answers_and_both_hear_each_other(tmp_path: Path) -> No
             answered(box)
             said_at = box.say(voice("question", RATE))
             assert [(call["name"], call["with"]) for call in box.status()["lines"]["calls"]] == [("twilio-1", "card")]
-            caller.wait_for("says", "fake", within_s=12)
-            spoke_from = world.now()
-            box.pause(len(story) / 16_000 + 0.5)
-            at_box = at_rate(box.speaker(spoke_from), 16_000, RATE)
+            assert hears_caller(box, caller, story) > 0.95
             box.tap()
             figures = caller.wait_for_the_end()
         box.wait_for_state("idle")
@@ -64,7 +61,6 @@ def test_it_rings_a_press_answers_and_both_hear_each_other(tmp_path: Path) -> No
     assert tone_s(at_caller, rate, 440) > 0.3, "it rang at their ear, too"
     since = round((world.time(said_at) - caller.began_at) * rate)
     assert likeness(at_caller[since:], at_rate(question, rate), rate) > 0.95
-    assert likeness(at_box, story, 16_000) > 0.95
 
 
 def test_a_caller_does_not_hear_himself_out_of_the_loudspeaker(tmp_path: Path) -> None:
@@ -72,7 +68,7 @@ def test_a_caller_does_not_hear_himself_out_of_the_loudspeaker(tmp_path: Path) -
     with World(rate=RATE) as world, boxed(world) as box:
         world.set_echo(0.02, 0.5)
         box.wait_until_awake()
-        with Telephone.calling(tmp_path, "twilio", box, "--says-after-s", "3", says=story, rate=16_000) as caller:
+        with Telephone.calling(tmp_path, "twilio", box, "--says-after-s", "6", says=story, rate=16_000) as caller:
             answered(box)
             said_at = float(caller.wait_for("says", "fake")["at"])
             box.pause(len(story) / 16_000 + 0.5)
@@ -85,7 +81,7 @@ def test_a_caller_does_not_hear_himself_out_of_the_loudspeaker(tmp_path: Path) -
 
 
 def test_an_allowed_caller_is_answered_with_a_beep_before_anything_of_the_room_leaves(tmp_path: Path) -> None:
-    room = np.tile(voice("story", RATE), 3)
+    room = np.tile(voice("story", RATE), 18)
     with World(rate=RATE) as world, boxed(world, AUTO, line=ALLOWED) as box:
         box.wait_until_awake()
         box.say(room)
@@ -94,14 +90,14 @@ def test_an_allowed_caller_is_answered_with_a_beep_before_anything_of_the_room_l
             box.pause(1.0)
             assert box.status()["state"] == "ringing", "nobody knows who that is"
             stranger.hang_up()
-        box.wait_for_state("idle", within_s=5)
+        box.wait_for_state("idle")
         beeped_from = world.now()
         with Telephone.calling(tmp_path / "b", "elks", box) as friend:
             box.wait_for_turn("hearing")
             hears_tone(box, "connected", beeped_from)
             box.pause(1.0)
             friend.hang_up()
-        box.wait_for_state("idle", within_s=5)
+        box.wait_for_state("idle")
         beep = tone("connected", RATE)
         speaker = box.speaker(beeped_from)
         beeped_at = world.time(beeped_from + int(np.nonzero(speaker)[0][0]))
@@ -119,20 +115,20 @@ def test_a_code_opens_the_door_and_guessing_at_it_does_not(tmp_path: Path) -> No
 
     with World(rate=RATE) as world, boxed(world, RELAY) as box:
         box.wait_until_awake()
-        with Telephone.calling(tmp_path / "a", "twilio", box, *keys(f"7{CODE}", 3)) as caller:
+        with Telephone.calling(tmp_path / "a", "twilio", box, *keys(f"7{CODE}", 6)) as caller:
             answered(box)
-            opened, closed = box.pins.edges(DOOR, at_least=2, within_s=8)[:2]
+            opened, closed = box.pins.edges(DOOR, at_least=2, within_s=PATIENCE_S)[:2]
             assert (opened.level, closed.level) == (1, 0)
-            assert 0.25 < closed.at - opened.at < 0.6
+            assert 0.25 < closed.at - opened.at < 1.5
             box.pause(0.5)
             box.tap()
             caller.wait_for_the_end()
         assert tone_s(caller.heard_since(opened.at), 8000, 880) > 0.08, "they hear that it is open"
         box.wait_for_state("idle")
         guesses = "12345678#" * 3
-        with Telephone.calling(tmp_path / "b", "twilio", box, *keys(guesses + CODE, 3)) as guesser:
+        with Telephone.calling(tmp_path / "b", "twilio", box, *keys(guesses + CODE, 6)) as guesser:
             answered(box)
-            box.wait_for_line("too many wrong codes; no door opens any more in this call", within_s=10)
+            box.wait_for_line("too many wrong codes; no door opens any more in this call")
             box.pause(2.0)
             assert len(box.pins.edges(DOOR)) == 2
             guesser.hang_up()
@@ -151,7 +147,7 @@ def test_a_card_that_is_pulled_lets_the_caller_go_and_is_used_again(tmp_path: Pa
             figures = caller.wait_for_the_end()
         assert (figures["ended_by"], figures["violations"]) == ("server", [])
         assert caller.lines("bye", "server")
-        box.wait_for_state("fault", within_s=3)
+        box.wait_for_state("fault")
         box.wait_for_line("card lost")
         world.plug()
         box.wait_for_state("idle")
@@ -163,10 +159,10 @@ def test_a_caller_whose_service_dies_is_gone_and_the_next_one_is_heard(tmp_path:
         with Telephone.calling(tmp_path / "a", "twilio", box) as caller:
             answered(box)
             caller.kill()
-            box.wait_for_state("idle", within_s=3)
+            box.wait_for_state("idle")
         with Telephone.calling(tmp_path / "b", "elks", box) as again:
             box.wait_for_state("ringing")
             again.kill()
-            box.wait_for_state("idle", within_s=5)
+            box.wait_for_state("idle")
         assert box.status()["lines"]["calls"] == []
         box.call()

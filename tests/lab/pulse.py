@@ -54,7 +54,7 @@ class PulseAudio:
     def kill(self) -> None:
         """Let the server die without a goodbye."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(30)
         self._socket.unlink(missing_ok=True)
 
     def start(self) -> None:
@@ -64,7 +64,7 @@ class PulseAudio:
         command = ["pulseaudio", "-n", "--system=false", "--daemonize=no", "--exit-idle-time=-1"]
         command += ["--use-pid-file=no", "--disable-shm=yes", "--log-level=error", "-F", str(script)]
         self._process = subprocess.Popen(command, env=self._home(), stdout=self._log, stderr=subprocess.STDOUT)
-        give_up = time.monotonic() + 10
+        give_up = time.monotonic() + 30
         while not self._socket.exists():
             if self._process.poll() is not None or time.monotonic() > give_up:
                 self._log.seek(0)
@@ -75,7 +75,7 @@ class PulseAudio:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(30)
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -28,7 +28,7 @@ def pcm(direction: int, name: str) -> Any:
         channels=1,
         format=alsaaudio.PCM_FORMAT_S16_LE,
         periodsize=PERIOD,
-        periods=8,
+        periods=100,  # a second: a machine that is busy may not come back to this one for long
     )
 
 
@@ -40,14 +40,19 @@ class Recording(threading.Thread):
         self._source = pcm(alsaaudio.PCM_CAPTURE, name)
         self.pieces: list[bytes] = []
         self.began = 0.0
+        self._frames = 0
 
     def run(self) -> None:
         while True:
             frames, data = self._source.read()
             if frames > 0:
                 self.pieces.append(data)
-                if len(self.pieces) == 100:  # once the server's clock runs evenly
-                    self.began = time.monotonic() - sum(map(len, self.pieces)) / 2 / RATE
+                self._frames += frames
+                if (
+                    len(self.pieces) >= 100
+                ):  # once the server's clock runs evenly; a read that is late tells a later one
+                    began = time.monotonic() - self._frames / RATE
+                    self.began = min(self.began or began, began)
 
 
 def say(path: str) -> None:

@@ -26,11 +26,12 @@ from .labcard import Event, World, build, labcard
 
 RATE = 48_000
 PERIOD = 480
-PERIODS = 32  # a machine that runs other tests may not come back to this one for long
+PERIODS = 200  # 2 s: a machine that runs other tests may not come back to this one for long
+FEW = 50  # periods, where a card shall run over
 GONE = -19  # ENODEV
 XRUN = -32  # EPIPE
 WRONG_STATE = -77  # EBADFD
-SOON_S = 2.0  # more than any of this takes, however busy the machine
+SOON_S = 30.0  # more than any of this takes, however busy the machine
 
 Samples = NDArray[np.int16]
 
@@ -40,7 +41,7 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., World]
     worlds: list[World] = []
 
     def make(**options: Any) -> World:
-        world = World(**{"rate": RATE, "seconds": 10, **options})
+        world = World(**{"rate": RATE, "seconds": 60, **options})
         worlds.append(world)
         monkeypatch.setenv("ALSA_CONFIG_PATH", world.conf)
         return world
@@ -51,7 +52,13 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., World]
 
 
 def open_pcm(
-    direction: int, *, nonblock: bool = False, device: str = "card", rate: int = RATE, channels: int = 1
+    direction: int,
+    *,
+    nonblock: bool = False,
+    device: str = "card",
+    rate: int = RATE,
+    channels: int = 1,
+    periods: int = PERIODS,
 ) -> Any:
     return alsaaudio.PCM(
         type=direction,
@@ -61,7 +68,7 @@ def open_pcm(
         channels=channels,
         format=alsaaudio.PCM_FORMAT_S16_LE,
         periodsize=PERIOD,
-        periods=PERIODS,
+        periods=periods,
     )
 
 
@@ -133,7 +140,8 @@ def test_every_sample_sounds_in_order_until_the_drop(make_world: Callable[..., W
     world = make_world()
     speaker = open_speaker()
     for _ in range(5):
-        written = 0
+        written = PERIODS // 2 * PERIOD  # at once: a machine that is busy between two periods lets no card run dry
+        assert speaker.write(ramp(written).tobytes()) == written
         while written < (PERIODS + 12) * PERIOD:
             assert speaker.write(ramp(PERIOD, 1 + written).tobytes()) == PERIOD
             written += PERIOD
@@ -150,12 +158,12 @@ def test_every_sample_sounds_in_order_until_the_drop(make_world: Callable[..., W
 def test_a_drop_discards_what_was_not_played(make_world: Callable[..., World]) -> None:
     world = make_world()
     speaker = open_speaker()
-    speaker.write(ramp(8 * PERIOD).tobytes())
+    speaker.write(ramp(100 * PERIOD).tobytes())
     before = queued(speaker)
     speaker.drop()
     after = last(world, "speaker", "stop").details["discarded"]
-    assert np.count_nonzero(world.spk) == 8 * PERIOD - after
-    assert 0 < after <= before <= 8 * PERIOD
+    assert np.count_nonzero(world.spk) == 100 * PERIOD - after
+    assert 0 < after <= before <= 100 * PERIOD
     assert speaker.state() == alsaaudio.PCM_STATE_SETUP
     assert speaker.avail() == WRONG_STATE
 
@@ -176,12 +184,12 @@ def test_a_write_after_the_drop_sounds_at_once(make_world: Callable[..., World])
 def test_buffer_minus_avail_is_what_has_not_been_played(make_world: Callable[..., World]) -> None:
     world = make_world()
     speaker = open_speaker()
-    speaker.write(ramp(6 * PERIOD).tobytes())
+    speaker.write(ramp(PERIODS * PERIOD).tobytes())
     first = last(world, "speaker", "start").details["idx"]
     for _ in range(100):
-        at_most = 6 * PERIOD - (world.now() - first + 1)
+        at_most = PERIODS * PERIOD - (world.now() - first + 1)
         waiting = queued(speaker)
-        at_least = 6 * PERIOD - (world.now() - first + 1)
+        at_least = PERIODS * PERIOD - (world.now() - first + 1)
         assert at_least <= waiting <= at_most
 
 
@@ -189,13 +197,14 @@ def test_a_drop_cannot_stop_what_is_in_the_fifo(make_world: Callable[..., World]
     fifo = 600
     world = make_world(fifo=fifo)
     speaker = open_speaker()
-    speaker.write(ramp(4 * PERIOD).tobytes())
+    speaker.write(ramp(100 * PERIOD).tobytes())
+    before = world.now()
     speaker.drop()
-    dropped = world.now()
+    after = world.now()
     played = last(world, "speaker", "stop").details["played"]
     sounding = np.nonzero(world.spk)[0]
     assert np.array_equal(world.spk[sounding], ramp(played))
-    assert dropped < sounding[-1] <= dropped + fifo
+    assert before + fifo <= sounding[-1] <= after + fifo
 
 
 def test_the_delay_counts_the_fifo_and_avail_does_not(make_world: Callable[..., World]) -> None:
@@ -246,7 +255,7 @@ def test_a_killed_player_falls_silent(make_world: Callable[..., World]) -> None:
     world = make_world()
     play = (
         "import alsaaudio as a; p = a.PCM(a.PCM_PLAYBACK, device='speaker', rate=48000, channels=1, periodsize=480,"
-        " periods=100); p.write(b'\\1\\0' * 48000); print(flush=True); input()"
+        " periods=1000); p.write(b'\\1\\0' * 480000); print(flush=True); input()"
     )
     program = subprocess.Popen([sys.executable, "-c", play], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with program:
@@ -256,7 +265,7 @@ def test_a_killed_player_falls_silent(make_world: Callable[..., World]) -> None:
     mic = open_mic()
     record(mic, 2 * PERIOD)
     assert not world.spk[last(world, "mic", "reaped").details["idx"] :].any()
-    assert np.count_nonzero(world.spk) < RATE
+    assert np.count_nonzero(world.spk) < 10 * RATE
 
 
 # --------------------------------------------------------------------------------------------------- the microphone
@@ -315,7 +324,7 @@ def test_poll_wakes_a_reader_once_for_every_period(make_world: Callable[..., Wor
 
 def test_a_reader_that_is_late_loses_frames_and_is_told_once(make_world: Callable[..., World]) -> None:
     world = make_world()
-    mic = open_mic()
+    mic = open_mic(periods=FEW)
     record(mic, PERIOD)
     until(lambda: mic.avail() == XRUN)
     assert mic.read() == (XRUN, b"")
@@ -327,7 +336,7 @@ def test_pointers_move_in_the_steps_that_were_asked_for(make_world: Callable[...
     world = make_world(mic_step=1, speaker_step=48)
     mic, speaker = open_mic(nonblock=True), open_speaker()
     mic.read()
-    speaker.write(ramp(20 * PERIOD).tobytes())
+    speaker.write(ramp(PERIODS * PERIOD).tobytes())
     first = last(world, "mic", "start").details["idx"]
     waiting = set()
     for _ in range(100):
@@ -361,7 +370,7 @@ def test_the_echo_of_what_a_program_plays_comes_back_to_it(make_world: Callable[
     world = make_world()
     world.set_echo(delay_s=0.01, gain=0.25)
     speaker, mic = open_speaker(), open_mic()
-    speaker.write(noise(8 * PERIOD, 30_000).tobytes())
+    speaker.write(noise(100 * PERIOD, 30_000).tobytes())
     heard = record(mic, 12 * PERIOD)
     first = last(world, "mic", "start").details["idx"]
     sent = np.append(np.zeros(480, np.int16), world.spk)[first : first + len(heard)]
@@ -406,9 +415,8 @@ def test_a_fast_microphone_clock_delivers_more_frames_of_the_same_world(make_wor
     assert available >= 3360
     assert available <= (world.now() - first) * 1.05
     heard = record(mic, 3360)
-    wraps = 20_000 - first % 20_000
-    assert wraps > 3400  # the world has only begun
-    assert np.abs(heard - (first % 20_000 + np.arange(3360) / 1.05)).max() <= 0.51
+    expected = np.interp(first + np.arange(3360) / 1.05, np.arange(len(world.air)), world.air)
+    assert np.abs(heard - expected).max() <= 0.51
 
 
 # ---------------------------------------------------------------------------------------------- what the card knows
@@ -506,7 +514,8 @@ def test_unplugging_wakes_a_poll_even_of_a_stalled_card(make_world: Callable[...
     mic = open_mic(nonblock=True)
     mic.read()
     world.stall()
-    mic.avail()
+    while mic.avail():
+        mic.read()
     (descriptor, mask), *_ = mic.polldescriptors()
     poll = select.poll()
     poll.register(descriptor, mask)
@@ -573,10 +582,10 @@ def test_a_stalled_microphone_delivers_nothing_and_no_error(make_world: Callable
 def test_a_stalled_loudspeaker_plays_the_rest_when_it_goes_on(make_world: Callable[..., World]) -> None:
     world = make_world()
     speaker = open_speaker()
-    speaker.write(ramp(6 * PERIOD).tobytes())
+    speaker.write(ramp(100 * PERIOD).tobytes())
     begin, waiting = world.stall(), queued(speaker)
     assert not world.spk[begin:].any()
-    assert speaker.write(ramp(2 * PERIOD, 1 + 6 * PERIOD).tobytes()) == 2 * PERIOD
+    assert speaker.write(ramp(2 * PERIOD, 1 + 100 * PERIOD).tobytes()) == 2 * PERIOD
     until(lambda: world.now() > begin + 8 * PERIOD)
     assert queued(speaker) == waiting + 2 * PERIOD
     assert speaker.state() == alsaaudio.PCM_STATE_RUNNING
@@ -584,7 +593,7 @@ def test_a_stalled_loudspeaker_plays_the_rest_when_it_goes_on(make_world: Callab
     world.resume()
     assert 0 < queued(speaker) <= waiting + 2 * PERIOD
     sounding = np.nonzero(world.spk)[0]
-    assert np.array_equal(world.spk[sounding], ramp(8 * PERIOD))
+    assert np.array_equal(world.spk[sounding], ramp(102 * PERIOD))
     assert np.diff(sounding).max() > 8 * PERIOD
     assert not [event for event in world.events() if event.what == "xrun"]
 

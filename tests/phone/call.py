@@ -134,6 +134,8 @@ class Call:
         speaking = asyncio.create_task(self._speak(socket))
         ending = asyncio.create_task(self.ending.wait())  # it ends a call whose server no longer reads, too
         await asyncio.wait((reading, speaking, ending), return_when=asyncio.FIRST_COMPLETED)
+        if speaking.done() and speaking.exception() is None and not self.core.over:
+            await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)  # what came before the end
         if self.core.over or ending.done():
             self.ended_by = self.ended_by or "service"
             if self.plan.drops:
@@ -168,7 +170,10 @@ class Call:
                 for reason in self.core.violations[known:]:
                     self.log(self.number, "fake", "violation", reason=reason)
                 known = len(self.core.violations)
-                await self._send(socket, answers)
+                try:
+                    await self._send(socket, answers)
+                except ConnectionClosed:
+                    pass  # what came before the end is read all the same
                 if self.core.over:
                     self.ended_by = self.ended_by or "service"
                     return

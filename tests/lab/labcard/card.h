@@ -20,6 +20,7 @@ struct card {
     int64_t appl;           /* stream frames that the program has written or read */
     snd_pcm_sframes_t told; /* the position alsa-lib knows of */
     int16_t *ring;          /* speaker: what it was given; it is placed again after a stall */
+    int64_t silent;         /* speaker: frames of silence that were written last */
     uint32_t resumed;       /* speaker: stalls that were over when the ring was last placed */
     float *window;          /* microphone: the loudspeaker's recent past */
 };

@@ -56,6 +56,7 @@ HEADER = np.dtype(  # the same table is in world.h
         ("stalls", [("from", "i8"), ("until", "i8")], (STALLS,)),
         ("speaker_end", "i8"),
         ("uneven_frames", "u8"),
+        ("heard", "i8"),
         ("hung_pid", "u4"),
     ],
     align=True,
@@ -71,7 +72,11 @@ pcm.!default {{ type asym playback.pcm {{ type plug slave.pcm speaker }} capture
 
 
 class Event(NamedTuple):
-    """One line of the card's log: open, hw_params, start, stop, xrun, reaped or close."""
+    """One line of the card's log: open, hw_params, start, stop, sounds, xrun, reaped or close.
+
+    A loudspeaker `sounds` when sound is written after 50 ms of silence. `heard` is the index
+    up to which the microphone had been read by then, of that and of its stop.
+    """
 
     at: float  # time.monotonic()
     pid: int

@@ -110,6 +110,7 @@ void mic_deliver(struct card *card, const snd_pcm_channel_area_t *areas, snd_pcm
         }
     }
     card->appl += size;
+    card->world.header->heard = world_of_card(&card->world, card->start + (int64_t)floor(card->appl / card->speed));
 }
 
 /* The kernel stops the stream of a player that is killed. Here whoever listens does it. */

@@ -93,8 +93,8 @@ static void stop_speaker(struct card *card)
 {
     int64_t fetched = position(card), played = fetched < card->appl ? fetched : card->appl;
     speaker_silence(card, played, card->appl);
-    note(card, "stop idx=%lld played=%lld discarded=%lld", (long long)speaker_sounds_at(card, played),
-         (long long)played, (long long)(card->appl - played));
+    note(card, "stop idx=%lld played=%lld discarded=%lld heard=%lld", (long long)speaker_sounds_at(card, played),
+         (long long)played, (long long)(card->appl - played), (long long)card->world.header->heard);
 }
 
 static int on_stop(snd_pcm_ioplug_t *io)

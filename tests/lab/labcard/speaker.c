@@ -1,6 +1,8 @@
 /* The loudspeaker: frames that the program writes are put on the timeline at the instants at which they will sound. */
 #include "card.h"
 
+#define PAUSE_PARTS 20 /* of a second: so much silence ends a sound */
+
 void speaker_accept(struct card *card, const snd_pcm_channel_area_t *areas, snd_pcm_uframes_t offset, int64_t size)
 {
     for (int64_t i = 0; i < size; i++) {
@@ -15,6 +17,9 @@ void speaker_accept(struct card *card, const snd_pcm_channel_area_t *areas, snd_
         }
         card->ring[(card->appl + i) % card->io.buffer_size] = first;
         card->world.header->uneven_frames += !even;
+        if (first && card->silent >= card->io.rate / PAUSE_PARTS)
+            note(card, "sounds heard=%lld", (long long)card->world.header->heard);
+        card->silent = first ? 0 : card->silent + 1;
     }
     card->appl += size;
 }

@@ -48,6 +48,7 @@ struct header { /* the same table is in labcard.py */
     struct stall stalls[WORLD_STALLS]; /* only ever appended to, so a reader sees before or after, not between */
     int64_t speaker_end;               /* world time up to which something is scheduled to sound */
     uint64_t uneven_frames;            /* played frames whose channels were not all alike */
+    int64_t heard;                     /* world time up to which the microphone has been read */
     uint32_t hung_pid;                 /* a process whose reads do not come back, as of a driver that hangs */
 };
 

@@ -23,7 +23,7 @@ class Edge(NamedTuple):
 class Pins:
     """The pins of the one program whose LABGPIO_SOCKET is `path`; the first command waits until it is up."""
 
-    def __init__(self, path: str | Path, *, button: int = 17, patience_s: float = 10.0) -> None:
+    def __init__(self, path: str | Path, *, button: int = 17, patience_s: float = 30.0) -> None:
         self.path = Path(path)
         self._button = button
         self._patience_s = patience_s

@@ -55,7 +55,7 @@ def test_a_pin_that_is_followed_tells_what_it_did_how_it_is_and_each_change(pins
         assert pins.edges(17) == [], "what was told is forgotten"
 
 
-def news(ear: Pins, at_least: int, within_s: float = 2.0) -> list[Edge]:
+def news(ear: Pins, at_least: int, within_s: float = 30.0) -> list[Edge]:
     """Return what a followed pin tells, when it is so much."""
     give_up, heard = time.monotonic() + within_s, list[Edge]()
     while len(heard) < at_least and time.monotonic() < give_up:
