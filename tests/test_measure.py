@@ -305,7 +305,8 @@ def test_what_a_pause_costs_is_counted_in_samples(syllable: int, within_ms: int,
     (pause,) = pauses(recorded(speaker, agent), replies(speaker, RATE, agent, spans), [])
     cost = pause["lost_samples"], pause["repeated_samples"]
     if skip:
-        assert cost == (pytest.approx(max(skip, 0), abs=12), pytest.approx(max(-skip, 0), abs=12))
+        third_of_a_ms = RATE // 3000  # where a syllable is as good a match a little earlier
+        assert cost == (pytest.approx(max(skip, 0), abs=third_of_a_ms), pytest.approx(max(-skip, 0), abs=third_of_a_ms))
     else:
         assert cost == (0, 0)
     assert pause["ms"] == pytest.approx(gap_ms, abs=1)

@@ -201,7 +201,10 @@ def _loses_its_card(box: Box) -> None:
 
 def _is_before_its_card(box: Box) -> None:
     """The kernel has no driver of sound at all when the service starts: a USB card is plugged in later."""
-    box.run("systemctl stop edgevoice && modprobe -r snd-aloop && modprobe -r snd-timer && ! grep -q alsa /proc/devices", limit_s=60)
+    box.run(
+        "systemctl stop edgevoice && modprobe -r snd-aloop && modprobe -r snd-timer && ! grep -q alsa /proc/devices",
+        limit_s=60,
+    )
     box.run("systemctl start edgevoice", limit_s=120)
     box.until(lambda: box.status("state") == "fault")
     at = time.monotonic()
