@@ -235,6 +235,13 @@ def test_what_reboots_the_machine_can_do_little_else(unit: Path) -> None:
     subprocess.run(command, capture_output=True, check=True)
 
 
+def test_what_watches_an_update_at_boot_can_do_little_else() -> None:
+    """It is root, likewise, and writes what everybody may read."""
+    trial = UNIT.with_name("edgevoice-trial.service")
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=10", str(trial)]
+    subprocess.run(command, capture_output=True, check=True)
+
+
 def test_a_mistake_in_the_configuration_is_not_retried_and_everything_else_is_for_ever() -> None:
     lines = UNIT.read_text().splitlines()
     assert {"Restart=always", "RestartPreventExitStatus=78", "StartLimitIntervalSec=0"} <= set(lines)
