@@ -102,6 +102,7 @@ def main() -> int:
     )
     parser.add_argument("--version", default=_version(), help="default: %(default)s, of the source")
     chosen = parser.parse_args()
+    os.umask(0o022)  # what is inside is read by everybody, whoever builds it
     chosen.out.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="edgevoice-deb-") as work:

@@ -24,7 +24,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Debian:
     debian = Debian(tmp_path_factory.mktemp("debian") / "tree")
     python = f"PYTHON=/usr/bin/python{PYTHON}"
     command = ["make", "-C", str(ROOT), "install", f"DESTDIR={debian.tree}", "EXTRAS=aec", python]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, umask=0o077)  # a careful person's
     assert done.returncode == 0, done.stdout + done.stderr
     assert "installed. Next: sudo edgevoice setup" in done.stdout
     return debian
