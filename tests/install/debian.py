@@ -186,6 +186,12 @@ def hangs(code: Path, root: Path) -> None:
     _replace(code / "drivers/systemd.py", r"    notify\(watchdog=1\)", "    pass")
 
 
+def hangs_with_another_unit(code: Path, root: Path) -> None:
+    hangs(code, root)
+    for unit in root.rglob("edgevoice.service"):
+        unit.write_text(unit.read_text() + "# another\n")
+
+
 def has_a_unit_that_cannot_run(code: Path, root: Path) -> None:
     for unit in root.rglob("edgevoice.service"):
         _replace(unit, r"SupplementaryGroups=audio gpio", "SupplementaryGroups=audio gpio nobody-has-this")

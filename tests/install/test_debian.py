@@ -143,6 +143,17 @@ def test_when_python_is_updated_it_is_compiled_again(box: Debian) -> None:
     assert box.told(f"find {compiled} -newermt 2002-01-01") == compiled
 
 
+def test_a_package_that_could_not_be_removed_runs_as_before(box: Debian) -> None:
+    (box.tree / "root/bad").mkdir()
+    rm = box.tree / "root/bad/rm"
+    rm.write_text("#!/bin/sh\ncase $* in *' /opt/edgevoice') exit 1 ;; esac\nexec /bin/rm \"$@\"\n")
+    rm.chmod(0o755)
+    assert box.run("PATH=/root/bad:$PATH dpkg -r edgevoice").returncode == 1
+    assert box.told("dpkg-query -W -f '${Status}' edgevoice").endswith(" ok installed")
+    assert (running(box), box.property("ActiveState")) == ("9.5", "active")
+    assert box.told("systemctl is-enabled edgevoice") == "enabled"
+
+
 def test_removed_the_configuration_stays_purged_nothing_does(box: Debian) -> None:
     box.told("dpkg -r edgevoice")
     assert box.run("systemctl is-active edgevoice").stdout.strip() == "inactive"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.install.debian import MARK, Debian, Packages, hangs
+from tests.install.debian import MARK, Debian, Packages, hangs_with_another_unit
 
 pytestmark = pytest.mark.debian
 OPT = "/opt/edgevoice"
@@ -47,9 +47,11 @@ def booted(box: Debian) -> tuple[str, str, str]:
 
 
 def test_a_version_that_hangs_does_not_stay_though_the_power_failed(box: Debian, packages: Packages) -> None:
-    cut_short(box, "9.2", packages.version("9.2", hangs))
+    cut_short(box, "9.2", packages.version("9.2", hangs_with_another_unit))
     assert booted(box) == ("9.1", f"9.1{MARK}", "none")
-    assert "the power failed while version 9.2" in box.told("journalctl -b -o cat -u edgevoice-trial")
+    assert "the trial of version 9.2" in box.told("journalctl -b -o cat -u edgevoice-trial")
+    assert box.property("FragmentPath") == "/etc/systemd/system/edgevoice.service", "as it was, not the package's"
+    assert "# another" not in box.told("systemctl cat edgevoice")
     findings = json.loads(box.run("edgevoice doctor --json").stdout)["findings"]
     (found,) = [finding for finding in findings if finding["name"] == "update"]
     assert f"version 9.2{MARK} did not come up on " in found["sentence"]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-KILLED = -9
+KILLED, TERMINATED = -9, 143
+WAITS = "edgevoice: another version is installed, or on trial: this waits for that\n"
 # What systemd does, as far as it is asked here: a version holds a file that says how it behaves.
 SYSTEMCTL = """#!/bin/sh
 state={root}/state; touch $state; version={root}/opt/edgevoice/current
@@ -22,6 +23,7 @@ case "$*" in
     esac ;;
 "stop "*) echo inactive >$state ;;
 *is-active*) cat $state; [ "$(cat $state)" = active ] ;;
+*is-enabled*) [ ! -e {root}/disabled ] ;;
 *StatusText*) case $(cat $version/behaves) in deaf) echo "fault: no card" ;; *) echo idle ;; esac ;;
 *NRestarts*) if [ "$(cat $version/behaves)" = dies ]; then date +%N; else echo 0; fi ;;
 esac
@@ -66,21 +68,34 @@ class Box:
         command = [str(ROOT / "packaging" / "release"), *words]
         return subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
 
-    def begin(self, *words: str, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
-        command = [str(ROOT / "packaging" / "release"), *words]
+    def begin(self, *words: str, output: int = subprocess.PIPE, within: str = "") -> subprocess.Popen[str]:
+        command = [*within.split(), str(ROOT / "packaging" / "release"), *words]
         return subprocess.Popen(command, env=self._environment, stdout=output, stderr=output, text=True)
 
-    def update(self, version: str, behaves: str = "well", unit: str = "a unit\n", output: int | None = None) -> int:
-        """Do what a package does; return the exit code. `output`: a descriptor for what it says."""
+    def update(
+        self,
+        version: str,
+        behaves: str = "well",
+        unit: str = "a unit\n",
+        output: int = subprocess.DEVNULL,
+        within: str = "",
+        packaged: bool = True,
+    ) -> int:
+        """Do what a package does; return the exit code.
+
+        `output`: a descriptor for what it says; `within`: a command that runs it; not `packaged`: as `make install`.
+        """
         payload = self.root / "payload"
         subprocess.run(["rm", "-rf", payload], check=True)
         subprocess.run([ROOT / "packaging" / "lay", payload], check=True)
         (payload / "share/edgevoice.service").write_text(unit)
         (payload / "behaves").write_text(behaves)
-        packaged = self.root / "usr/lib/systemd/system/edgevoice.service"
-        packaged.parent.mkdir(parents=True, exist_ok=True)
-        packaged.write_text(unit)
-        return self.begin("add", str(payload), version, output=subprocess.DEVNULL if output is None else output).wait()
+        shipped = self.root / "usr/lib/systemd/system/edgevoice.service"
+        shipped.parent.mkdir(parents=True, exist_ok=True)
+        shipped.write_text(unit)
+        if not packaged:
+            shipped.unlink()
+        return self.begin("add", str(payload), version, output=output, within=within).wait()
 
     def power_fails(self, times: int = 1) -> None:
         """Have the power fail while the next version is watched, and at the next boot, and so on."""
@@ -257,6 +272,66 @@ def test_what_failed_before_is_not_taken_for_what_fails_now(box: Box) -> None:
     assert (box.links, box.on_trial, box.failure.exists()) == (("1.0", ""), False, False)
 
 
+def test_an_update_that_was_killed_on_trial_is_not_what_the_next_one_goes_back_to(box: Box) -> None:
+    """`dpkg --configure -a` tries it once more, and nobody has booted."""
+    box.update("1.0")
+    box.update("1.1")
+    box.power_fails()
+    assert box.update("1.2", "dies") == KILLED
+    assert box.update("1.2", "dies") == 3
+    assert (box.links, box.on_trial, box.state) == (("1.1", "1.0"), False, "active")
+    assert box.failure.read_text().startswith("version 1.2-2 did not come up on ")
+
+
+def test_a_fault_is_none_of_the_version_before_though_the_update_was_killed_twice(box: Box) -> None:
+    box.update("1.0")
+    for version in ("1.1", "1.1-2"):
+        box.power_fails()
+        assert box.update("1.1", "deaf") == KILLED
+        assert (box.links, box.on_trial) == ((version, "1.0"), True)
+    assert box.update("1.1", "deaf") == 3
+    assert (box.links, box.on_trial) == (("1.0", ""), False)
+
+
+def test_an_update_that_comes_up_after_one_that_was_killed_keeps_the_way_back(box: Box) -> None:
+    box.update("1.0")
+    box.power_fails()
+    box.update("1.1", "refuses")
+    box.while_it_is_watched()
+    (box.root / "state").write_text("failed\n")
+    assert box.update("1.1") == 0
+    assert (box.links, box.on_trial, box.state) == (("1.1-2", "1.0"), False, "active")
+
+
+def test_an_update_that_was_killed_on_its_way_back_has_stopped_the_service_not_somebody(box: Box) -> None:
+    box.update("1.0")
+    box.update("1.1")
+    box.power_fails()
+    assert box.update("1.2", "refuses") == KILLED, "1.1 is watched"
+    (box.root / "state").write_text("inactive\n")
+    assert box.update("1.2") == 0
+    assert (box.links, box.state) == (("1.2-2", "1.1"), "active")
+
+
+def test_a_service_that_somebody_has_stopped_after_a_kill_stays_so(box: Box) -> None:
+    box.update("1.0")
+    box.power_fails()
+    box.update("1.1", "dies")
+    (box.root / "state").write_text("inactive\n")
+    assert box.update("1.1") == 0
+    assert (box.links, box.on_trial, box.state) == (("1.1-2", "1.0"), False, "inactive")
+
+
+def test_an_update_that_is_told_to_end_hands_its_trial_over(box: Box) -> None:
+    """As `timeout apt` does."""
+    box.update("1.0")
+    box.while_it_is_watched(SHUT_DOWN)
+    assert box.update("1.1", "dies") == TERMINATED
+    assert "-q --no-block start edgevoice-trial.service" in (box.root / "asked").read_text().splitlines()
+    assert box.asked("watch").returncode == 3, "that is what the unit does"
+    assert (box.links, box.on_trial) == (("1.0", ""), False)
+
+
 def test_a_service_that_somebody_stops_while_it_is_watched_is_no_version_that_failed(box: Box) -> None:
     box.update("1.0")
     box.while_it_is_watched(POWER_CUT, f"echo inactive >{box.root}/state")
@@ -302,8 +377,8 @@ def test_to_go_back_by_hand_waits_for_a_trial(box: Box) -> None:
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         back = box.begin("back")
-        assert back.stdout is not None
-        assert back.stdout.readline() == "edgevoice: another version is on trial: this waits until it is settled\n"
+        assert back.stderr is not None
+        assert back.stderr.readline() == WAITS
         for name, version in (("current", "1.0"), ("previous", "0.9")):  # it has gone back
             (folder / name).unlink()
             (folder / name).symlink_to(version)
@@ -333,6 +408,28 @@ def test_an_update_does_not_start_what_its_owner_has_stopped(box: Box) -> None:
     assert box.state == "inactive"
 
 
+def test_an_update_that_mends_a_service_that_has_failed_starts_it(box: Box) -> None:
+    box.update("1.0")
+    (box.root / "state").write_text("failed\n")
+    assert box.update("1.1") == 0
+    assert (box.links, box.state) == (("1.1", "1.0"), "active")
+
+
+def test_what_has_failed_is_no_reason_to_go_back_to_it(box: Box) -> None:
+    box.update("1.0")
+    (box.root / "state").write_text("failed\n")
+    assert box.update("1.1", "refuses") == 0
+    assert (box.links, box.on_trial, box.failure.exists()) == (("1.1", "1.0"), False, False)
+
+
+def test_a_service_that_has_failed_and_is_disabled_is_left_so(box: Box) -> None:
+    box.update("1.0")
+    (box.root / "state").write_text("failed\n")
+    (box.root / "disabled").touch()
+    assert box.update("1.1") == 0
+    assert (box.links, box.state) == (("1.1", "1.0"), "failed")
+
+
 def test_a_unit_that_systemd_cannot_run_goes_with_its_version(box: Box) -> None:
     box.update("1.0", unit="the old unit\n")
     assert box.update("1.1", "refuses", unit="the new unit\n") == 3
@@ -348,6 +445,44 @@ def test_a_unit_that_its_owner_wrote_is_left_alone(box: Box) -> None:
     box.update("1.1", unit="a new unit\n")
     box.update("1.2", "refuses", unit="a newer unit\n")
     assert box.own_unit.read_text() == "the owner's\n"
+
+
+LONG = "# a unit of 6000 bytes\n" + "# because\n" * 600
+FULL = "prlimit --fsize=4096"  # what is longer is cut off there, and its writer told
+
+
+def test_a_unit_for_which_there_is_no_room_changes_nothing(box: Box) -> None:
+    box.update("1.0", unit="the old unit\n", packaged=False)
+    assert box.update("1.1", unit=LONG, packaged=False, within=FULL) != 0
+    assert (box.links, box.on_trial, box.own_unit.read_text()) == (("1.0", ""), False, "the old unit\n")
+    assert os.listdir(box.own_unit.parent) == ["edgevoice.service"]
+    assert box.update("1.1", unit=LONG, packaged=False) == 0
+    assert (box.links, box.own_unit.read_text()) == (("1.1", "1.0"), LONG)
+    assert os.listdir(box.own_unit.parent) == ["edgevoice.service"]
+
+
+def test_it_goes_back_though_there_is_no_room_for_its_unit(box: Box) -> None:
+    box.update("1.0", unit=LONG)
+    assert box.update("1.1", "refuses", unit="a short unit\n", within=FULL) == 3
+    assert (box.links, box.on_trial, box.own_unit.exists()) == (("1.0", ""), False, False)
+
+
+@pytest.mark.parametrize("length", [0, 4096])
+def test_what_a_full_disk_has_left_of_a_unit_is_nobodys_own(box: Box, length: int) -> None:
+    box.update("1.0", unit=LONG, packaged=False)
+    box.own_unit.write_text(LONG[:length])
+    assert box.update("1.1", unit=LONG, packaged=False) == 0
+    assert box.own_unit.read_text() == LONG
+
+
+def test_a_unit_that_its_owner_has_linked_is_left_alone(box: Box) -> None:
+    """`systemctl mask` does that, too."""
+    box.update("1.0", unit=LONG)
+    box.own_unit.parent.mkdir(parents=True)
+    (box.root / "own").write_text(LONG)
+    box.own_unit.symlink_to(box.root / "own")
+    assert box.update("1.1", unit=f"{LONG}# and more\n", packaged=False) == 0
+    assert box.own_unit.readlink() == box.root / "own"
 
 
 def test_one_can_go_back_and_forth_by_hand(box: Box) -> None:
@@ -371,6 +506,76 @@ def test_an_update_that_was_interrupted_leaves_nothing_in_the_way(box: Box) -> N
     (box.root / "opt/edgevoice/1.1/bin").mkdir(parents=True)
     assert box.update("1.1") == 0
     assert box.links == ("1.1", "1.0")
+
+
+def test_a_version_that_is_being_made_is_not_taken_for_what_is_left_of_one(box: Box) -> None:
+    box.update("1.0")
+    payload = box.root / "making"
+    (payload / "bin").mkdir(parents=True)
+    (payload / "behaves").write_text("well")
+    (payload / "share").mkdir()
+    (payload / "share/edgevoice.service").write_text("a unit\n")
+    (payload / "bin/edgevoice").touch(mode=0o755)
+    os.mkfifo(box.root / "goes_on")
+    (payload / "bin/python").write_text(f"#!/bin/sh\necho made >&2; read -r _ <{box.root}/goes_on; exit 1\n")
+    (payload / "bin/python").chmod(0o755)
+    making = box.begin("add", str(payload), "1.1")
+    assert making.stderr is not None
+    assert making.stderr.readline() == "made\n", "and now it is to be compiled, for minutes on a small box"
+    room = box.begin("room", "1.2")
+    assert room.stderr is not None
+    assert room.stderr.readline() == WAITS
+    (box.root / "goes_on").write_text("\n")
+    making.communicate()
+    assert making.returncode == 0
+    assert room.communicate()[0] == "1.2\n"
+    assert box.links == ("1.1", "1.0")
+
+
+def test_make_install_waits_before_it_makes_anything(box: Box, tmp_path: Path) -> None:
+    box.update("1.0")
+    python = tmp_path / "bin/python3"  # one that it asks for its version, and no more
+    python.write_text("#!/bin/sh\necho True /usr\n")
+    python.chmod(0o755)
+    command = ["sh", str(ROOT / "packaging/install")]
+    environment = os.environ | {"DESTDIR": str(box.root), "PYTHON": str(python)}
+    with (box.root / "opt/edgevoice/.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as installing:
+            assert installing.stderr is not None
+            told = installing.stderr.readline()
+            installing.terminate()
+    assert told == WAITS
+    assert box.versions == {"1.0"}
+
+
+def test_everybody_may_read_a_version_whatever_root_prefers(box: Box) -> None:
+    """The service has a user of its own."""
+    before = os.umask(0o077)
+    try:
+        box.update("1.0", unit="a unit\n", packaged=False)
+    finally:
+        os.umask(before)
+    folder = box.root / "opt/edgevoice"
+    made = [folder, *(folder / "1.0").rglob("*"), box.own_unit]
+    made = [path for path in made if path.name != "behaves"]  # that is the test's
+    assert [path for path in made if path.stat().st_mode & 0o044 != 0o044] == []
+    assert [path for path in made if path.is_dir() and path.stat().st_mode & 0o011 != 0o011] == []
+
+
+def test_what_could_not_be_removed_is_installed_anew(box: Box) -> None:
+    """dpkg calls `postinst abort-remove`, and the package stays."""
+    box.update("1.0")
+    rm = box.root / "bin/rm"
+    half = f"{box.root}/opt/edgevoice"
+    rm.write_text(f'#!/bin/sh\ncase $* in *" {half}") /bin/rm -r {half}/1.0/bin; exit 1 ;; esac\nexec /bin/rm "$@"\n')
+    rm.chmod(0o755)
+    assert box.asked("remove").returncode == 1
+    (box.root / "state").write_text("inactive\n")
+    (box.root / "asked").write_text("")
+    assert box.update("1.0") == 0
+    assert (box.links, box.state) == (("1.0", ""), "active")
+    assert f"--root={box.root} -q enable edgevoice.service" in (box.root / "asked").read_text()
 
 
 def test_removed_is_removed(box: Box) -> None:
