@@ -1,4 +1,4 @@
-"""The power fails while an update is watched, on a Debian that boots. Needs root, and minutes.
+"""An update that is cut short while it is watched, by the power or by a signal, on a Debian that boots. Needs root.
 
 The tests are one story and follow each other.
 """
@@ -75,3 +75,16 @@ def test_a_version_that_is_well_stays_after_the_power_cut(box: Debian, packages:
     cut_short(box, "9.4", packages.version("9.4"))
     assert booted(box) == ("9.4", f"9.4{MARK}", f"9.1{MARK}")
     assert not (box.tree / "opt/edgevoice/failed").exists()
+
+
+def test_an_update_that_is_told_to_end_is_watched_to_its_end(box: Debian, packages: Packages) -> None:
+    """As by `timeout apt`: no power cut, and nobody boots."""
+    package = box.put(packages.version("9.5", hangs_with_another_unit))
+    process = box.told(f"setsid dpkg -i {package} >/root/told 2>&1 & echo $!")
+    box.told(f'until [ "$(readlink {OPT}/current)" = 9.5{MARK} ]; do sleep 0.1; done')
+    box.told(f"kill -TERM -- -{process}")
+    box.told(f"while [ -e {OPT}/trial ]; do sleep 1; done")
+    assert box.told("edgevoice ctl status | sed -n 's/^version *//p'") == "9.4"
+    assert "does not come up" in box.told("dpkg --configure -a")
+    assert box.told(f"readlink {OPT}/current {OPT}/previous").split() == [f"9.4{MARK}", f"9.1{MARK}"]
+    assert box.told("systemctl --failed --no-legend") == ""
