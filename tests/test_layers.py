@@ -99,7 +99,14 @@ LAYERS: list[list[str]] = [
     ],
     ["drivers.tcp"],
     ["drivers.http", "drivers.alarm", "drivers.real_time", "drivers.relay", "drivers.lamp", "drivers.runtime"],
-    ["drivers.reach", "drivers.sip_accounts", "drivers.sip_call", "drivers.sip_media", "drivers.sip_threads"],
+    [
+        "drivers.reach",
+        "drivers.sip_accounts",
+        "drivers.sip_call",
+        "drivers.sip_ghosts",
+        "drivers.sip_media",
+        "drivers.sip_threads",
+    ],
     ["drivers.sip_calls"],
     ["bridge", "drivers.*"],
     [

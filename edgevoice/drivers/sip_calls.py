@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Protocol
 
 from baresip import BaresipError, Call, CallState, CallStats, Runtime
-from baresip._native import lib
 from baresip.events import Event, StackEvent
 
 from edgevoice.drivers.packets import Packets
@@ -23,7 +22,6 @@ from edgevoice.lines.sip_words import NUMBER, TIMED
 
 PUMP_S = 0.01
 NOTHING_S = 0.025  # nothing has come for more than a packet: that is said, too
-GHOST_S = 0.2  # a call that is not announced by then never will be: an INVITE that could not be answered
 AGREED_S = 0.05  # from another offer of the other side's until the library goes by it
 STARTED_S = (0.1, 0.5)  # until the last of a call's threads has begun
 HEARD_S = 2.0  # then something must have come from where the other side said
@@ -232,18 +230,9 @@ class Calls:
     def _heard(self, event: StackEvent) -> None:
         if self._dials and event.call and event.call not in self._handles:
             self._early.append(event)
-        if event.event is Event.CALL_REMOTE_SDP:
-            self._loop.call_later(GHOST_S, self._lay_ghost, event.call)
-            if (live := self._calls.get(self._handles.get(event.call, 0))) and live.rate:
-                self._loop.call_later(AGREED_S, self._guard, live)
-
-    def _lay_ghost(self, handle: int) -> None:
-        """End a call that the library holds and never announced: such calls add up until none can come in any more.
-
-        An INVITE without a Contact that makes sense leaves one behind; two of them, and everybody hears busy.
-        """
-        if handle not in self._handles:
-            self._start(quietly(self._runtime.cmd(lib.BP_CMD_CALL_HANGUP, args=str(handle))))
+        live = self._calls.get(self._handles.get(event.call, 0))
+        if event.event is Event.CALL_REMOTE_SDP and live and live.rate:
+            self._loop.call_later(AGREED_S, self._guard, live)
 
     # ----------------------------------------------------------------------------------------------- the sound
 

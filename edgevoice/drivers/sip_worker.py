@@ -29,6 +29,7 @@ from baresip._native import lib
 from edgevoice.drivers.packets import Packets
 from edgevoice.drivers.sip_accounts import Accounts
 from edgevoice.drivers.sip_calls import PUMP_S, Calls
+from edgevoice.drivers.sip_ghosts import lay_ghosts
 
 ALIVE_S = 0.25  # the parent replaces a worker that says nothing for a second
 LOOK_S = 1.0  # how much waits is looked at that often
@@ -60,6 +61,7 @@ class Worker:
         config: dict[str, Any] = dict(first["config"])
         config["expose_headers"] = tuple(config["expose_headers"])
         await self._runtime.start(Config(**config))
+        lay_ghosts()
         await self._accounts.open(first["accounts"])
         self._calls.attend()
         self._accounts.look()

@@ -28,23 +28,25 @@ def where(peer: Peer) -> tuple[str, int]:
     return host, int(port)
 
 
-def test_calls_that_nobody_could_answer_keep_nobody_out() -> None:
+def test_calls_that_nobody_could_answer_end_no_other_call_and_keep_nobody_out() -> None:
     async def tale() -> None:
-        async with over_udp() as peer, desk(account(peer), calls=2) as ours, Media.open() as media:
+        async with over_udp() as peer, desk(account(peer), calls=3) as ours, Media.open() as media:
             await ours.registered()
+            _, talk, _ = await answered(peer, ours, media)
             _, before, _ = resources(worker())
-            for offer in (sdp(9), sdp(9), sdp(9), "", ""):
-                await _said(peer, peer.invite(who="scanner", body=offer, contact="X-Nothing: 1"), "500")
-            await asyncio.sleep(0.5)  # they are ended 200 ms after they were noticed, and nothing tells that
-            call, talk = await _rings(peer, ours, sdp(media.port))
-            talk.answer()
-            await call.answered()
+            for _ in range(3):
+                for offer in (sdp(9), sdp(9), sdp(9), sdp(9), ""):
+                    stranger = peer.invite(who="scanner", body=offer, contact="X-Nothing: 1")
+                    assert await _said(peer, stranger, "500") == "500"
+                heard = len(talk.sound)
+                await talk.until(lambda heard=heard: len(talk.sound) > heard + 4_000)  # type: ignore[misc]
+            await ours.until(lambda: resources(worker())[1] <= before)
+            _, second = await _rings(peer, ours, sdp(media.port))
+            second.hang_up()
             talk.hang_up()
             answer(await peer.expect("BYE"), "200 OK")
-            await ours.until(lambda: resources(worker())[1] <= before)
-            process = worker()
+            await talk.closed()
         assert ours.endpoint.workers == 1
-        assert process
         assert ours.endpoint.ended == 0, "and the worker's end is a clean one"
 
     story(tale)
