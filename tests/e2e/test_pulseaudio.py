@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_talk_over_it_on_pulseaudio_and_it_falls_silent(tmp_path: Path) -> None:
 
 
 def talk_over_it(tmp_path: Path) -> float:
-    """Return how many s the box speaks on."""
+    """Return how many s the box speaks on; inf: it was not interrupted, or not while it spoke."""
     question, interruption = voice("question", RATE), voice("interruption", RATE)
     write_wav(tmp_path / "question.wav", question, RATE)
     write_wav(tmp_path / "interruption.wav", interruption, RATE)
@@ -73,7 +74,9 @@ def talk_over_it(tmp_path: Path) -> float:
             person.close()
         box.ask(do="hangup")
         box.wait_for_state("idle")
-        box.wait_for_line(" 1 interruptions")
+        box.wait_for_line(" interruptions")
+        if " 1 interruptions" not in box.journal:
+            return inf
     began = json.loads((tmp_path / "moments.json").read_text())
     air, speaker = np.load(tmp_path / "air.npy"), np.load(tmp_path / "speaker.npy")
     spoken = np.nonzero(air)[0]
@@ -81,5 +84,5 @@ def talk_over_it(tmp_path: Path) -> float:
     leading = int(np.nonzero(interruption)[0][0])
     talked_s = began["air"] + (second - leading + first_word(interruption, RATE)) / RATE
     window = slice(round((talked_s - 0.3 - began["speaker"]) * RATE), round((talked_s + 1.0 - began["speaker"]) * RATE))
-    assert np.any(speaker[window][: RATE // 5]), "it spoke until it was interrupted"
-    return last_sound(speaker[window]) / RATE - 0.3
+    spoke = np.any(speaker[window][: RATE // 5])
+    return last_sound(speaker[window]) / RATE - 0.3 if spoke else inf
