@@ -17,12 +17,12 @@ from typing import TypeAlias
 from edgevoice import __version__, ctl, files
 from edgevoice.config import AGENTS, load
 from edgevoice.drivers.profile_files import card_ids, profile_texts, text_of
-from edgevoice.errors import ConfigError, DeviceError, StartAgain
+from edgevoice.errors import ConfigError, DeviceError, StartAgain, Unreadable
 from edgevoice.files import FilesBeside, configuration
 from edgevoice.profiles import matching, read_profile
 from edgevoice.schema import Config
 
-EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 69, 75, 78
+EX_NOINPUT, EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 66, 69, 75, 78
 EX_UNREAD = 128 + signal.SIGPIPE
 EX_INTERRUPTED = 128 + signal.SIGINT  # as shells count
 READ_BY_DEFAULT = f"{files.CONFIGURATION}, else the defaults"
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
-        return EX_CONFIG
+        return EX_NOINPUT if isinstance(error, Unreadable) else EX_CONFIG
     except DeviceError as error:
         print(f"edgevoice: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
@@ -192,7 +192,7 @@ def _setup(chosen: argparse.Namespace) -> int:
 
     place = questions.Place(
         path=path,
-        text=text_of(path) if path.exists() else "",
+        text=text_of(path) if files.is_there(path) else "",
         load=lambda text: files.loaded(text, path),
         agents=lambda config: Agents(config, beside),
         test=test,
@@ -235,7 +235,7 @@ def _doctor(chosen: argparse.Namespace) -> int:
         visit.Visit(
             agents=Agents(config, FilesBeside(path, files.CREDENTIALS)),
             open_card=partial(sound.open_configured, config),
-            source=str(path) if chosen.config or path.exists() else f"the defaults: there is no {path}",
+            source=str(path) if chosen.config or files.is_there(path) else f"the defaults: there is no {path}",
             problems=problems,
             as_json=chosen.json,
             interaction=not chosen.no_interaction,

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from msgspec import structs
 
-from edgevoice.errors import ConfigError
+from edgevoice.errors import ConfigError, not_read
 from edgevoice.profiles import filled, occupied, read_profile
 from edgevoice.reading import Reading, did_you_mean, document, join, not_one_of, show
 from edgevoice.schema import Config, Section, Tables
@@ -106,7 +106,7 @@ def secret(name: str, key: str, *, read: Callable[[str], bytes], directories: Se
         except OSError as error:
             reason = error.strerror or type(error).__name__
             advice = "let the user that edgevoice runs as read it, or hand it over with LoadCredential="
-            raise ConfigError([f"$.{key}: cannot read {file}: {reason}; {advice}"]) from error
+            raise not_read(f"$.{key}: cannot read {file}: {reason}; {advice}", error) from error
         except ValueError as error:
             raise ConfigError(
                 [f"$.{key}: {file} {error}; it must hold the secret on one line and nothing else"]

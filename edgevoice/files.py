@@ -12,7 +12,7 @@ from typing import Protocol
 
 from edgevoice.config import Secret, load, secret
 from edgevoice.drivers.profile_files import card_ids, profile_texts, text_of
-from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.errors import ConfigError, DeviceError, Unreadable, not_read
 from edgevoice.schema import Config
 
 CONFIGURATION = Path("/etc/edgevoice/edgevoice.toml")
@@ -30,15 +30,25 @@ class Files(Protocol):
         """Return the text in the file `name`."""
 
     def path(self, name: str, key: str) -> Path:
-        """Return where the file `name` is."""
+        """Return where the file `name` is, which other programs renew: one that is missing is Unreadable."""
 
 
 def configuration(path: Path | None) -> Config:
     """Read the configuration: `path`, else the system's if there is one, else the defaults. Raises ConfigError."""
-    if path is None and not CONFIGURATION.exists():
+    if path is None and not is_there(CONFIGURATION):
         return load("", source="defaults")
-    path = path or CONFIGURATION
-    return loaded(text_of(path), path)
+    return loaded(text_of(path or CONFIGURATION, seen=path is None), path or CONFIGURATION)
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is such a file, or may be one that this user cannot see: who reads it is told why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def loaded(text: str, path: Path) -> Config:
@@ -74,7 +84,7 @@ class FilesBeside:
         try:
             yield
         except ConfigError as error:
-            raise ConfigError([f"{self.configuration}: {problem}" for problem in error.problems]) from error
+            raise type(error)([f"{self.configuration}: {problem}" for problem in error.problems]) from error
 
     def secret(self, name: str, key: str) -> Secret:
         directories = [*self._directories, *self.handed_over]
@@ -83,14 +93,20 @@ class FilesBeside:
 
     def path(self, name: str, key: str) -> Path:
         paths = [Path(directory) / name for directory in self._directories]
-        found = next((path for path in paths if path.exists()), None)
+        found = next((path for path in paths if is_there(path)), None)
         if found is None:
-            raise ConfigError([f"{self.configuration}: $.{key}: there is no file {' or '.join(map(str, paths))}"])
+            raise Unreadable([f"{self.configuration}: $.{key}: there is no file {' or '.join(map(str, paths))}"])
         return found
 
     def text(self, name: str, key: str) -> str:
-        path = self.path(name, key)
+        try:
+            path = self.path(name, key)
+        except Unreadable as missing:  # nobody renews a text
+            raise ConfigError(missing.problems) from missing
+        problem = f"{self.configuration}: $.{key}: cannot read {path}"
         try:
             return path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError([f"{self.configuration}: $.{key}: cannot read {path}: {error}"]) from error
+        except OSError as error:
+            raise not_read(f"{problem}: {error.strerror}", error, seen=True) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError([f"{problem}: {error}"]) from error

@@ -137,7 +137,7 @@ class _Button:
                 self._told.wait(self._look())
 
     def _look(self) -> float | None:
-        """Tell what the contact has come to, if it rests; return in how many seconds to look again, None: at an edge."""
+        """Tell what the contact has come to, if it rests; return after how many seconds to look again, None: never."""
         rests_s = time.monotonic() - self._edge_at
         if rests_s < RELEASE_S:
             return RELEASE_S - rests_s
