@@ -22,7 +22,7 @@ from edgevoice.files import FilesBeside, configuration
 from edgevoice.profiles import matching, read_profile
 from edgevoice.schema import Config
 
-EX_NOINPUT, EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 66, 69, 75, 78
+EX_NOINPUT, EX_UNAVAILABLE, EX_IOERR, EX_TEMPFAIL, EX_CONFIG = 66, 69, 74, 75, 78
 EX_UNREAD = 128 + signal.SIGPIPE
 EX_INTERRUPTED = 128 + signal.SIGINT  # as shells count
 READ_BY_DEFAULT = f"{files.CONFIGURATION}, else the defaults"
@@ -35,10 +35,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     chosen = _parser().parse_args(arguments)
     command: Command = chosen.command
+    if command is _run:  # it prints nothing
+        return _outcome(command, chosen)
+    if sys.stdout is None:
+        print("edgevoice: standard output is closed, expected one to print to", file=sys.stderr)
+        return EX_IOERR
     try:
-        code = command(chosen)
+        code = _outcome(command, chosen)
         sys.stdout.flush()
         return code
+    except OSError as error:
+        if not (gone := isinstance(error, BrokenPipeError)) and not _output_fails():
+            raise  # a mistake of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more, and complains
+        if not gone:
+            print(f"edgevoice: standard output cannot be written to: {error.strerror}", file=sys.stderr)
+        return EX_UNREAD if gone else EX_IOERR
+
+
+def _output_fails() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _outcome(command: Command, chosen: argparse.Namespace) -> int:
+    """Carry out a command; say what is wrong; return the exit code."""
+    try:
+        return command(chosen)
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
@@ -51,11 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EX_TEMPFAIL
     except KeyboardInterrupt:
         return EX_INTERRUPTED
-    except BrokenPipeError:
-        if command is _run:  # it prints nothing: a mistake of ours
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more, and complains
-        return EX_UNREAD
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -241,6 +262,7 @@ def _doctor(chosen: argparse.Namespace) -> int:
             interaction=not chosen.no_interaction,
             fix=chosen.fix,
             aloud=not chosen.silent,
+            needed=tuple(files.needed(config, path)) if path == files.CONFIGURATION else (),
         )
     )
 

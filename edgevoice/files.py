@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edgevoice.config import Secret, load, secret
-from edgevoice.drivers.profile_files import card_ids, profile_texts, text_of
+from edgevoice.config import AGENTS, LINES, Secret, load, secret
+from edgevoice.doctor.facts import Kind, Needed
+from edgevoice.drivers.profile_files import OWN, card_ids, profile_texts, text_of
 from edgevoice.errors import ConfigError, DeviceError, Unreadable, not_read
 from edgevoice.schema import Config
 
 CONFIGURATION = Path("/etc/edgevoice/edgevoice.toml")
 # What the running service was handed, and where systemd looks for it. Source: systemd.exec(5), LoadCredential=
 CREDENTIALS = ("/run/credentials/edgevoice.service", "/etc/credstore", "/run/credstore", "/usr/lib/credstore")
+
+
+ENCRYPTED = "/etc/credstore.encrypted"  # likewise, LoadCredentialEncrypted=
+TEXTS = ("instructions_file", "certificate_file", "ca_file")  # the keys of what everybody may read
 
 
 class Files(Protocol):
@@ -54,6 +59,37 @@ def is_there(path: Path) -> bool:
 def loaded(text: str, path: Path) -> Config:
     """Return the configuration that `text` is, as it stands, or is to stand, at `path`. Raises ConfigError."""
     return load(text, source=str(path), profiles=profile_texts(path.parent), cards=card_ids())
+
+
+def needed(config: Config, path: Path) -> list[Needed]:
+    """Return the files that are there and that the service has to read itself, whose configuration is at `path`.
+
+    What systemd hands over to it is none of them.
+    """
+    folder = path.absolute().parent
+    profiles = folder / OWN
+    found = [Needed(str(folder), Kind.FOLDER), Needed(str(path.absolute())), Needed(str(profiles))]
+    found += [Needed(str(profile)) for profile in profiles.glob("*.toml")]
+    for name, kind in dict(_named(config)).items():
+        handed_over = "/" not in name and any((Path(place) / name).exists() for place in (*CREDENTIALS, ENCRYPTED))
+        if not handed_over:
+            found.append(Needed(str(folder / name), kind))
+    return [one for one in found if os.path.lexists(one.path)]
+
+
+def _named(config: Config) -> Iterator[tuple[str, Kind]]:
+    """Yield the name of each file that a box so configured reads."""
+    call = config.call
+    called = {call.button, call.at_start, call.fallback, call.incoming, *call.contacts.values()}
+    sections = [getattr(config.agent, name) for name in AGENTS if name in called]
+    sections += [config.lines, *(getattr(config.line, name) for name in LINES), *config.line.sip]
+    for section in sections:
+        for field in section.__struct_fields__:
+            if field.endswith("_file") and (name := getattr(section, field)):
+                yield name, Kind.TEXT if field in TEXTS else Kind.SECRET
+    for account in config.line.sip:
+        if account.secret_header:
+            yield account.secret_header.partition(":")[2].strip(), Kind.SECRET
 
 
 def make_folder(out: Path) -> None:

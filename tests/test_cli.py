@@ -200,6 +200,20 @@ def test_a_reader_that_has_seen_enough_is_no_reason_for_a_trace(tmp_path: Path, 
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.parametrize("words", ["devices", "devices --json", "doctor --json --silent"])
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (">/dev/full", "edgevoice: standard output cannot be written to: No space left on device\n"),
+        (">&-", "edgevoice: standard output is closed, expected one to print to\n"),
+    ],
+)
+def test_a_full_disk_under_the_output_is_told_in_a_sentence(words: str, where: str, said: str) -> None:
+    command = f"exec {sys.executable} -m edgevoice {words} {where}"
+    done = subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (74, said)
+
+
 @pytest.mark.parametrize("command", ["demo", "bench", "calibrate"])
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_folder_that_cannot_be_made_is_said_before_anything_is_computed(
