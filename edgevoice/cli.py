@@ -54,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _output_fails() -> bool:
+    """Tell whether standard output takes nothing: a line is tried, as an unbuffered one keeps nothing to flush."""
     try:
-        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"\n")
     except OSError:
         return True
     return False
