@@ -17,12 +17,12 @@ from typing import TypeAlias
 from edgevoice import __version__, ctl, files
 from edgevoice.config import AGENTS, load
 from edgevoice.drivers.profile_files import card_ids, profile_texts, text_of
-from edgevoice.errors import ConfigError, DeviceError, StartAgain
+from edgevoice.errors import ConfigError, DeviceError, StartAgain, Unreadable
 from edgevoice.files import FilesBeside, configuration
 from edgevoice.profiles import matching, read_profile
 from edgevoice.schema import Config
 
-EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG = 69, 75, 78
+EX_NOINPUT, EX_UNAVAILABLE, EX_IOERR, EX_TEMPFAIL, EX_CONFIG = 66, 69, 74, 75, 78
 EX_UNREAD = 128 + signal.SIGPIPE
 EX_INTERRUPTED = 128 + signal.SIGINT  # as shells count
 READ_BY_DEFAULT = f"{files.CONFIGURATION}, else the defaults"
@@ -35,14 +35,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     chosen = _parser().parse_args(arguments)
     command: Command = chosen.command
+    if command is _run:  # it prints nothing
+        return _outcome(command, chosen)
+    if sys.stdout is None:
+        print("edgevoice: standard output is closed, expected one to print to", file=sys.stderr)
+        return EX_IOERR
     try:
-        code = command(chosen)
+        code = _outcome(command, chosen)
         sys.stdout.flush()
         return code
+    except OSError as error:
+        if not (gone := isinstance(error, BrokenPipeError)) and not _output_fails():
+            raise  # a mistake of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more, and complains
+        if not gone:
+            print(f"edgevoice: standard output cannot be written to: {error.strerror}", file=sys.stderr)
+        return EX_UNREAD if gone else EX_IOERR
+
+
+def _output_fails() -> bool:
+    """Tell whether standard output takes nothing: a line is tried, as an unbuffered one keeps nothing to flush."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        return True
+    return False
+
+
+def _outcome(command: Command, chosen: argparse.Namespace) -> int:
+    """Carry out a command; say what is wrong; return the exit code."""
+    try:
+        return command(chosen)
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
-        return EX_CONFIG
+        return EX_NOINPUT if isinstance(error, Unreadable) else EX_CONFIG
     except DeviceError as error:
         print(f"edgevoice: {error}", file=sys.stderr)
         return EX_UNAVAILABLE
@@ -51,11 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EX_TEMPFAIL
     except KeyboardInterrupt:
         return EX_INTERRUPTED
-    except BrokenPipeError:
-        if command is _run:  # it prints nothing: a mistake of ours
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more, and complains
-        return EX_UNREAD
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -192,7 +214,7 @@ def _setup(chosen: argparse.Namespace) -> int:
 
     place = questions.Place(
         path=path,
-        text=text_of(path) if path.exists() else "",
+        text=text_of(path) if files.is_there(path) else "",
         load=lambda text: files.loaded(text, path),
         agents=lambda config: Agents(config, beside),
         test=test,
@@ -235,12 +257,13 @@ def _doctor(chosen: argparse.Namespace) -> int:
         visit.Visit(
             agents=Agents(config, FilesBeside(path, files.CREDENTIALS)),
             open_card=partial(sound.open_configured, config),
-            source=str(path) if chosen.config or path.exists() else f"the defaults: there is no {path}",
+            source=str(path) if chosen.config or files.is_there(path) else f"the defaults: there is no {path}",
             problems=problems,
             as_json=chosen.json,
             interaction=not chosen.no_interaction,
             fix=chosen.fix,
             aloud=not chosen.silent,
+            needed=tuple(files.needed(config, path)) if path == files.CONFIGURATION else (),
         )
     )
 

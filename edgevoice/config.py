@@ -14,8 +14,8 @@ from pathlib import PurePosixPath
 
 from msgspec import structs
 
-from edgevoice.errors import ConfigError
-from edgevoice.profiles import filled, read_profile
+from edgevoice.errors import ConfigError, not_read
+from edgevoice.profiles import filled, occupied, read_profile
 from edgevoice.reading import Reading, did_you_mean, document, join, not_one_of, show
 from edgevoice.schema import Config, Section, Tables
 
@@ -44,7 +44,7 @@ def load(
     tables = reading.table(Tables, document(text, source), "")
     config = Config(**structs.asdict(tables), left_out=frozenset(reading.left_out))
     wrong = {path.partition("[")[0] for path, _ in reading.problems}
-    config, told = _with_hat(config, profiles or {}, cards)
+    config, told = _with_hat(config, profiles or {}, cards, wrong)
     problems = [*reading.problems, *told, *_rules(config, agents, wrong)]
     if problems:
         raise ConfigError([f"{source}: $.{path}: {sentence}" for path, sentence in problems])
@@ -52,18 +52,20 @@ def load(
 
 
 def _with_hat(
-    config: Config, profiles: Mapping[str, str], cards: Collection[str]
+    config: Config, profiles: Mapping[str, str], cards: Collection[str], wrong: Collection[str]
 ) -> tuple[Config, list[tuple[str, str]]]:
-    """Fill what is left out from the HAT's profile; or say what is wrong with its name, or with the profile."""
+    """Fill what is left out from the HAT's profile; or say what is wrong with its name, the profile, or the pins."""
     name = config.device.hat
     if not name:
         return config, []
     if name not in profiles:
         return config, [("device.hat", not_one_of(name, sorted(profiles)))]
     try:
-        return filled(config, read_profile(profiles[name], name), cards), []
+        profile = read_profile(profiles[name], name)
     except ConfigError as error:
         return config, [("device.hat", problem) for problem in error.problems]
+    config = filled(config, profile, cards)
+    return config, [(path, sentence) for path, sentence in occupied(config, profile) if path not in wrong]
 
 
 def check(config: Config, agents: Collection[str]) -> list[str]:
@@ -104,7 +106,7 @@ def secret(name: str, key: str, *, read: Callable[[str], bytes], directories: Se
         except OSError as error:
             reason = error.strerror or type(error).__name__
             advice = "let the user that edgevoice runs as read it, or hand it over with LoadCredential="
-            raise ConfigError([f"$.{key}: cannot read {file}: {reason}; {advice}"]) from error
+            raise not_read(f"$.{key}: cannot read {file}: {reason}; {advice}", error) from error
         except ValueError as error:
             raise ConfigError(
                 [f"$.{key}: {file} {error}; it must hold the secret on one line and nothing else"]

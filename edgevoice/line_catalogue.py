@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edgevoice.config import is_line
-from edgevoice.errors import ConfigError
+from edgevoice.errors import ConfigError, together
 from edgevoice.files import Files
 from edgevoice.lines.admission import Door
 from edgevoice.lines.dial import Dialer, ElksDialer, TwilioDialer
@@ -61,7 +61,7 @@ class PhoneLines:
     def doors(self) -> Mapping[str, Door]:
         """Return what each phone service that is set up must show. Raises ConfigError."""
         doors: dict[str, Door] = {}
-        problems: list[str] = []
+        errors: list[ConfigError] = []
         for name, line in LINES.items():
             section = getattr(self.config.line, name)
             if not section.path_token_file:
@@ -72,9 +72,9 @@ class PhoneLines:
                     raise ConfigError([f"$.line.{name}.path_token_file: {WEAK_TOKEN}"])
                 doors[name] = Door(token, self._signing_secret(name, line), getattr(section, "allow_ip", ()))
             except ConfigError as error:
-                problems += error.problems
-        if problems:
-            raise ConfigError(problems)
+                errors.append(error)
+        if errors:
+            raise together(errors)
         return doors
 
     def _signing_secret(self, name: str, line: PhoneLine) -> str:

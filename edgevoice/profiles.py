@@ -12,6 +12,7 @@ Source: Linux, sound/core/init.c, retrieve_id_from_card_name and copy_valid_id_s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -29,6 +30,8 @@ Id = Annotated[
 Overlay = Annotated[str, Meta(pattern=r"\A(|dt(overlay|param)=[!-~]+)\Z", description="a line of config.txt")]
 PLACE = "{card}"  # in the name of a PCM, where the id goes
 PINS = 28  # BCM numbers on the 40-pin header
+# Whose a pin may be although the HAT has it: words of what the HAT uses it for, the first that fits.
+OWN = {"relay": r"\brelays?\b", "light": r"\b(LEDs?|lamps?|lights?)\b", "button": r"\bbutton\b"}
 UNVERIFIED = "unverified"  # how the source of a fact begins that nobody of us has seen written by its maker
 
 
@@ -78,6 +81,13 @@ class Profile(Facts, frozen=True):
         """The pins (BCM) that are not free under this HAT."""
         return {int(pin) for pin in self.pins}
 
+    @property
+    def wired(self) -> set[tuple[str, int]]:
+        """The keys of [panel] that it holds, each with a pin (BCM) that it gives them."""
+        panel = self.panel
+        pins = {"panel.button": (panel.button,), "panel.light": panel.light, "panel.light_power": (panel.light_power,)}
+        return {(path, pin) for path in pins if path in self.holds for pin in pins[path]}
+
 
 def read_profile(text: str, name: str) -> Profile:
     """Read a profile. Raises ConfigError with all problems."""
@@ -112,6 +122,28 @@ def filled(config: Config, profile: Profile, cards: Collection[str]) -> Config:
         hat_mixer=HatMixer(settings=profile.mixer, ids=profile.ids, names=names),
     )
     return as_found(with_keys, cards)
+
+
+def occupied(config: Config, profile: Profile) -> Iterator[tuple[str, str]]:
+    """Yield path and sentence of each key that names a pin which the HAT needs for itself.
+
+    Its own button, LEDs and relays are there to be used as such; so is what its profile has in [panel].
+    """
+    panel = config.panel
+    if panel.pins == "none":
+        return
+    wired = [("panel.button", panel.button, "button"), *(("panel.light", pin, "light") for pin in panel.light)]
+    if len(panel.light) == 2:
+        wired.append(("panel.light_power", panel.light_power, "light"))
+    wired += [(f"{join('relay', name)}.pin", relay.pin, "relay") for name, relay in config.relay.items()]
+    for path, pin, what in wired:
+        use = profile.pins.get(str(pin), "")
+        if use and what != _whose(use) and (path, pin) not in profile.wired:
+            yield path, f'{pin} is taken by the HAT "{profile.name}": {use}; choose a pin that it leaves free'
+
+
+def _whose(use: str) -> str:
+    return next((what for what, words in OWN.items() if re.search(words, use, re.IGNORECASE)), "")
 
 
 def as_found(config: Config, cards: Collection[str]) -> Config:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,9 +109,9 @@ def take(draft: Draft, answers: Answers, ask: bool) -> str | None:
         key = None if answers.key_file is None else _one_line(_read(answers.key_file), "--key-file")
     with _added_to(problems):
         if answers.hat is not None:
-            _choose_hat(draft, answers.hat)
+            _choose_hat(draft, answers.hat, answers.button)
         elif not ask:
-            _find_hat(draft)
+            _find_hat(draft, answers.button)
     with _added_to(problems):
         if answers.call is not None or not ask:
             call = draft.config.call.button if answers.call is None else answers.call
@@ -160,9 +160,9 @@ def _hat_found(draft: Draft, found: list[tuple[Profile, str]]) -> str:
     return draft.config.device.hat or only or NO_HAT
 
 
-def _find_hat(draft: Draft) -> None:
+def _find_hat(draft: Draft, button: int | None) -> None:
     found = _likely_hats(draft)
-    _choose_hat(draft, _hat_found(draft, found))
+    _choose_hat(draft, _hat_found(draft, found), button)
     if len(found) > 1 and not draft.config.device.hat and not _names_a_card(draft.config):
         print("None is taken, as it may be any of these; say which one: edgevoice setup --hat NAME")
         print("\n".join(f"   {profile.name}: {profile.title}, card {id}" for profile, id in found))
@@ -177,18 +177,33 @@ def _ask_for_hat(draft: Draft) -> None:
     for profile, id in found:
         print(f"   {profile.name}: {profile.title}, card {id}: it may be this one")
     default = _hat_found(draft, found)
-    _ask(f"   HAT [{default}]: ", default, lambda name: _choose_hat(draft, name))
+    _ask(f"   HAT [{default}]: ", default, lambda name: _choose_hat(draft, name, _own_button(draft, name)))
+
+
+def _own_button(draft: Draft, name: str) -> int | None:
+    """Return the pin that a HAT's profile has for the button: what is offered for one that the HAT takes."""
+    profile = draft.place.profiles.get(name)
+    return profile.panel.button if profile else None
 
 
 def _names_a_card(config: Config) -> bool:
     return not {"card.capture", "card.playback"} <= config.left_out
 
 
-def _choose_hat(draft: Draft, name: str) -> None:
+def _choose_hat(draft: Draft, name: str, button: int | None) -> None:
+    """Set the HAT; with the `button`, where that of before is at a pin that the HAT takes. Raises ConfigError."""
     if name == "?":
         listed = [f"   {one.name}: {one.title}" for one in draft.place.profiles.values()]
         raise ConfigError(listed)
-    draft.set({("device", "hat"): "" if name == NO_HAT else name})
+    hat: dict[Key, str | int] = {("device", "hat"): "" if name == NO_HAT else name}
+    try:
+        draft.set(hat)
+    except ConfigError:
+        with suppress(ConfigError):
+            if button is not None:
+                draft.set({**hat, ("panel", "button"): button})
+                return
+        raise
 
 
 def _ask_for_call(draft: Draft, agent_id: str | None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from edgevoice.drivers.certificate import Certificate
 from edgevoice.drivers.line_server import Answered, Attend, serve_lines, watch
-from edgevoice.errors import ConfigError, DeviceError
+from edgevoice.errors import DeviceError, Unreadable
 from edgevoice.line_catalogue import PhoneLines
 from edgevoice.lines import documents
 from edgevoice.lines.admission import Admission, Admitted, Came, Refused, Ticket
@@ -24,6 +24,7 @@ WEBHOOKS: Mapping[str, documents.Phone] = {path: name for name, path in document
 class Reception:
     """The one server of the phone lines. Raises ConfigError when its secrets or its certificate cannot be had.
 
+    A certificate may be just being renewed: its error is Unreadable.
     `full` says why no further call may come in, `busy` whether a caller would find nobody; `attend` takes a connection.
     """
 
@@ -127,4 +128,4 @@ def _certificate(lines: PhoneLines) -> Certificate | None:
             files.path(named.private_key_file, "lines.private_key_file"),
         )
     except DeviceError as error:
-        raise ConfigError([f"$.lines.certificate_file: {error}"]) from error
+        raise Unreadable([f"$.lines.certificate_file: {error}"]) from error

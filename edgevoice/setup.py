@@ -18,7 +18,7 @@ from edgevoice.drivers import machine, state
 from edgevoice.drivers.commands import carried_out
 from edgevoice.drivers.lamp import spi_is_off
 from edgevoice.drivers.profile_files import card_ids
-from edgevoice.errors import DeviceError
+from edgevoice.errors import ConfigError, DeviceError
 from edgevoice.questions import Answers, Draft, Place, Wanted, ask_for_the_rest, take, yes
 from edgevoice.schema import Config
 
@@ -40,8 +40,8 @@ def run(place: Place, answers: Answers, *, ask: bool) -> int:
     folder = next(folder for folder in (place.path.parent, *place.path.absolute().parents) if folder.exists())
     if not os.access(folder, os.W_OK):
         raise DeviceError(f"{place.path} cannot be written by you; do it as root: sudo edgevoice setup")
-    key = take(draft, answers, ask)
     try:
+        key = take(draft, answers, ask)
         if ask:
             if not sys.stdin.isatty():
                 print("The answers are read from standard input, and a key is not hidden there (for that: ssh -t).")
@@ -52,6 +52,9 @@ def run(place: Place, answers: Answers, *, ask: bool) -> int:
             print(f"\n{REFUSED}", file=sys.stderr)
             return 1
         print(f'\n"{unanswered}" has no answer. {REFUSED} {HOW_TO_ANSWER}', file=sys.stderr)
+        return EX_USAGE
+    except ConfigError as refused:
+        print("\n".join(refused.problems), file=sys.stderr)
         return EX_USAGE
     take_back = _write_key(place, *draft.key) if draft.key is not None else lambda: None
     try:

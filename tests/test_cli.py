@@ -18,6 +18,7 @@ import pytest
 from edgevoice import __version__, cli, files
 from edgevoice.drivers import control
 from edgevoice.errors import ConfigError
+from tests.drivers import certificates
 
 
 def edgevoice(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -47,6 +48,66 @@ def test_a_file_that_is_not_text_is_a_matter_of_configuration(tmp_path: Path) ->
     done = edgevoice("run", "-c", str(file))
     assert done.returncode == 78
     assert "is not UTF-8 text" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("edgevoice.toml", "{place}: cannot be read: Input/output error"),
+        ("profiles/mine.toml", "{place}: cannot be read: Input/output error"),
+        ("openai-api-key", "$.agent.openai.api_key_file: cannot read {place}: Input/output error; let the user"),
+        ("words.txt", "$.agent.openai.instructions_file: cannot read {place}: Input/output error"),
+        ("pbx.pem", "$.lines.certificate_file: {place}: "),
+    ],
+)
+def test_a_disk_that_does_not_give_a_file_now_is_no_mistake_in_the_configuration(
+    tmp_path: Path, place: str, said: str
+) -> None:
+    (tmp_path / "profiles").mkdir()
+    for key in ("openai-api-key", "token"):
+        (tmp_path / key).write_text("0123456789abcdef\n")
+    (tmp_path / "words.txt").write_text("Be brief.\n")
+    certificates.make(tmp_path)
+    (tmp_path / "server.pem").rename(tmp_path / "pbx.pem")
+    (tmp_path / "edgevoice.toml").write_text(
+        f'[call]\nbutton = "openai"\n[agent.openai]\ninstructions_file = "words.txt"\n[panel]\npins = "none"\n'
+        '[lines]\nlisten = "127.0.0.1:0"\ncertificate_file = "pbx.pem"\nprivate_key_file = "server.key"\n'
+        f'[line.elks]\npath_token_file = "token"\n[card]\nsimulate = true\n[status]\nsocket = "{tmp_path}/socket"\n'
+    )
+    broken = tmp_path / place
+    broken.unlink(missing_ok=True)
+    broken.symlink_to("/proc/self/mem")  # whose first page nobody can read: EIO
+    done = edgevoice("run", "-c", str(tmp_path / "edgevoice.toml"))
+    assert done.returncode == 66
+    assert said.format(place=broken) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_certificate_that_is_not_there_may_be_a_moment_later_and_a_text_is_not(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("0123456789abcdef\n")
+    lines = '[lines]\nlisten = "127.0.0.1:0"\ncertificate_file = "pbx.pem"\nprivate_key_file = "server.key"\n'
+    rest = f'[line.elks]\npath_token_file = "token"\n[card]\nsimulate = true\n[status]\nsocket = "{tmp_path}/socket"\n'
+    file = tmp_path / "edgevoice.toml"
+    file.write_text(f'[panel]\npins = "none"\n{lines}{rest}')
+    done = edgevoice("run", "-c", str(file))
+    assert done.returncode == 66
+    assert f"$.lines.certificate_file: there is no file {tmp_path}/pbx.pem" in done.stderr
+    file.write_text('[call]\nbutton = "gemini"\n[agent.gemini]\napi_key_file = ""\ninstructions_file = "words.txt"\n')
+    done = edgevoice("run", "-c", str(file))
+    assert done.returncode == 78
+    assert f"$.agent.gemini.instructions_file: there is no file {tmp_path}/words.txt" in done.stderr
+
+
+def test_what_a_person_must_change_is_told_before_what_may_mend_itself(tmp_path: Path) -> None:
+    lines = (
+        '[lines]\nlisten = "127.0.0.1:1"\n[line.elks]\npath_token_file = "{}"\n[line.vobiz]\npath_token_file = "{}"\n'
+    )
+    file = tmp_path / "edgevoice.toml"
+    (tmp_path / "broken").symlink_to("/proc/self/mem")
+    for tokens, code in {("broken", "broken"): 66, ("broken", "missing"): 78}.items():
+        file.write_text(lines.format(*tokens))
+        done = edgevoice("lines", "setup", "-c", str(file))
+        assert (done.returncode, len(done.stderr.splitlines())) == (code, 2)
 
 
 def test_ctl_without_an_appliance_says_so(tmp_path: Path) -> None:
@@ -137,6 +198,20 @@ def test_a_reader_that_has_seen_enough_is_no_reason_for_a_trace(tmp_path: Path, 
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("words", ["devices", "devices --json", "doctor --json --silent"])
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (">/dev/full", "edgevoice: standard output cannot be written to: No space left on device\n"),
+        (">&-", "edgevoice: standard output is closed, expected one to print to\n"),
+    ],
+)
+def test_a_full_disk_under_the_output_is_told_in_a_sentence(words: str, where: str, said: str) -> None:
+    command = f"exec {sys.executable} -m edgevoice {words} {where}"
+    done = subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (74, said)
 
 
 @pytest.mark.parametrize("command", ["demo", "bench", "calibrate"])

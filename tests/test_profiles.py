@@ -139,6 +139,69 @@ def test_the_profiles_are_found_from_the_folder_of_the_wiring_too() -> None:
     assert beside == set(SHIPPED)
 
 
+# ------------------------------------------------------------------------------------------ pins that it needs itself
+
+
+def wired(text: str, hat: str) -> list[str]:
+    """Return what is wrong with a configuration of that HAT, if anything is, without the file's name."""
+    try:
+        load(f"device.hat = '{hat}'\n{text}", profiles=SHIPPED)
+    except ConfigError as error:
+        return [problem.partition(": ")[2] for problem in error.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("hat", "text", "key", "taken"),
+    [
+        ("codec-zero", "panel.button = 18", "panel.button", '18 is taken by the HAT "codec-zero": I²S bit clock'),
+        ("codec-zero", "panel.light = [2]", "panel.light", '2 is taken by the HAT "codec-zero": I²C data'),
+        ("codec-zero", "panel.light = [12, 20, 22]", "panel.light", '20 is taken by the HAT "codec-zero": I²S in'),
+        ("codec-zero", "relay.gate.pin = 20", "relay.gate.pin", '20 is taken by the HAT "codec-zero": I²S in'),
+        ("codec-zero", "relay.gate.pin = 24", "relay.gate.pin", '24 is taken by the HAT "codec-zero": red LED'),
+        (
+            "aiy-voice-hat",
+            "relay.gate.pin = 16",
+            "relay.gate.pin",
+            '16 is taken by the HAT "aiy-voice-hat": amplifier on',
+        ),
+        ("aiy-voice-hat", "panel = {button = 25, light = [12]}", "panel.button", "25 is taken by the HAT"),
+        ("respeaker-4mic", "panel.light_power = 19", "panel.light_power", "19 is taken by the HAT"),
+    ],
+)
+def test_a_pin_that_the_hat_needs_is_an_error_that_says_what_for(hat: str, text: str, key: str, taken: str) -> None:
+    [problem] = wired(text, hat)
+    assert problem.startswith(f"$.{key}: {taken}")
+    assert problem.endswith("; choose a pin that it leaves free")
+
+
+@pytest.mark.parametrize(
+    ("hat", "text"),
+    [
+        ("codec-zero", "panel.light = [24]"),  # the other LED on the board
+        ("codec-zero", "panel.light = [23, 24, 22]"),
+        ("codec-zero", "panel = {button = 5, light = [6]}"),
+        ("respeaker-4mic", "panel = {light = [10, 11], light_power = 5, light_leds = 12}"),
+        ("aiy-voice-hat", "panel = {button = 23, light = [25]}"),
+        ("usb-speakerphone", "panel.button = 18"),  # no HAT is on the header
+        ("codec-zero", "panel = {pins = 'none', button = 18}"),
+    ],
+)
+def test_what_the_hat_has_to_press_and_to_shine_is_used_as_such(hat: str, text: str) -> None:
+    assert wired(text, hat) == []
+
+
+def test_a_pin_that_is_no_pin_is_told_once() -> None:
+    assert wired("panel.button = 99", "wm8960") == ["$.panel.button: expected an integer from -1 to 27, got 99"]
+
+
+def test_what_a_profile_of_ones_own_has_as_button_light_and_relay_is_used_in_any_language() -> None:
+    own = LAB + "[pins]\n27 = 'Taster'\n22 = 'rot'\n5 = 'Relais, relay 1'\n6 = 'Takt'\n"
+    assert with_hat("[relay.gate]\npin = 5", profile=own).panel.button == 27
+    with pytest.raises(ConfigError, match=r"\$\.relay\.gate\.pin: 6 is taken by the HAT \"lab\": Takt"):
+        with_hat("[relay.gate]\npin = 6", profile=own)
+
+
 # ---------------------------------------------------------------------------------------------- filling, and overriding
 
 

@@ -130,6 +130,10 @@ def test_the_key_comes_from_standard_input_too(told: Path, tmp_path: Path, monke
         (["--call", "gemini", "--agent-id", "a"], "--agent-id: gemini has none"),
         (["--hat", "codec-zer"], 'did you mean "codec-zero"?'),
         (["--button", "40"], "$.panel.button: expected an integer from -1 to 27, got 40"),
+        (
+            ["--hat", "codec-zero", "--button", "18"],
+            '$.panel.button: 18 is taken by the HAT "codec-zero": I²S bit clock',
+        ),
         (["--call", "elevenlabs:agent_1", "--agent-id", "agent_2"], "--agent-id: agent_2, but the call is to be "),
         (["--call", "parrot:agent_1"], "$.call.button: "),
         (["--call", "elks:+46701234567"], "to call out it needs line.elks.number, "),
@@ -141,7 +145,7 @@ def test_the_key_comes_from_standard_input_too(told: Path, tmp_path: Path, monke
 def test_what_cannot_be_is_said_and_nothing_is_written(
     told: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
 ) -> None:
-    assert set_up(*options) == 78
+    assert set_up(*options) == 64
     assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -149,7 +153,7 @@ def test_what_cannot_be_is_said_and_nothing_is_written(
 def test_all_that_is_wrong_is_told_together(told: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--hat", "nonsense", "--call", "nonsense", "--button", "99", "--key-file", "/nowhere")
     for yes in (("--yes",), ()):
-        assert cli.main(["setup", *yes, *options]) == 78
+        assert cli.main(["setup", *yes, *options]) == 64
         problems = capsys.readouterr().err.splitlines()
         assert [problem.partition(": ")[0] for problem in problems if problem.startswith("--")] == ["--key-file"]
         assert [problem.split("$.")[1].split(":")[0] for problem in problems if "$." in problem] == [
@@ -163,10 +167,18 @@ def test_all_that_is_wrong_is_told_together(told: Path, tmp_path: Path, capsys: 
 def test_a_key_that_is_missing_and_a_wrong_pin_are_told_together(
     told: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert set_up("--call", "openai", "--button", "99") == 78
+    assert set_up("--call", "openai", "--button", "99") == 64
     said = capsys.readouterr().err
     assert "is not in openai-api-key yet" in said
     assert "$.panel.button: expected an integer" in said
+
+
+def test_a_hat_that_takes_the_pin_of_before_wants_another_one(told: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert set_up("--button", "18") == 0
+    assert set_up("--hat", "codec-zero") == 64
+    assert "$.panel.button: 18 is taken by the HAT" in capsys.readouterr().err
+    assert set_up("--hat", "codec-zero", "--button", "5") == 0
+    assert told.read_text().endswith('[panel]\nbutton = 5\n\n[device]\nhat = "codec-zero"\n')
 
 
 def test_a_file_that_is_not_there_is_made_when_nothing_is_to_be_set(told: Path) -> None:
@@ -191,6 +203,16 @@ def test_lines_that_come_through_a_pipe_are_answers(
     assert cli.main(["setup"]) == 0
     assert told.read_text() == '[call]\nbutton = "openai"\n\n[panel]\nbutton = 22\n'
     assert (tmp_path / "credstore" / "openai-api-key").read_text() == "sk-3\n"
+
+
+def test_a_hat_that_takes_the_pin_of_before_offers_its_own_button(
+    told: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set_up("--button", "18") == 0
+    pipe(monkeypatch, "codec-zero", "parrot", "", "n")
+    assert cli.main(["setup"]) == 0
+    assert "pin [27]: " in capsys.readouterr().out
+    assert files.configuration(told).panel.button == 27
 
 
 def test_lines_answer_what_no_option_does(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +275,7 @@ def test_lines_that_are_one_off_show_no_key_and_change_nothing(
     said: str,
 ) -> None:
     pipe(monkeypatch, *lines)
-    assert cli.main(["setup"]) == 78
+    assert cli.main(["setup"]) == 64
     shown = capsys.readouterr()
     assert said in shown.err
     assert "SECRET" not in shown.out + shown.err
@@ -264,7 +286,7 @@ def test_a_line_that_is_no_answer_ends_it(
     told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipe(monkeypatch, "none", "opnai", "sk-6", "22", "n")
-    assert cli.main(["setup"]) == 78
+    assert cli.main(["setup"]) == 64
     assert 'did you mean "openai"?' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -332,7 +354,7 @@ def test_a_key_that_is_none_is_refused_and_not_shown(
     told: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
 ) -> None:
     (tmp_path / "given").write_bytes(content)
-    assert set_up("--call", "openai", "--key-file", str(tmp_path / "given")) == 78
+    assert set_up("--call", "openai", "--key-file", str(tmp_path / "given")) == 64
     said = capsys.readouterr()
     assert "--key-file" in said.err
     assert "sk-" not in said.out + said.err
@@ -346,7 +368,7 @@ def test_a_key_that_is_kept_encrypted_is_not_shadowed_by_a_plain_one(
     (tmp_path / "credstore.encrypted" / "openai-api-key").write_text("...")
     assert set_up("--call", "openai") == 0, "it is there"
     (tmp_path / "given").write_text("sk-1\n")
-    assert set_up("--key-file", str(tmp_path / "given")) == 78
+    assert set_up("--key-file", str(tmp_path / "given")) == 64
     assert "systemd-creds encrypt --name=openai-api-key" in capsys.readouterr().err
     assert not (tmp_path / "credstore").exists()
 

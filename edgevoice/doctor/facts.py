@@ -222,9 +222,28 @@ class Registrar:
 # ---------------------------------------------------------------------------------------------------- the machine
 
 
+class Kind(Enum):
+    """What a file is, to say what may be done about one that is shut: a folder may keep secrets that are not."""
+
+    TEXT = "text"
+    FOLDER = "folder"
+    SECRET = "secret"
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A file or folder that the service reads itself, as the user that systemd gives it."""
+
+    path: str
+    kind: Kind = Kind.TEXT
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The service as systemd shows it. `active`: active, activating, failed, inactive ...; `sub` says more of it."""
+    """The service as systemd shows it. `active`: active, activating, failed, inactive ...; `sub` says more of it.
+
+    `before`, `before_status`: the program of ExecStartPre= that failed last, and its exit code; "" where none has.
+    """
 
     active: str
     enabled: str
@@ -233,6 +252,8 @@ class Unit:
     watchdog_s: float = 0.0
     result: str = ""
     exit_status: int = 0
+    before: str = ""
+    before_status: int = 0
 
 
 @dataclass(frozen=True, slots=True)

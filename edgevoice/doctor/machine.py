@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from edgevoice.doctor.facts import Disk, Journal, Keeping, Memory, Power, Unit, Versions
+from edgevoice.doctor.facts import Disk, Journal, Keeping, Kind, Memory, Needed, Power, Unit, Versions
 from edgevoice.doctor.finding import Finding, absent, failed, ok, warning
 
 # The firmware's flags: those of now, and the same 16 bits higher, of some time since it started.
@@ -25,15 +25,50 @@ printf '[Journal]\nStorage=persistent\n' | sudo tee $F
 sudo systemctl restart systemd-journald; sudo journalctl --flush"""
 # Raspberry Pi OS boots with cgroup_disable=memory; the later word counts.
 COUNT_MEMORY = "add cgroup_enable=memory to the one line of /boot/firmware/cmdline.txt, then sudo reboot"
+# How a service ended without an exit code of its own. Source: systemd.exec(5), $SERVICE_RESULT.
+RESULTS = {
+    "watchdog": "no sign of life within WatchdogSec=",
+    "timeout": "too slow to start or to stop",
+    "oom-kill": "out of memory",
+    "resources": "systemd had no room for it",
+    "protocol": "it never said that it was ready",
+    "start-limit-hit": "started too often",
+}
+# Exit codes that are systemd's own, before the program runs. Source: systemd.exec(5), "Process Exit Codes".
+SYSTEMD = {
+    200: "CHDIR",
+    203: "EXEC",
+    214: "SETSCHEDULER",
+    216: "GROUP",
+    217: "USER",
+    218: "CAPABILITIES",
+    219: "CGROUP",
+    226: "NAMESPACE",
+    228: "SECCOMP",
+    233: "RUNTIME_DIRECTORY",
+    238: "STATE_DIRECTORY",
+    243: "CREDENTIALS",
+}
+EX_NOINPUT, EX_CONFIG = 66, 78  # of `edgevoice run`
+UNREAD = "the user of the service cannot read"
 AT_BOOT = ("enabled", "enabled-runtime")
 
 
-def check_configuration(source: str, problems: Sequence[str]) -> tuple[Finding, ...]:
-    """Is the configuration good?"""
-    if not problems:
-        return (ok("configuration", source),)
+def check_configuration(source: str, problems: Sequence[str], shut: Sequence[Needed] = ()) -> tuple[Finding, ...]:
+    """Is the configuration good, and can the service read it? `shut` are the files that it cannot."""
     advice = f"correct {source}; the rest was looked at with the defaults"
-    return tuple(failed("configuration", problem, advice) for problem in problems)
+    found = [failed("configuration", problem, advice) for problem in problems]
+    if folders := [one.path for one in shut if one.kind is Kind.FOLDER]:  # what is in them is shut with them
+        advice = f"sudo chmod a+x {' '.join(folders)}; look first whether secrets in there are for everybody to read"
+        return *found, failed("configuration", f"{UNREAD} {', '.join(folders)}", advice)
+    if texts := [one.path for one in shut if one.kind is Kind.TEXT]:
+        fix = ("chmod", "a+rX", *texts)
+        found.append(failed("configuration", f"{UNREAD} {', '.join(texts)}", f"sudo {' '.join(fix)}", fix))
+    for one in shut:
+        if one.kind is Kind.SECRET:
+            advice = "hand it over with LoadCredential=, or give it to a group of the service: systemd/README.md, Keys"
+            found.append(failed("configuration", f"{UNREAD} the secret {one.path}", advice))
+    return tuple(found) or (ok("configuration", source),)
 
 
 def check_unit(unit: Unit | None, running: bool) -> Finding:
@@ -41,14 +76,16 @@ def check_unit(unit: Unit | None, running: bool) -> Finding:
     name, restart = "service", "sudo systemctl restart edgevoice"
     if unit is None:
         return absent(name, "edgevoice runs, but not as a service" if running else "not installed as a service")
-    because = f"{unit.result}, exit code {unit.exit_status}"
+    because = _because(unit)
     advice = "journalctl -u edgevoice -n 30 says why"
     if unit.active == "failed":
-        if unit.exit_status == 78:
+        if unit.exit_status == EX_CONFIG:
             advice = "see: configuration; then sudo systemctl start edgevoice"
-        return failed(name, f"it has failed ({because}) and is not started again", advice)
+        return failed(name, f"it has failed{because} and is not started again", advice)
     if unit.sub == "auto-restart" or (unit.active == "activating" and unit.restarts):
-        return failed(name, f"it dies again and again: {_times(unit.restarts)} so far ({because})", advice)
+        if unit.exit_status == EX_NOINPUT:
+            advice = f"see: configuration; {advice}"
+        return failed(name, f"it dies again and again: {_times(unit.restarts)} so far{because}", advice)
     if unit.active == "inactive" and unit.enabled in AT_BOOT:
         return failed(name, "it starts at boot, but does not run now", f"{restart}; {advice}")
     if unit.active != "active":
@@ -64,6 +101,22 @@ def check_unit(unit: Unit | None, running: bool) -> Finding:
         words = f"it runs, and was restarted {_times(unit.restarts)} since it was loaded"
         return warning(name, words, "journalctl -u edgevoice -p warning")
     return ok(name, f"active, starts at boot, watchdog {unit.watchdog_s:g} s")
+
+
+def _because(unit: Unit) -> str:
+    """Say how it ended, in brackets; "" where systemd does not know it any more."""
+    whose, status = (
+        (f"{unit.before}, which runs before it: ", unit.before_status) if unit.before else ("", unit.exit_status)
+    )
+    match unit.result:
+        case "" | "success":
+            return ""
+        case "exit-code":
+            systemd = f", {SYSTEMD[status]}: systemd could not prepare its start" if status in SYSTEMD else ""
+            return f" ({whose}exit code {status}{systemd})"
+        case "signal" | "core-dump":
+            return f" ({whose}killed by signal {status})"
+    return f" ({RESULTS.get(unit.result, unit.result)})"
 
 
 def _times(count: int) -> str:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from edgevoice.app import is_headless
 from edgevoice.catalogue import Agents
 from edgevoice.doctor import calling, hands, listening
-from edgevoice.doctor.facts import KeyAnswer, Reached, Unit
+from edgevoice.doctor.facts import KeyAnswer, Needed, Reached, Unit
 from edgevoice.doctor.finding import Finding, Level, Section, SwitchOn, absent, exit_code, failed, of_level, warning
 from edgevoice.doctor.hands import Person
 from edgevoice.doctor.lines import check_lines
@@ -67,6 +67,7 @@ class Visit:
     fix: bool = False
     aloud: bool = True  # a chirp may be played
     parts: tuple[str, ...] = ORDER
+    needed: tuple[Needed, ...] = ()  # files that the service must be able to read
 
 
 def run(visit: Visit) -> int:
@@ -135,7 +136,7 @@ def _ask_the_box(socket: str) -> tuple[Mapping[str, Any] | None, str]:
 def _machine(visit: Visit, box: Mapping[str, Any] | None, silent: str) -> tuple[Finding, ...]:
     unit = machine.unit()
     return (
-        *check_configuration(visit.source, visit.problems),
+        *check_configuration(visit.source, visit.problems, machine.shut(visit.needed)),
         _service(unit, box, silent),
         *check_update(machine.failed_update()),
         *check_fault((box or {}).get("fault") or ""),

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import ctypes
+import grp
 import os
 import platform
+import pwd
 import re
 import struct
+import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgevoice import __version__
-from edgevoice.doctor.facts import Clock, Disk, Journal, Keeping, Memory, Power, Unit, Versions
-from edgevoice.drivers.commands import said, told
+from edgevoice.doctor.facts import Clock, Disk, Journal, Keeping, Memory, Needed, Power, Unit, Versions
+from edgevoice.drivers.commands import LIMIT_S, said, told
 
 ROOT = Path("/")
 SD_CARD = "/dev/mmcblk"
 UNIT = "edgevoice.service"
-PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NRestarts,WatchdogUSec,Result,ExecMainStatus"
+PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NRestarts,WatchdogUSec,Result,ExecMainStatus,ExecStartPre"
+WHOSE = "LoadState,DynamicUser,User,Group,SupplementaryGroups"
+# A command as `systemctl show` prints it. Source: systemd, src/systemctl/systemctl-show.c, print_property.
+COMMAND = re.compile(r"^ExecStartPre=\{ path=(\S+) .*ignore_errors=no .*code=(\w+) ; status=(\d+)", re.MULTILINE)
+SHUT = 'for file; do if test -d "$file"; then test -x "$file"; else test -r "$file"; fi || echo "$file"; done'
+NOBODY = 65534  # as little as the user of a service with DynamicUser=yes; a file of either one is a file of strangers
 JOURNAL_HEAD = struct.Struct("<8s176xQ")  # the signature, and head_entry_realtime
 TIME = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -42,7 +52,61 @@ def unit_of(shown: str) -> Unit | None:
         watchdog_s=_span_s(found.get("WatchdogUSec", "")),
         result=found.get("Result", ""),
         exit_status=int(found.get("ExecMainStatus") or 0),
+        **_failed_before(shown),
     )
+
+
+def _failed_before(shown: str) -> dict[str, Any]:
+    """Return which command before the start was the last to fail, if one did, and its exit code or signal."""
+    failed = [(path, int(status)) for path, code, status in COMMAND.findall(shown) if code != "exited" or status != "0"]
+    ended = [(path, status) for path, status in failed if status]  # 0 and no code: it has not run, or runs
+    return {"before": Path(ended[-1][0]).name, "before_status": ended[-1][1]} if ended else {}
+
+
+def shut(needed: Sequence[Needed]) -> tuple[Needed, ...]:
+    """Return those that the service's user cannot read; none where that cannot be tried: no service, or not as root."""
+    if os.geteuid() != 0 or not (whose := account_of(said("systemctl", "show", UNIT, f"--property={WHOSE}"))):
+        return ()
+    return shut_for(whose, needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """As whom the service runs."""
+
+    user: str | int
+    group: str | int
+    groups: tuple[str, ...] = ()
+
+
+def account_of(shown: str) -> Account | None:
+    """Read what `systemctl show` prints of the service's user; None: there is no service."""
+    found = dict(line.partition("=")[::2] for line in shown.splitlines())
+    if found.get("LoadState") != "loaded":
+        return None
+    known = {group.gr_name for group in grp.getgrall()}
+    groups = tuple(name for name in found.get("SupplementaryGroups", "").split() if name in known)
+    if found.get("DynamicUser") == "yes":
+        return Account(NOBODY, NOBODY, groups)
+    user = found.get("User") or "root"
+    return Account(user, found.get("Group") or pwd.getpwnam(user).pw_gid, groups)
+
+
+def shut_for(whose: Account, needed: Sequence[Needed]) -> tuple[Needed, ...]:
+    """Return which of these files that user cannot read, and which folders not enter: it is tried as this user."""
+    command = ["/bin/sh", "-c", SHUT, "sh", *(one.path for one in needed)]
+    tried = subprocess.run(
+        command,
+        user=whose.user,
+        group=whose.group,
+        extra_groups=whose.groups,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    return tuple(one for one in needed if one.path in tried.stdout.splitlines())
 
 
 def _span_s(text: str) -> float:

@@ -1,12 +1,13 @@
 """The button and the light of the box, on gpiozero.
 
 gpiozero watches the button on threads of its own. They do nothing here but call what `open_panel` was given, at the
-edge itself and without waiting for bounces to end: a press may have to stop a voice, and whoever is called ignores the
-bounces. The light is told a `Pattern` and keeps its rhythm by itself until it is told another.
+first edge itself and without waiting for bounces to end: a press may have to stop a voice. The bounces are not told,
+but what they came to. The light is told a `Pattern` and keeps its rhythm by itself until it is told another.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Any
 
+from edgevoice.contact import RELEASE_S
 from edgevoice.drivers.lamp import Lamp
 from edgevoice.drivers.pins import find_pins, pin_errors
 from edgevoice.errors import DeviceError
@@ -89,7 +91,11 @@ class Panel:
 
 
 class _Button:
-    """Tells presses, releases and holds. gpiozero's own Button does not close while a finger is on it."""
+    """Tells presses, releases and holds. gpiozero's own Button does not close while a finger is on it.
+
+    An edge after a pause is told as it comes, those that follow it when the contact has come to rest, and by a single
+    thread: a wet cable makes a thousand edges a second, and all that is told of them is one press, and how it ends.
+    """
 
     def __init__(
         self,
@@ -105,28 +111,55 @@ class _Button:
 
         self._hold_s = hold_s
         self._on_press, self._on_release, self._on_hold = on_press, on_release, on_hold
-        self._holding: threading.Timer | None = None
+        self._told = threading.Condition()  # held by whoever tells, so that it is told in order
+        self._edge_at = -math.inf
+        self._closed = False
         self._contact = DigitalInputDevice(pin, pull_up=pull == "up", pin_factory=factory)
-        self._contact.when_activated = self._press
-        self._contact.when_deactivated = self._release
+        self._down = self._held = bool(self._contact.is_active)  # as told; what is down from the start is not held
+        self._contact.when_activated = lambda: self._edge(down=True)
+        self._contact.when_deactivated = lambda: self._edge(down=False)
+        threading.Thread(target=self._watch, name="button", daemon=True).start()
 
-    def _press(self) -> None:
-        _tell(self._on_press)
-        self._holding = threading.Timer(self._hold_s, _tell, [self._on_hold])
-        self._holding.daemon = True
-        self._holding.start()
+    def _edge(self, *, down: bool) -> None:
+        """Note an edge, and tell it at once if the contact was at rest."""
+        with self._told:
+            at = time.monotonic()
+            rested = at - self._edge_at >= RELEASE_S
+            self._edge_at = at
+            if rested and down != self._down:
+                self._tell(down)
+            if rested:
+                self._told.notify()
 
-    def _release(self) -> None:
-        self._lift()
-        _tell(self._on_release)
+    def _watch(self) -> None:
+        with self._told:
+            while not self._closed:
+                self._told.wait(self._look())
 
-    def _lift(self) -> None:
-        if self._holding is not None:
-            self._holding.cancel()
+    def _look(self) -> float | None:
+        """Tell what the contact has come to, if it rests; return after how many seconds to look again, None: never."""
+        rests_s = time.monotonic() - self._edge_at
+        if rests_s < RELEASE_S:
+            return RELEASE_S - rests_s
+        if (down := bool(self._contact.is_active)) != self._down:
+            self._tell(down)
+        if not down or self._held:
+            return None
+        if rests_s < self._hold_s:
+            return self._hold_s - rests_s
+        self._held = True
+        _tell(self._on_hold)
+        return None
+
+    def _tell(self, down: bool) -> None:
+        self._down, self._held = down, False
+        _tell(self._on_press if down else self._on_release)
 
     def close(self) -> None:
+        with self._told:
+            self._closed = True
+            self._told.notify()
         self._contact.close()
-        self._lift()
 
 
 def _tell(report: Callable[[float], None]) -> None:

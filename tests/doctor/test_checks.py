@@ -10,8 +10,10 @@ from edgevoice.doctor.facts import (
     Disk,
     Journal,
     Keeping,
+    Kind,
     LineFacts,
     Memory,
+    Needed,
     Pins,
     Power,
     Unit,
@@ -219,7 +221,7 @@ def test_each_problem_of_the_configuration_is_a_failure() -> None:
             replace(UNIT, active="failed", result="exit-code", exit_status=78),
             False,
             FAILED,
-            "it has failed (exit-code, exit code 78) and is not started again",
+            "it has failed (exit code 78) and is not started again",
         ),
         (
             replace(UNIT, active="inactive"),
@@ -233,13 +235,26 @@ def test_each_problem_of_the_configuration_is_a_failure() -> None:
             replace(UNIT, active="activating", sub="start-pre", restarts=5, result="exit-code", exit_status=1),
             False,
             FAILED,
-            "it dies again and again: 5 times so far (exit-code, exit code 1)",
+            "it dies again and again: 5 times so far (exit code 1)",
+        ),
+        (
+            replace(UNIT, sub="auto-restart", result="exit-code", before="restart-delay", before_status=226),
+            False,
+            FAILED,
+            "it dies again and again: 0 times so far (restart-delay, which runs before it: exit code 226, NAMESPACE: "
+            "systemd could not prepare its start)",
+        ),
+        (
+            replace(UNIT, sub="auto-restart", result="oom-kill", exit_status=9),
+            False,
+            FAILED,
+            "it dies again and again: 0 times so far (out of memory)",
         ),
         (
             replace(UNIT, active="activating", sub="auto-restart", result="signal", exit_status=9),
             False,
             FAILED,
-            "it dies again and again: 0 times so far (signal, exit code 9)",
+            "it dies again and again: 0 times so far (killed by signal 9)",
         ),
         (UNIT, False, FAILED, "it is active, but does not answer on its socket"),
         (replace(UNIT, enabled="disabled"), True, WARNING, "it runs, but does not start at boot (disabled)"),
@@ -259,6 +274,19 @@ def test_a_service_that_stopped_over_its_configuration_sends_there_and_one_that_
     assert check_unit(wrong, False).advice.startswith("see: configuration")
     assert check_unit(replace(wrong, exit_status=1), False).advice.startswith("journalctl")
     assert check_unit(replace(UNIT, enabled="disabled"), True).fix == ("systemctl", "enable", "edgevoice")
+
+
+def test_what_the_service_cannot_read_is_made_readable_but_no_secret_and_no_folder() -> None:
+    toml, key, folder = Needed("/e/a.toml"), Needed("/e/key", Kind.SECRET), Needed("/e", Kind.FOLDER)
+    readable, secret = check_configuration("/e/a.toml", [], [toml, key])
+    assert told(readable) == (FAILED, "the user of the service cannot read /e/a.toml")
+    assert readable.fix == ("chmod", "a+rX", "/e/a.toml")
+    assert told(secret) == (FAILED, "the user of the service cannot read the secret /e/key")
+    assert secret.fix == ()
+    [shut] = check_configuration("/e/a.toml", [], [folder, toml, key])
+    assert (told(shut), shut.fix) == ((FAILED, "the user of the service cannot read /e"), ())
+    dies = replace(UNIT, sub="auto-restart", result="exit-code", exit_status=66)
+    assert check_unit(dies, False).advice.startswith("see: configuration")
 
 
 def test_an_update_that_did_not_come_up_is_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import struct
@@ -13,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from edgevoice.doctor.facts import Clock, Holder, Journal, Keeping, KernelCard, Power, Unit, Wireless
+from edgevoice import files
+from edgevoice.config import load
+from edgevoice.doctor.facts import Clock, Holder, Journal, Keeping, KernelCard, Kind, Needed, Power, Unit, Wireless
 from edgevoice.drivers.commands import carried_out, installed, said, told
 from edgevoice.drivers.links import link, power_save_of
 from edgevoice.drivers.machine import (
+    account_of,
     chips,
     clock_of,
     disk,
@@ -25,6 +29,7 @@ from edgevoice.drivers.machine import (
     memory,
     memory_is_counted,
     power,
+    shut_for,
     unit_of,
     versions,
 )
@@ -78,6 +83,56 @@ def test_a_unit_is_read_as_systemctl_shows_it() -> None:
 def test_a_unit_that_is_not_installed_or_a_machine_without_systemd_has_none() -> None:
     assert unit_of(SHOWN.replace("LoadState=loaded", "LoadState=not-found")) is None
     assert unit_of("") is None
+
+
+def test_the_command_before_the_start_that_has_failed_is_named() -> None:
+    command = (
+        "ExecStartPre={{ path=/opt/bin/restart-delay ; argv[]=/opt/bin/restart-delay "
+        "wait ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=7 ; code={} ; status={} }}\n"
+    )
+    for code, status, before in (
+        ("exited", "226", ("restart-delay", 226)),
+        ("killed", "9/KILL", ("restart-delay", 9)),
+        ("exited", "0", ("", 0)),
+        ("(null)", "0/0", ("", 0)),
+    ):
+        unit = unit_of(SHOWN + command.format(code, status))
+        assert unit is not None
+        assert (unit.before, unit.before_status) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may try what another user can read")
+def test_what_the_user_of_the_service_cannot_read_is_tried_as_that_user() -> None:
+    account = account_of("LoadState=loaded\nDynamicUser=yes\nSupplementaryGroups=audio nonsense\n")
+    assert account is not None
+    assert "nonsense" not in account.groups
+    with tempfile.TemporaryDirectory() as name:
+        folder, file, key = Path(name), Path(name, "edgevoice.toml"), Path(name, "key")
+        for path, mode in ((file, 0o600), (key, 0o640)):
+            path.touch()
+            path.chmod(mode)
+        os.chown(key, 0, grp.getgrnam("audio").gr_gid)
+        needed = [Needed(name, Kind.FOLDER), Needed(str(file)), Needed(str(key), Kind.SECRET)]
+        folder.chmod(0o755)
+        assert shut_for(account, needed) == (Needed(str(file)),), "the key is for its group"
+        file.chmod(0o644)
+        assert shut_for(account, needed) == ()
+        folder.chmod(0o700)
+        assert shut_for(account, needed) == tuple(needed)
+    assert account_of("LoadState=not-found\n") is None
+
+
+def test_what_systemd_hands_over_need_not_be_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "CREDENTIALS", (str(tmp_path / "credstore"),))
+    for name in ("edgevoice.toml", "words.txt", "openai-api-key", "gemini-api-key"):
+        (tmp_path / name).touch()
+    config = load('call.button = "openai"\nagent.openai.instructions_file = "words.txt"')
+    beside = [Needed(str(tmp_path), Kind.FOLDER), Needed(f"{tmp_path}/edgevoice.toml")]
+    key, words = Needed(f"{tmp_path}/openai-api-key", Kind.SECRET), Needed(f"{tmp_path}/words.txt")
+    assert files.needed(config, tmp_path / "edgevoice.toml") == [*beside, key, words]
+    (tmp_path / "credstore").mkdir()
+    (tmp_path / "credstore" / "openai-api-key").touch()
+    assert files.needed(config, tmp_path / "edgevoice.toml") == [*beside, words]
 
 
 def test_an_alarm_of_under_voltage_is_found_by_the_name_of_its_chip(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ def test_five_answers_make_a_box(tmp_path: Path) -> None:
     person.answer("HAT [none]: ", "codec-zero")
     person.answer("call [parrot]: ", "openai")
     person.answer("key: ", KEY)
+    person.answer("pin [27]: ", "18")
+    person.terminal.read_until('18 is taken by the HAT "codec-zero": I²S bit clock')
     person.answer("pin [27]: ", "")
     person.answer("Test it now? [Y/n] ", "n")
     assert person.end() == 0

@@ -24,7 +24,11 @@ case "$*" in
 "stop "*) echo inactive >$state ;;
 *is-active*) cat $state; [ "$(cat $state)" = active ] ;;
 *is-enabled*) [ ! -e {root}/disabled ] ;;
-*StatusText*) case $(cat $version/behaves) in deaf) echo "fault: no card" ;; *) echo idle ;; esac ;;
+*StatusText*) case $(cat $version/behaves) in
+    deaf) echo "fault: no card" ;;
+    pinless) echo "idle; out of order: panel: GPIO busy" ;;
+    *) echo idle ;;
+    esac ;;
 *NRestarts*) if [ "$(cat $version/behaves)" = dies ]; then date +%N; else echo 0; fi ;;
 esac
 """
@@ -159,7 +163,7 @@ def test_an_update_runs_and_the_version_before_is_kept(box: Box) -> None:
     assert box.versions == {"1.1", "1.2", "1.3"}, "what was neither running nor the way back is gone"
 
 
-@pytest.mark.parametrize("behaves", ["refuses", "dies", "deaf"])
+@pytest.mark.parametrize("behaves", ["refuses", "dies", "deaf", "pinless"])
 def test_a_version_that_does_not_come_up_makes_room_for_the_one_before(box: Box, behaves: str) -> None:
     box.update("1.0")
     box.update("1.1")
