@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edgevoice.config import AGENTS, LINES, Secret, load, secret
-from edgevoice.doctor.facts import Kind, Needed
 from edgevoice.drivers.profile_files import OWN, card_ids, profile_texts, text_of
 from edgevoice.errors import ConfigError, DeviceError, Unreadable, not_read
 from edgevoice.schema import Config
 
+if TYPE_CHECKING:
+    from edgevoice.doctor.facts import Kind, Needed
+
 CONFIGURATION = Path("/etc/edgevoice/edgevoice.toml")
 # What the running service was handed, and where systemd looks for it. Source: systemd.exec(5), LoadCredential=
 CREDENTIALS = ("/run/credentials/edgevoice.service", "/etc/credstore", "/run/credstore", "/usr/lib/credstore")
-
-
 ENCRYPTED = "/etc/credstore.encrypted"  # likewise, LoadCredentialEncrypted=
 TEXTS = ("instructions_file", "certificate_file", "ca_file")  # the keys of what everybody may read
 
@@ -66,6 +66,8 @@ def needed(config: Config, path: Path) -> list[Needed]:
 
     What systemd hands over to it is none of them.
     """
+    from edgevoice.doctor.facts import Kind, Needed  # only for `doctor`: memory counts
+
     folder = path.absolute().parent
     profiles = folder / OWN
     found = [Needed(str(folder), Kind.FOLDER), Needed(str(path.absolute())), Needed(str(profiles))]
@@ -79,6 +81,8 @@ def needed(config: Config, path: Path) -> list[Needed]:
 
 def _named(config: Config) -> Iterator[tuple[str, Kind]]:
     """Yield the name of each file that a box so configured reads."""
+    from edgevoice.doctor.facts import Kind
+
     call = config.call
     called = {call.button, call.at_start, call.fallback, call.incoming, *call.contacts.values()}
     sections = [getattr(config.agent, name) for name in AGENTS if name in called]
