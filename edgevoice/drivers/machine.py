@@ -67,7 +67,10 @@ def shut(needed: Sequence[Needed]) -> tuple[Needed, ...]:
     """Return those that the service's user cannot read; none where that cannot be tried: no service, or not as root."""
     if os.geteuid() != 0 or not (whose := account_of(said("systemctl", "show", UNIT, f"--property={WHOSE}"))):
         return ()
-    return shut_for(whose, needed)
+    try:
+        return shut_for(whose, needed)
+    except (OSError, subprocess.SubprocessError):  # we may not be somebody else here; a disk that does not answer
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Account:
 
 
 def account_of(shown: str) -> Account | None:
-    """Read what `systemctl show` prints of the service's user; None: there is no service."""
+    """Read what `systemctl show` prints of the service's user; None: there is no service, or no such user."""
     found = dict(line.partition("=")[::2] for line in shown.splitlines())
     if found.get("LoadState") != "loaded":
         return None
@@ -88,8 +91,11 @@ def account_of(shown: str) -> Account | None:
     groups = tuple(name for name in found.get("SupplementaryGroups", "").split() if name in known)
     if found.get("DynamicUser") == "yes":
         return Account(NOBODY, NOBODY, groups)
-    user = found.get("User") or "root"
-    return Account(user, found.get("Group") or pwd.getpwnam(user).pw_gid, groups)
+    try:
+        user = pwd.getpwnam(found.get("User") or "root")
+    except KeyError:  # then the service does not start either, and says so
+        return None
+    return Account(user.pw_name, found.get("Group") or user.pw_gid, groups)
 
 
 def shut_for(whose: Account, needed: Sequence[Needed]) -> tuple[Needed, ...]:

@@ -85,6 +85,18 @@ def test_a_mistake_in_the_configuration_is_told_and_not_tried_again(box: Debian)
     box.told(f"mv /root/good {CONFIGURATION} && systemctl restart edgevoice")
 
 
+def test_a_configuration_that_only_root_can_read_is_found_by_doctor_and_opened(box: Debian) -> None:
+    box.told(f"chmod 600 {CONFIGURATION}")
+    assert box.run("systemctl restart edgevoice").returncode == 1
+    box.until("ExecMainStatus", "66")
+    doctor = "edgevoice doctor --no-interaction --silent"
+    said = f"the user of the service cannot read {CONFIGURATION}"
+    assert said in box.run(doctor).stdout
+    assert said not in box.run(f"{doctor} --fix >/dev/null; {doctor}").stdout
+    assert box.told(f"stat -c %a {CONFIGURATION}") == "644"
+    box.until("ActiveState", "active")  # it is tried again by itself
+
+
 def test_setup_hands_the_key_to_the_service(box: Debian) -> None:
     said = box.told("echo sk-plain | edgevoice setup --yes --call openai --key-file -")
     assert "The service runs." in said
