@@ -234,9 +234,14 @@ class RunningBox:
             return
         self.wait_for_sound(self.world.index(since))
         give_up = time.monotonic() + PATIENCE_S
-        while self.world.spk[self.world.now() - round(REST_S * self.world.rate) : self.world.now() + BUFFERED].any():
+        while self._sounds():
             assert time.monotonic() < give_up, f"it sounds for more than {PATIENCE_S} s\n{self.journal}"
             self.pause(0.02)
+
+    def _sounds(self) -> bool:
+        """Tell whether the loudspeaker has sounded within REST_S, or will by what it has been given."""
+        now = self.world.now()
+        return bool(self.world.spk[max(0, now - round(REST_S * self.world.rate)) : now + BUFFERED].any())
 
     def stopped_at(self, voice_at: int) -> tuple[int, float]:
         """Return when the loudspeaker was first stopped after a voice began (world indices), and after how much of it.
