@@ -58,6 +58,7 @@ from edgevoice.happenings import (
 from edgevoice.health import page
 from edgevoice.light import Box
 from edgevoice.mending import Mending
+from edgevoice.nightly import Verdict
 from edgevoice.recordings import Recordings
 from edgevoice.schema import Config
 from edgevoice.self_test import SelfTest
@@ -113,12 +114,7 @@ class RunningBox:
             post=self.post,
             spawn=self._spawn,
         )
-        self._self_test = SelfTest(
-            config.device.name,
-            self.card,
-            idle=lambda: self._appliance.state is Box.IDLE,
-            tell=lambda found: self.post(PartTold("self-test", found.words if found.warning else "")),
-        )
+        self._self_test = SelfTest(config.device.name, self.card, self._is_idle, self._self_tested)
         self.control = BoxControl(
             self._appliance,
             self.card,
@@ -165,6 +161,12 @@ class RunningBox:
             task.cancel()
         if self._mistake:
             raise self._mistake
+
+    def _is_idle(self) -> bool:
+        return self._appliance.state is Box.IDLE
+
+    def _self_tested(self, found: Verdict) -> None:
+        self.post(PartTold("self-test", found.words if found.warning else ""))
 
     async def _mended(self, part: str, owner: BoxPanel | Doors) -> None:
         """Say of pins that cannot be had that they cannot, until they can."""

@@ -34,6 +34,8 @@ def pins(config: Config, box: Mapping[str, Any] | None, person: Person | None) -
     facts = Pins(config.panel, chips=found, denied=denied)
     if box is not None:
         words = str(box.get("panel") or "no pins: they are not used")
+        if trouble := (box.get("out_of_order") or {}).get("panel"):
+            words = f"out of order: {trouble}"
         facts = replace(facts, by_box=True, denied=False, words=words)
         wired = "no pins" not in words and "out of order" not in words
         return _tried_by_the_box(facts, config.status.socket, person) if person and wired else facts

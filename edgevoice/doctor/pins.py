@@ -8,6 +8,10 @@ from edgevoice.doctor.facts import Pins
 from edgevoice.doctor.finding import STOP_IT, Finding, absent, failed, ok, untried, warning
 from edgevoice.schema import Relay
 
+INSTALL_LGPIO = (
+    "sudo apt install python3-lgpio; in a virtual environment made with --system-site-packages. "
+    "Plain Debian 13 has none: make deb SUITE=trixie, whose package has it inside"
+)
 PULLED_UP = range(9)  # GPIO0 to 8, until a program takes them. Source: BCM2835 ARM Peripherals, page 102
 
 
@@ -19,9 +23,7 @@ def check_pins(found: Pins) -> Finding:
     if panel.button < 0 and not panel.light:
         return absent(name, "neither a button nor a light is configured")
     if "lgpio is not installed" in found.trouble + found.words:
-        advice = "sudo apt install python3-lgpio; in a virtual environment made with --system-site-packages. "
-        advice += "Plain Debian 13 has none: make deb SUITE=trixie, whose package has it inside"
-        return failed(name, found.trouble or found.words, advice)
+        return failed(name, found.trouble or found.words, INSTALL_LGPIO)
     if found.by_box:
         return _of_the_box(found)
     if panel.pins == "mock":
@@ -46,6 +48,12 @@ def _of_the_box(found: Pins) -> Finding:
 
 
 def _remedy(trouble: str) -> str:
+    if "lgpio is not installed" in trouble:
+        return INSTALL_LGPIO
+    if "the configuration says so" in trouble:
+        return 'panel.pins = "auto"'
+    if "no pins" in trouble:
+        return "they need a machine with pins, like a Raspberry Pi; else take them out of the configuration"
     if "group spi" in trouble:
         return "sudo usermod -aG spi $USER and log in again; a service has it from its unit (SupplementaryGroups=)"
     return "gpioinfo names who holds a pin; the box takes them within seconds once they are free"

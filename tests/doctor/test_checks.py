@@ -144,6 +144,8 @@ def test_a_door_that_the_box_cannot_open_fails() -> None:
     ]
     for words in ('out of order: relays "door" GPIO26: GPIO busy', "no pins: this machine has no /dev/gpiochip*"):
         assert [told(one) for one in check_relays(door, words)] == [(FAILED, words)]
+    (unused,) = check_relays(door, "no pins: the configuration says so")
+    assert (unused.level, unused.advice) == (FAILED, 'panel.pins = "auto"')
     assert check_relays({}, "none") == check_relays(door, "") == ()
 
 

@@ -12,7 +12,9 @@ import pytest
 from edgevoice.config import load
 from edgevoice.doctor import hands
 from edgevoice.doctor.facts import Pins
+from edgevoice.doctor.finding import Level
 from edgevoice.doctor.hands import Person, pins
+from edgevoice.doctor.pins import check_pins
 from edgevoice.drivers import control
 from edgevoice.errors import DeviceError
 
@@ -122,6 +124,14 @@ def test_of_a_running_box_without_a_light_only_a_press_is_asked_for(tmp_path: Pa
 def test_a_running_box_that_refuses_or_is_too_old_says_so(tmp_path: Path) -> None:
     found, _ = at_a_box(tmp_path, Somebody(""), {"ok": False, "error": "the box is in call"})
     assert (found.pressed, found.seen, found.refused) == (None, None, "the box is in call")
+
+
+def test_pins_that_somebody_wants_and_the_box_does_not_have_fail_with_what_to_do() -> None:
+    why = "no pins: this machine has no /dev/gpiochip*"
+    found = check_pins(pins(load(""), {"panel": why, "out_of_order": {"panel": why}}, None))
+    assert (found.level, found.sentence) == (Level.FAILED, f"out of order: {why}")
+    assert "a machine with pins" in found.advice
+    assert check_pins(pins(load(""), {"panel": why, "out_of_order": None}, None)).level is Level.ABSENT
 
 
 @pytest.mark.parametrize("words", ["no pins: they are not used", "out of order: GPIO17 is in use"])
