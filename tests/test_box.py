@@ -9,6 +9,7 @@ import logging
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,20 @@ def test_asked_by_day_it_chirps_and_says_what_the_microphone_hears(tmp_path: Pat
             assert (found.aloud, found.still, found.disturbed) == (True, False, False)
             assert found.figures.noise_dbfs < -50
             assert box.status()["self_test"] == f"{told['judged']}; just now"
+
+    asyncio.run(story())
+
+
+def test_a_bad_verdict_is_out_of_order_until_a_good_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, replace(CALIBRATION, delay_ms=80.0)) as box:
+            told = await asked(box, Chirp())
+            assert told["warning"] is True
+            assert box.status()["out_of_order"] == {"self-test": told["judged"]}
+            assert box.status()["light"] == "a short flash every six seconds"
+            box.card.calibration = CALIBRATION
+            assert (await asked(box, Chirp()))["warning"] is False
+            assert (box.status()["out_of_order"], box.status()["light"]) == (None, "off")
 
     asyncio.run(story())
 
